@@ -1,0 +1,41 @@
+"""Seamless segmentation of rasters larger than memory."""
+
+from .errors import (
+    BudgetError,
+    GeometryError,
+    ModelError,
+    OptionError,
+    RasterError,
+    SeamlessError,
+    TileError,
+)
+from .grid import Grid, shape_to_slices
+from .plan import Load, Peak, Plan, Unload, Write, plan_run_grid
+from .run import run_plan, tiles_held
+from .scattered import overlap_weights
+from .trust import PROFILES
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "PROFILES",
+    "BudgetError",
+    "GeometryError",
+    "Grid",
+    "Load",
+    "ModelError",
+    "OptionError",
+    "Peak",
+    "Plan",
+    "RasterError",
+    "SeamlessError",
+    "TileError",
+    "Unload",
+    "Write",
+    "__version__",
+    "overlap_weights",
+    "plan_run_grid",
+    "run_plan",
+    "shape_to_slices",
+    "tiles_held",
+]

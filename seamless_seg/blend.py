@@ -1,0 +1,175 @@
+"""Blending: a running mean along x into the strip of a tile row, then along y.
+
+Each tile that is added finishes one window. All that is held in between is the carry: the
+means that later tiles still move, that is the columns shared with the next tile and, over
+the image's width, the rows shared with the next tile row.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import TileError
+from .grid import Index
+from .plan import Plan
+from .weights import Alpha, alpha
+
+Array: TypeAlias = npt.NDArray[Any]
+
+REAL = "biuf"
+"""Kinds of dtype that can be blended: bool, integers and floats."""
+
+
+class Blender:
+    """Blends the tiles of a plan, given one by one in the plan's order.
+
+    Parameters
+    ----------
+    plan : Plan
+        Where the tiles lie and how far they are trusted.
+
+    Notes
+    -----
+    The first tile settles the trailing shape, the memory layout and the dtype of all that is
+    held: float32 and wider floats keep their dtype, others blend in float32.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._trailing: tuple[int, ...] | None = None
+        self._last_added: Index | None = None
+        self._last_row_added = np.full(len(plan.columns), -1)
+        self._expanded: dict[tuple[int, bytes], Array] = {}
+
+    def add(self, index: Index, tile: Array) -> Array:
+        """Add a tile and return the window that it finishes.
+
+        Parameters
+        ----------
+        index : (row, column)
+            Which tile: the one that follows in the plan.
+        tile : ndarray
+            Shape ``(tile height, tile width, ...)``. It is neither kept nor changed.
+
+        Returns
+        -------
+        ndarray
+            Shape ``(window height, window width, ...)``, the caller's to keep.
+
+        Raises
+        ------
+        TileError
+            Where the tile has another shape than that, or no real numbers in it.
+        """
+        self._check(index, tile)
+        if self._trailing is None:
+            self._allocate(tile)
+        x, y = self._shares(index)
+        top, bottom = self._plan.grid.rows.window(index[0])
+        left, right = self._plan.grid.cols.window(index[1])
+        height, width = bottom - top, right - left
+        below = self._below[:, left - self._origin : right - self._origin]
+
+        window = self._empty(height, width)
+        self._fill(window, tile, below, x, y, 0)
+
+        # What later tiles still move takes the place of the old carry. Where tiles overlap by
+        # more than half, part of the old carry is still to be read and must not be lost first.
+        rest = y.stop - height
+        lower = below[:rest] if y.middle <= height else self._empty(rest, width)
+        self._fill(lower, tile, below, x, y, height)
+        below[:rest] = lower
+
+        rows, rest = slice(y.first, y.stop), x.stop - width
+        further = self._right[:, :rest] if x.middle <= width else self._empty(len(tile), rest)
+        self._mean(further[rows], tile[rows, width : x.stop], self._right[rows], x, width, axis=1)
+        self._right[rows, :rest] = further[rows]
+        return window
+
+    def _check(self, index: Index, tile: Array) -> None:
+        if tile.dtype.kind not in REAL:
+            raise TileError(f"tile {index} is of {tile.dtype}: only real numbers can be blended")
+        trailing = tile.shape[2:] if self._trailing is None else self._trailing
+        expected = (*self._plan.grid.tile_shape, *trailing)
+        if tile.shape != expected:
+            raise TileError(f"tile {index} has shape {tile.shape}, not {expected}")
+
+    def _allocate(self, tile: Array) -> None:
+        grid = self._plan.grid
+        self._trailing = tile.shape[2:]
+        self._dtype = np.result_type(tile.dtype if tile.dtype.kind == "f" else "f4", "f4")
+        self._slowest_first = sorted(range(tile.ndim), key=lambda axis: -abs(tile.strides[axis]))
+        self._origin, end = self._plan.held_columns
+        self._right = self._empty(grid.rows.length, grid.cols.carried)
+        self._below = self._empty(grid.rows.carried, end - self._origin)
+
+    def _shares(self, index: Index) -> tuple[Alpha, Alpha]:
+        (i, j), grid, trust = index, self._plan.grid, self._plan.trust
+        x, y = alpha(grid.cols, j, trust), alpha(grid.rows, i, trust)
+        at = j - self._plan.columns.start
+        # Where an area leaves out the tile before, nobody wants the pixels shared with it.
+        x = x if self._last_added == (i, j - 1) else x.alone()
+        y = y if i and self._last_row_added[at] == i - 1 else y.alone()
+        self._last_added = index
+        self._last_row_added[at] = i
+        return x, y
+
+    def _fill(self, out: Array, tile: Array, below: Array, x: Alpha, y: Alpha, top: int) -> None:
+        """Fill ``out`` with the mean, from row ``top`` of the tile and from its first column."""
+        height, width = out.shape[:2]
+        skip = min(max(y.first - top, 0), height)
+        rows = slice(top + skip, top + height)
+        self._mean(out[skip:], tile[rows, :width], self._right[rows], x, 0, axis=1)
+        self._mean(out, out, below, y, top, axis=0)
+
+    def _mean(
+        self, out: Array, tile: Array, carry: Array, share: Alpha, start: int, axis: int
+    ) -> None:
+        """Fill ``out`` with the running mean along ``axis`` after ``tile`` has been added.
+
+        ``out`` and ``tile`` begin ``start`` pixels into the tile, ``carry`` at its beginning.
+        """
+
+        def along(low: int, high: int) -> tuple[slice, ...]:
+            return (slice(None),) * axis + (slice(low, high),)
+
+        length = out.shape[axis]
+        first, middle = (min(max(at - start, 0), length) for at in (share.first, share.middle))
+        if first:
+            out[along(0, first)] = carry[along(start, start + first)]
+        if first < middle:
+            mean = carry[along(start + first, start + middle)]
+            part = out[along(first, middle)]
+            offset = start - share.first
+            weight = self._weight(share, axis)[along(offset + first, offset + middle)]
+            # Infinite logits are the model's affair, and counted where they are written.
+            with np.errstate(invalid="ignore", over="ignore"):
+                new = tile[along(first, middle)]
+                np.subtract(new, mean, out=part, dtype=self._dtype, casting="unsafe")
+                part *= weight
+                part += mean
+        if middle < length and out is not tile:
+            out[along(middle, length)] = tile[along(middle, length)]
+
+    def _weight(self, share: Alpha, axis: int) -> Array:
+        """``share.values`` in the blend's dtype, spread out so that numpy's inner loop is long."""
+        key = (axis, share.values.tobytes())
+        if key not in self._expanded:
+            shape = (1, -1) if axis else (-1, 1)
+            values = share.values.astype(self._dtype).reshape(
+                shape + (1,) * (len(self._slowest_first) - 2)
+            )
+            if axis:
+                full = self._empty(1, values.size)
+                full[:] = values
+                values = full
+            self._expanded[key] = values
+        return self._expanded[key]
+
+    def _empty(self, height: int, width: int) -> Array:
+        shape = (height, width, *(self._trailing or ()))
+        array: Array = np.empty([shape[axis] for axis in self._slowest_first], self._dtype)
+        return array.transpose(np.argsort(self._slowest_first))

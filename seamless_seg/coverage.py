@@ -1,0 +1,90 @@
+"""Coverage: which tiles of a grid an area needs, and which pixels of a window it wants.
+
+A pixel is wanted where its centre lies inside the area. A tile is loaded if and only if it
+covers a wanted pixel; so every tile that speaks for a wanted pixel is loaded, and leaving out
+the others changes no wanted bit.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import shapely
+
+from .errors import GeometryError
+from .grid import Grid
+
+Mask = npt.NDArray[np.bool_]
+
+COARSE = 16
+"""First look at every 16th pixel only: it settles most tiles that an area merely crosses."""
+
+
+class Coverage:
+    """An area laid over a grid.
+
+    Parameters
+    ----------
+    grid : Grid
+        The tiles.
+    area : shapely.Geometry
+        Polygon or multi-polygon in (y, x) pixels, holes allowed; parts outside are ignored.
+
+    Raises
+    ------
+    GeometryError
+        Where the area is empty, has no surface or is not valid.
+    """
+
+    def __init__(self, grid: Grid, area: shapely.Geometry) -> None:
+        self._grid = grid
+        self._area = _checked(area)
+        shapely.prepare(self._area)
+        row_low, col_low, row_high, col_high = self._area.bounds
+        self.rows = grid.rows.tiles_over(int(np.floor(row_low)), int(np.ceil(row_high)))
+        self.columns = grid.cols.tiles_over(int(np.floor(col_low)), int(np.ceil(col_high)))
+        # Where each row turns from skipped to loaded and back: a few numbers a row.
+        self._turns = [_turns(self._row(i)) for i in self.rows]
+        self.tiles = sum(int((turns[1::2] - turns[0::2]).sum()) for turns in self._turns)
+
+    def loaded(self, i: int) -> Mask:
+        """Whether each tile of row ``i`` in ``self.columns`` is loaded."""
+        mask = np.zeros(len(self.columns) + 1, dtype=np.bool_)
+        mask[self._turns[i - self.rows.start]] = True
+        return np.logical_xor.accumulate(mask)[:-1]
+
+    def wanted(self, box: shapely.Geometry) -> Mask | None:
+        """Wanted pixels of a box, shape ``(height, width)``; None where all of them are."""
+        return None if self._area.covers(box) else self._centres_inside(box, 1)
+
+    def _row(self, i: int) -> Mask:
+        boxes = self._grid.tile_boxes(i, self.columns)
+        loaded = shapely.covers(self._area, boxes)
+        for j in np.flatnonzero(~loaded & shapely.intersects(self._area, boxes)):
+            box = boxes[j]
+            loaded[j] = any(self._centres_inside(box, step).any() for step in (COARSE, 1))
+        return np.asarray(loaded)
+
+    def _centres_inside(self, box: shapely.Geometry, step: int) -> Mask:
+        row_low, col_low, row_high, col_high = box.bounds
+        # What sticks out of the image is not wanted.
+        row_high = min(row_high, self._grid.rows.size)
+        col_high = min(col_high, self._grid.cols.size)
+        rows = np.arange(row_low, row_high, step) + 0.5
+        cols = np.arange(col_low, col_high, step) + 0.5
+        return np.asarray(shapely.contains_xy(self._area, rows[:, None], cols[None, :]))
+
+
+def _turns(mask: Mask) -> npt.NDArray[np.int64]:
+    return np.flatnonzero(np.diff(mask, prepend=False, append=False))
+
+
+def _checked(area: shapely.Geometry) -> shapely.Geometry:
+    if not isinstance(area, shapely.Polygon | shapely.MultiPolygon) or area.is_empty:
+        raise GeometryError(
+            f"area must be a shapely polygon or multi-polygon in (y, x) pixels, not {area!r:.80}"
+        )
+    if not area.is_valid:
+        reason = shapely.is_valid_reason(area)
+        raise GeometryError(f"area is not valid: {reason}; shapely.make_valid mends it")
+    return area

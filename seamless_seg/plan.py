@@ -1,0 +1,281 @@
+"""The plan: what to load, what is then finished and what may be forgotten, in which order.
+
+A plan is made of sizes alone, before any pixel is read. It is lazy: its steps are made as it
+is walked, row by row and left to right, and it may be walked any number of times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, NamedTuple, TypeAlias
+
+import numpy as np
+import shapely
+
+from .axis import Axis, whole_number
+from .coverage import Coverage, Mask
+from .errors import GeometryError
+from .grid import Boxes, Grid, Index
+from .trust import profile
+
+Size: TypeAlias = "int | tuple[int, int]"
+"""Pixels as (height, width); a single number means both."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Ask for a tile, once."""
+
+    index: Index
+    geom: shapely.Polygon
+    action: Literal["load"] = "load"
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """A window is finished; it is written once and nothing is added to it any more."""
+
+    index: Index
+    geom: shapely.Polygon
+    action: Literal["write"] = "write"
+
+
+@dataclass(frozen=True, slots=True)
+class Unload:
+    """Nothing of that tile is held any longer."""
+
+    index: Index
+    action: Literal["unload"] = "unload"
+
+
+Step: TypeAlias = Load | Write | Unload
+
+
+class Peak(NamedTuple):
+    """The most that is held of the tiles between two steps, whatever is read ahead aside."""
+
+    pixels: int
+    """Pixels of the carry: what later tiles still add to, rows of the image's width mostly."""
+    fraction: float
+    """``pixels`` over the pixels of the image."""
+    tiles: int
+    """``pixels`` in whole tiles, rounded up."""
+
+
+class Batch(NamedTuple):
+    """Tiles that are asked for together, in the plan's order."""
+
+    indices: list[Index]
+    geoms: list[shapely.Polygon]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to run a model over an image in overlapping tiles, as a sequence of steps.
+
+    Iterating yields ``Load``, ``Write`` and ``Unload`` steps, each with its ``action``, tile
+    ``index`` and, but for the last kind, ``geom``. ``len(plan)`` counts them.
+
+    It takes O(rows + columns) memory, and an area a few numbers a tile row more.
+    """
+
+    grid: Grid
+    trust: str
+    coverage: Coverage | None = None
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """Height and width of the image in pixels."""
+        return self.grid.rows.size, self.grid.cols.size
+
+    @property
+    def rows(self) -> range:
+        """Tile rows that may have something to load."""
+        return self.coverage.rows if self.coverage else range(self.grid.rows.count)
+
+    @property
+    def columns(self) -> range:
+        """Tile columns that may have something to load."""
+        return self.coverage.columns if self.coverage else range(self.grid.cols.count)
+
+    @property
+    def tiles(self) -> int:
+        """Number of tiles that are loaded."""
+        return self.coverage.tiles if self.coverage else self.grid.rows.count * self.grid.cols.count
+
+    @property
+    def skipped(self) -> int:
+        """Number of tiles that are not loaded, since they cover no wanted pixel."""
+        return self.grid.rows.count * self.grid.cols.count - self.tiles
+
+    @property
+    def held_columns(self) -> tuple[int, int]:
+        """Half-open interval of the image's columns that the plan may write."""
+        if not self.columns:
+            return 0, 0
+        cols = self.grid.cols
+        return cols.start(self.columns[0]), cols.window(self.columns[-1])[1]
+
+    @cached_property
+    def peak(self) -> Peak:
+        """The most that a run of this plan holds of finished and unfinished tiles together."""
+        height, width = self.grid.tile_shape
+        low, high = self.held_columns
+        pixels = self.grid.rows.carried * (high - low) + self.grid.cols.carried * height
+        pixels = pixels if self.tiles else 0
+        image_height, image_width = self.image_size
+        return Peak(pixels, pixels / (image_height * image_width), -(-pixels // (height * width)))
+
+    @property
+    def written(self) -> int:
+        """Pixels of the windows that are written, each of them once."""
+        rows, cols = self.grid.rows, self.grid.cols
+        widths = np.array([stop - start for start, stop in map(cols.window, self.columns)])
+        heights = (stop - start for start, stop in map(rows.window, self.rows))
+        return sum(
+            height * int(widths[self._loaded(i)].sum())
+            for i, height in zip(self.rows, heights, strict=True)
+        )
+
+    @property
+    def redundancy(self) -> float:
+        """Pixels loaded over pixels written: what the overlap costs, 1.0 for none."""
+        height, width = self.grid.tile_shape
+        return self.tiles * height * width / max(1, self.written)
+
+    def __len__(self) -> int:
+        return 3 * self.tiles
+
+    def __iter__(self) -> Iterator[Step]:
+        finished_rows, finished_cols = (
+            _finished(self.grid.rows, self.rows),
+            _finished(self.grid.cols, self.columns),
+        )
+        loaded: dict[int, Mask] = {}
+        for i in self.rows:
+            loaded[i] = self._loaded(i)
+            tiles = self.grid.tile_boxes(i, self.columns)
+            windows = self.grid.window_boxes(i, self.columns)
+            done_rows = finished_rows.get(i, [])
+            for at, j in enumerate(self.columns):
+                if loaded[i][at]:
+                    yield Load((i, j), tiles[at])
+                    yield Write((i, j), windows[at])
+                for row in done_rows:
+                    for col in finished_cols.get(j, ()):
+                        if loaded[row][col - self.columns.start]:
+                            yield Unload((row, col))
+            for row in done_rows:
+                del loaded[row]
+
+    def batches(self, size: int) -> Iterator[Batch]:
+        """Tiles to load in the plan's order, ``size`` at a time; the last may be fewer."""
+        indices: list[Index] = []
+        geoms: list[shapely.Polygon] = []
+        for i in self.rows:
+            boxes = self.grid.tile_boxes(i, self.columns)
+            for at in np.flatnonzero(self._loaded(i)):
+                indices.append((i, self.columns[at]))
+                geoms.append(boxes[at])
+                if len(indices) == size:
+                    yield Batch(indices, geoms)
+                    indices, geoms = [], []
+        if indices:
+            yield Batch(indices, geoms)
+
+    def windows(self) -> Iterator[tuple[Index, shapely.Polygon]]:
+        """Windows in the order in which they are finished, each with its tile's index."""
+        for i in self.rows:
+            boxes: Boxes = self.grid.window_boxes(i, self.columns)
+            for at in np.flatnonzero(self._loaded(i)):
+                yield (i, self.columns[at]), boxes[at]
+
+    def wanted(self, window: shapely.Polygon) -> Mask | None:
+        """Wanted pixels of a window, shape ``(height, width)``; None where all are wanted."""
+        return self.coverage.wanted(window) if self.coverage else None
+
+    def _loaded(self, i: int) -> Mask:
+        return self.coverage.loaded(i) if self.coverage else np.ones(len(self.columns), np.bool_)
+
+
+def _finished(axis: Axis, tiles: range) -> dict[int, list[int]]:
+    """For each window, those of ``tiles`` that are done with once it is finished."""
+    finished: dict[int, list[int]] = {}
+    for k in tiles:
+        last_pixel = min(axis.stop(k), axis.size) - 1
+        finished.setdefault(min(axis.window_at(last_pixel), tiles[-1]), []).append(k)
+    return finished
+
+
+def plan_run_grid(
+    image_size: Size,
+    tile_size: Size,
+    overlap: Size,
+    area: shapely.Geometry | None = None,
+    *,
+    margin: Size = 0,
+    align: Size = 1,
+    trust: str = "linear",
+) -> tuple[Plan, Grid]:
+    """Plan to run a model over an image in a grid of overlapping tiles.
+
+    No data is read: sizes and an area are all that it takes.
+
+    Parameters
+    ----------
+    image_size, tile_size : int or (height, width)
+        Pixels. A tile is never larger than the image.
+    overlap : int or (height, width)
+        Least overlap of neighbouring tiles in pixels; they are spaced evenly, so that no
+        overlap is much larger than the others.
+    area : shapely.Geometry, optional
+        Polygon in (y, x) pixels; tiles that cover no pixel whose centre is inside are skipped.
+        Inside it every bit is that of the full run.
+    margin : int or (height, width)
+        Pixels next to a cut side that are not trusted at all: a model's receptive radius
+        makes the result the model's answer to the whole image.
+    align : int or (height, width)
+        Tiles start at multiples of this: a model's total stride. The last tile may then
+        stick out of the image by less than that; fill what sticks out by reflection.
+    trust : str
+        Name of a profile in ``seamless_seg.PROFILES``.
+
+    Returns
+    -------
+    plan : Plan
+        Steps for ``run_plan``.
+    grid : Grid
+        ``grid[i, j]`` is the box of a tile in (y, x) pixels.
+
+    Raises
+    ------
+    GeometryError
+        Where sizes, overlap, margin, align or area make no plan.
+    OptionError
+        Where ``trust`` names no profile.
+    """
+    profile(trust)
+    named = {
+        "size": _pair("image_size", image_size),
+        "tile": _pair("tile_size", tile_size),
+        "overlap": _pair("overlap", overlap),
+        "align": _pair("align", align),
+        "margin": _pair("margin", margin),
+    }
+    rows, cols = (Axis(**{name: pair[axis] for name, pair in named.items()}) for axis in (0, 1))
+    grid = Grid(rows, cols)
+    return Plan(grid, trust, None if area is None else Coverage(grid, area)), grid
+
+
+def _pair(name: str, value: object) -> tuple[int, int]:
+    try:
+        height, width = value  # type: ignore[misc]  # its TypeError is the check
+    except TypeError:
+        height = width = value
+    except ValueError:
+        raise GeometryError(
+            f"{name} must be one number or (height, width), not {value!r}"
+        ) from None
+    return whole_number(name, height, 0), whole_number(name, width, 0)

@@ -1,0 +1,143 @@
+"""Running a plan: tiles in, finished windows out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from typing import TypeAlias
+
+import numpy as np
+import shapely
+
+from .axis import whole_number
+from .blend import Array, Blender
+from .errors import BudgetError, SeamlessError, TileError
+from .grid import Index
+from .plan import Batch, Plan
+from .threads import ReadAhead
+
+GetTile: TypeAlias = Callable[[Index, shapely.Polygon], Array]
+GetTiles: TypeAlias = Callable[[list[Index], list[shapely.Polygon]], Sequence[Array]]
+WriteTile: TypeAlias = Callable[[Index, shapely.Polygon, Array], object]
+
+
+def run_plan(
+    plan: Plan,
+    batch_size: int,
+    max_tiles: int,
+    write_tile: WriteTile,
+    get_tile: GetTile | None = None,
+    get_tiles: GetTiles | None = None,
+    *,
+    read_ahead: bool = True,
+    nodata: float = np.nan,
+) -> None:
+    """Get the tiles of a plan, blend them and write each window once it is finished.
+
+    The output has the same bits for every ``batch_size``, with and without ``read_ahead``.
+
+    Parameters
+    ----------
+    plan : Plan
+        From ``plan_run_grid``.
+    batch_size : int
+        Tiles that are asked for at a time.
+    max_tiles : int
+        Hard limit on what is held at once, in tiles: the carry, the batch that is being
+        blended and, with ``read_ahead``, the one after it.
+    write_tile : callable
+        ``write_tile(index, geom, window)``: ``geom`` is the window's box in (y, x) pixels,
+        ``window`` an array of its shape, yours to keep. Called once a window, in this thread.
+    get_tile : callable, optional
+        ``get_tile(index, geom) -> tile``, of shape ``(height, width)`` or ``(height, width,
+        ...)`` and any real dtype; ``geom`` is the tile's box. Called once a tile.
+    get_tiles : callable, optional
+        The same for a batch: ``get_tiles(indices, geoms) -> tiles``. Give one of the two.
+    read_ahead : bool
+        Call ``get_tile`` in a thread, one batch ahead of the blending.
+    nodata : float
+        What pixels outside the plan's area get.
+
+    Raises
+    ------
+    BudgetError
+        Where the plan would hold more than ``max_tiles``; nothing has been read then.
+    TileError
+        Where a tile could not be had or has the wrong shape; it names the tile.
+    """
+    if not isinstance(plan, Plan):
+        raise TypeError(f"plan must be the Plan that plan_run_grid returns, not {type(plan)}")
+    if get_tile is not None and get_tiles is None:
+        get_tiles = _one_by_one(get_tile)
+    elif get_tile is not None or get_tiles is None:
+        raise TypeError("give exactly one of get_tile and get_tiles")
+    batch_size = whole_number("batch_size", batch_size, 1)
+    _check_budget(plan, batch_size, max_tiles, read_ahead)
+    tiles = ((batch, _get(batch, get_tiles)) for batch in plan.batches(batch_size))
+    with ReadAhead(tiles) if read_ahead else nullcontext(tiles) as ready:
+        for index, geom, window in _blend(plan, ready):
+            wanted = plan.wanted(geom)
+            if wanted is not None:
+                window[~wanted] = nodata
+            write_tile(index, geom, window)
+
+
+def tiles_held(plan: Plan, batch_size: int, read_ahead: bool = True) -> int:
+    """Most tiles that ``run_plan`` holds at once: carry, batches and the window being written."""
+    in_flight = min(plan.tiles, batch_size * (2 if read_ahead else 1))
+    return plan.peak.tiles + in_flight + min(plan.tiles, 1)
+
+
+def _check_budget(plan: Plan, batch_size: int, max_tiles: int, read_ahead: bool) -> None:
+    needed = tiles_held(plan, batch_size, read_ahead)
+    if needed > max_tiles:
+        raise BudgetError(
+            f"this plan holds up to {needed} tiles at once ({plan.peak.tiles} of carry, the rest "
+            f"in batches of {batch_size}), more than max_tiles, {max_tiles}: allow {needed}, or "
+            f"choose smaller batches or a smaller overlap"
+        )
+
+
+def _one_by_one(get_tile: GetTile) -> GetTiles:
+    def get_tiles(indices: list[Index], geoms: list[shapely.Polygon]) -> list[Array]:
+        tiles = []
+        for index, geom in zip(indices, geoms, strict=True):
+            with _naming(index):
+                tiles.append(get_tile(index, geom))
+        return tiles
+
+    return get_tiles
+
+
+def _get(batch: Batch, get_tiles: GetTiles) -> list[Array]:
+    with _naming(batch.indices[0], batch.indices[-1]):
+        tiles = [np.asarray(tile) for tile in get_tiles(batch.indices, batch.geoms)]
+    if len(tiles) != len(batch.indices):
+        raise TileError(
+            f"get_tiles returned {len(tiles)} tiles for the {len(batch.indices)} from "
+            f"{batch.indices[0]} to {batch.indices[-1]}"
+        )
+    return tiles
+
+
+def _blend(
+    plan: Plan, batches: Iterable[tuple[Batch, list[Array]]]
+) -> Iterator[tuple[Index, shapely.Polygon, Array]]:
+    blender, windows = Blender(plan), plan.windows()
+    for batch, tiles in batches:
+        for index in batch.indices:
+            # Taken out of the list, so that nothing keeps a tile while the next are made.
+            yield index, next(windows)[1], blender.add(index, tiles.pop(0))
+
+
+@contextmanager
+def _naming(first: Index, last: Index | None = None) -> Iterator[None]:
+    """Say which tile an error came from; this package's own errors stay of their kind."""
+    where = f"tile {first}" if last in (None, first) else f"tiles {first} to {last}"
+    try:
+        yield
+    except SeamlessError as error:
+        error.add_note(f"while working on {where}")
+        raise
+    except Exception as error:
+        raise TileError(f"{where} could not be had: {type(error).__name__}: {error}") from error

@@ -1,0 +1,93 @@
+"""Trust: how much a tile's word counts at each of its pixels, in one dimension.
+
+A profile is highest at the tile's centre and falls towards a side only where a neighbour
+overlaps that side: beyond the image's border there is nothing whose absence could have
+misled the model. Within the margin of a cut side it is zero. All profiles share one
+signature and stand in one table, ``PROFILES``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import OptionError
+
+Trust: TypeAlias = npt.NDArray[np.float64]
+Profile: TypeAlias = Callable[[int, int, int, int], Trust]
+"""``(length, before, after, margin) -> trust``, the trust of shape ``(length,)``.
+
+``before`` and ``after`` are the pixels shared with the previous and the next tile, 0 where
+there is none.
+"""
+
+
+def depth(length: int, before: int, after: int, margin: int) -> Trust:
+    """How deep each pixel lies inside its tile: 1 at the centre, towards 0 at a cut side.
+
+    depth(d) = (d + 1 - margin) / ((length + 1) / 2 - margin), clipped to [0, 1],
+
+    where ``d`` is the distance in pixels from the nearer cut side. So it is exactly 0 inside
+    the margin, positive outside, and 1 everywhere where no side is cut.
+    """
+    result = np.ones(length)
+    if not (before or after):
+        return result
+    ramp = np.arange(1 - margin, length + 1 - margin) / ((length + 1) / 2 - margin)
+    if before:
+        result = np.minimum(result, ramp)
+    if after:
+        result = np.minimum(result, ramp[::-1])
+    return np.maximum(result, 0.0)
+
+
+def linear(length: int, before: int, after: int, margin: int) -> Trust:
+    """Trust in proportion to depth: a pyramid."""
+    return depth(length, before, after, margin)
+
+
+def hann(length: int, before: int, after: int, margin: int) -> Trust:
+    """Trust as a Hann window: sin^2(pi / 2 * depth)."""
+    return np.asarray(np.sin(np.pi / 2 * depth(length, before, after, margin)) ** 2)
+
+
+def gaussian(length: int, before: int, after: int, margin: int) -> Trust:
+    """Trust as a Gaussian about the centre, sigma an eighth of the trusted length."""
+    inside = depth(length, before, after, margin)
+    return np.where(inside > 0, np.exp(-0.5 * (4 * (1 - inside)) ** 2), 0.0)
+
+
+def flat(length: int, before: int, after: int, margin: int) -> Trust:
+    """The same trust everywhere outside the margin: a plain mean."""
+    return (depth(length, before, after, margin) > 0).astype(np.float64)
+
+
+def crop(length: int, before: int, after: int, margin: int) -> Trust:
+    """All or nothing, cut in the middle of each overlap: no blending, for comparison.
+
+    ``margin`` changes nothing here, since half an overlap is at least a margin.
+    """
+    trust = np.zeros(length)
+    trust[(before + 1) // 2 : length - after // 2] = 1.0
+    return trust
+
+
+PROFILES: dict[str, Profile] = {
+    "linear": linear,
+    "hann": hann,
+    "gaussian": gaussian,
+    "flat": flat,
+    "crop": crop,
+}
+
+
+def profile(name: Any) -> Profile:
+    """Look a profile up by its name in ``PROFILES``; ``OptionError`` where there is none."""
+    try:
+        return PROFILES[name]
+    except (KeyError, TypeError):
+        known = ", ".join(PROFILES)
+        raise OptionError(f"trust {name!r} is not a profile: choose one of {known}") from None

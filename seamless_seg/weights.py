@@ -1,0 +1,94 @@
+"""Weights: trust turned into each tile's share of every pixel.
+
+On a grid the weight of tile ``k`` is its trust over the sum of all trusts at that pixel. It
+is applied as a running mean, which needs only the share of the newest tile:
+
+    alpha_k = trust_k / (trust_1 + ... + trust_k),    mean += alpha_k * (tile_k - mean)
+
+so a value on which all tiles agree is kept to the last bit, and no division is left for later.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from .axis import Axis
+from .trust import profile
+
+
+class Alpha(NamedTuple):
+    """How one tile enters the running mean along one axis, in pixels from the tile's start.
+
+    The mean keeps what it was in ``[0, first)``, moves by ``values`` towards the tile in
+    ``[first, middle)``, becomes the tile in ``[middle, stop)`` and does not exist from
+    ``stop`` on, where nobody trusts this tile.
+    """
+
+    first: int
+    middle: int
+    stop: int
+    values: npt.NDArray[np.float64]
+
+    def alone(self) -> Alpha:
+        """The share of the same tile where none came before it: all of it, copied."""
+        return Alpha(0, 0, self.stop, self.values[:0])
+
+
+def alpha(axis: Axis, k: int, trust: str) -> Alpha:
+    """Share of tile ``k`` in the running mean of the tiles ``0 .. k`` along ``axis``."""
+    start = axis.start(k)
+    earliest = k
+    while earliest > 0 and axis.stop(earliest - 1) > start:
+        earliest -= 1
+    chain = tuple(
+        (start - axis.start(j), axis.overlap_before(j), axis.overlap_after(j))
+        for j in range(earliest, k + 1)
+    )
+    share = _alpha(trust, axis.length, axis.margin, chain)
+    # An aligned last tile may stick out of the image, where there is nothing to finish.
+    return share._replace(stop=min(share.stop, axis.size - start))
+
+
+@lru_cache(maxsize=1024)
+def _alpha(trust: str, length: int, margin: int, chain: tuple[tuple[int, int, int], ...]) -> Alpha:
+    # Even spacing repeats a handful of chains along the whole axis, hence the cache.
+    shape = profile(trust)
+    *earlier, (_, before, after) = chain
+    own = shape(length, before, after, margin)
+    total = np.zeros(length)
+    for shift, left, right in earlier:
+        total[: length - shift] += shape(length, left, right, margin)[shift:]
+    total += own
+    values = np.divide(own, total, out=np.zeros(length), where=own > 0)
+    trusted = np.flatnonzero(values)
+    first, stop = int(trusted[0]), int(trusted[-1]) + 1
+    shared = np.flatnonzero(values[:stop] < 1)
+    middle = max(first, int(shared[-1]) + 1 if shared.size else 0)
+    return Alpha(first, middle, stop, values[first:middle])
+
+
+def weights(axis: Axis, trust: str) -> list[npt.NDArray[np.float64]]:
+    """Final weight of every tile along ``axis``, each of shape ``(length,)``.
+
+    sum over k of weights[k][p - start(k)] = 1 at every pixel p of the axis
+
+    It takes O(size) memory: for looking at, not for blending. What an aligned last tile has
+    beyond the image's border has no weight.
+    """
+    result: list[npt.NDArray[np.float64]] = []
+    for k in range(axis.count):
+        a = alpha(axis, k, trust)
+        own = np.zeros(axis.length)
+        own[a.first : a.middle] = a.values
+        own[a.middle : a.stop] = 1.0
+        for j in reversed(range(k)):
+            shift = axis.start(k) - axis.start(j)
+            if shift >= axis.length:
+                break
+            result[j][shift:] *= 1.0 - own[: axis.length - shift]
+        result.append(own)
+    return result
