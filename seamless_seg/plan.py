@@ -149,26 +149,31 @@ class Plan:
         return 3 * self.tiles
 
     def __iter__(self) -> Iterator[Step]:
-        finished_rows, finished_cols = (
-            _finished(self.grid.rows, self.rows),
-            _finished(self.grid.cols, self.columns),
-        )
-        loaded: dict[int, Mask] = {}
         for i in self.rows:
-            loaded[i] = self._loaded(i)
-            tiles = self.grid.tile_boxes(i, self.columns)
-            windows = self.grid.window_boxes(i, self.columns)
-            done_rows = finished_rows.get(i, [])
-            for at, j in enumerate(self.columns):
-                if loaded[i][at]:
-                    yield Load((i, j), tiles[at])
-                    yield Write((i, j), windows[at])
-                for row in done_rows:
-                    for col in finished_cols.get(j, ()):
-                        if loaded[row][col - self.columns.start]:
-                            yield Unload((row, col))
-            for row in done_rows:
-                del loaded[row]
+            yield from self.row_steps(i)
+
+    def row_steps(self, i: int) -> Iterator[Step]:
+        """Steps at tile row ``i``: its tiles, and what may be forgotten after each of them."""
+        tiles = self.grid.tile_boxes(i, self.columns)
+        windows = self.grid.window_boxes(i, self.columns)
+        loaded = self._loaded(i)
+        done_rows = {row: self._loaded(row) for row in self._done_rows.get(i, ())}
+        for at, j in enumerate(self.columns):
+            if loaded[at]:
+                yield Load((i, j), tiles[at])
+                yield Write((i, j), windows[at])
+            for row, was_loaded in done_rows.items():
+                for col in self._done_columns.get(j, ()):
+                    if was_loaded[col - self.columns.start]:
+                        yield Unload((row, col))
+
+    @cached_property
+    def _done_rows(self) -> dict[int, list[int]]:
+        return _done(self.grid.rows, self.rows)
+
+    @cached_property
+    def _done_columns(self) -> dict[int, list[int]]:
+        return _done(self.grid.cols, self.columns)
 
     def batches(self, size: int) -> Iterator[Batch]:
         """Tiles to load in the plan's order, ``size`` at a time; the last may be fewer."""
@@ -200,13 +205,13 @@ class Plan:
         return self.coverage.loaded(i) if self.coverage else np.ones(len(self.columns), np.bool_)
 
 
-def _finished(axis: Axis, tiles: range) -> dict[int, list[int]]:
+def _done(axis: Axis, tiles: range) -> dict[int, list[int]]:
     """For each window, those of ``tiles`` that are done with once it is finished."""
-    finished: dict[int, list[int]] = {}
+    done: dict[int, list[int]] = {}
     for k in tiles:
         last_pixel = min(axis.stop(k), axis.size) - 1
-        finished.setdefault(min(axis.window_at(last_pixel), tiles[-1]), []).append(k)
-    return finished
+        done.setdefault(min(axis.window_at(last_pixel), tiles[-1]), []).append(k)
+    return done
 
 
 def plan_run_grid(
@@ -258,18 +263,19 @@ def plan_run_grid(
     """
     profile(trust)
     named = {
-        "size": _pair("image_size", image_size),
-        "tile": _pair("tile_size", tile_size),
-        "overlap": _pair("overlap", overlap),
-        "align": _pair("align", align),
-        "margin": _pair("margin", margin),
+        "size": pair("image_size", image_size),
+        "tile": pair("tile_size", tile_size),
+        "overlap": pair("overlap", overlap),
+        "align": pair("align", align),
+        "margin": pair("margin", margin),
     }
     rows, cols = (Axis(**{name: pair[axis] for name, pair in named.items()}) for axis in (0, 1))
     grid = Grid(rows, cols)
     return Plan(grid, trust, None if area is None else Coverage(grid, area)), grid
 
 
-def _pair(name: str, value: object) -> tuple[int, int]:
+def pair(name: str, value: object) -> tuple[int, int]:
+    """Return ``value`` as (height, width), or raise a ``GeometryError`` that calls it ``name``."""
     try:
         height, width = value  # type: ignore[misc]  # its TypeError is the check
     except TypeError:

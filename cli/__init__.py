@@ -1,0 +1,19 @@
+"""The command line of seamless_seg: a thin skin over ``seamless_seg.segment``."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run the program; the console script and ``python -m seamless_seg`` both end here."""
+    try:
+        import click  # noqa: F401  # only to see whether it is there
+    except ModuleNotFoundError:
+        sys.exit(
+            "seamless-seg: the command line needs click, rasterio and onnxruntime: "
+            "pip install 'seamless-seg[cpu]' (or [gpu])"
+        )
+    from .program import run_program
+
+    sys.exit(run_program(sys.argv[1:]))

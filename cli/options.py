@@ -1,0 +1,150 @@
+"""Options that several commands share, ready made, and the types that parse them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from seamless_seg import PROFILES
+from seamless_seg.compression import COMPRESSION
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class Size(click.ParamType):
+    """``512`` or ``512x256``: pixels, height first."""
+
+    name = "N|HxW"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, int]:
+        """Parse, or fail with what was expected."""
+        if isinstance(value, tuple):
+            return value
+        parts = value.lower().split("x")
+        try:
+            lengths = [int(part) for part in parts]
+        except ValueError:
+            lengths = []
+        if len(lengths) not in (1, 2):
+            self.fail(f"{value!r} is neither a number of pixels nor HEIGHTxWIDTH", param, ctx)
+        return lengths[0], lengths[-1]
+
+
+class Numbers(click.ParamType):
+    """``1,2,3``: numbers of one type, separated by commas."""
+
+    def __init__(self, kind: type[int] | type[float], name: str) -> None:
+        self.kind = kind
+        self.name = name
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[float, ...]:
+        """Parse, or fail with what was expected."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            return tuple(self.kind(part) for part in value.split(","))
+        except ValueError:
+            kind = "whole numbers" if self.kind is int else "numbers"
+            self.fail(f"{value!r} is not a list of {kind} separated by commas", param, ctx)
+
+
+INDICES = Numbers(int, "N,N,...")
+NUMBERS = Numbers(float, "F,F,...")
+
+
+def several(*decorators: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    """Apply decorators in the order in which help shows their options."""
+
+    def decorate(command: Command) -> Command:
+        for decorator in reversed(decorators):
+            command = decorator(command)
+        return command
+
+    return decorate
+
+
+tiling = several(
+    click.option(
+        "--tile",
+        type=Size(),
+        metavar="N|HxW",
+        help="Pixels of a tile.  [default: the model's own, else 512]",
+    ),
+    click.option(
+        "--overlap",
+        type=Size(),
+        metavar="N|HxW",
+        help="Least overlap of tiles, in pixels.  [default: the model's own, else a quarter]",
+    ),
+    click.option(
+        "--margin",
+        type=int,
+        metavar="N",
+        help="Pixels next to a cut side that are not trusted.  [default: 0]",
+    ),
+    click.option(
+        "--align",
+        type=int,
+        metavar="N",
+        help="Start tiles at multiples of this, a model's total stride.  [default: 1]",
+    ),
+    click.option(
+        "--trust",
+        type=click.Choice(list(PROFILES)),
+        help="How trust falls towards a cut side; crop cuts hard.  [default: linear]",
+    ),
+    click.option("--batch-size", type=int, metavar="N", help="Tiles for the model at a time."),
+)
+
+pixels = several(
+    click.option(
+        "--bands",
+        type=INDICES,
+        metavar=INDICES.name,
+        help="Bands for the model, counted from 1.  [default: all]",
+    ),
+    click.option(
+        "--scale",
+        type=float,
+        metavar="F",
+        help="Value = (pixel * scale - mean) / std.  [default: the model's own, else 1/255 for "
+        "uint8 and 1 for floats]",
+    ),
+    click.option("--mean", type=NUMBERS, metavar=NUMBERS.name, help="One number a band, or one."),
+    click.option("--std", type=NUMBERS, metavar=NUMBERS.name, help="One number a band, or one."),
+)
+
+execution = several(
+    click.option(
+        "--provider",
+        default="cpu",
+        show_default=True,
+        metavar="NAME",
+        help="Execution provider of onnxruntime: cpu, cuda, ...",
+    ),
+    click.option(
+        "--threads",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Threads that the model may use.  [default: onnxruntime's choice]",
+    ),
+)
+
+writing = several(
+    click.option(
+        "--compress",
+        type=click.Choice(list(COMPRESSION)),
+        default="zstd",
+        show_default=True,
+        help="Compression of the output, all without loss.",
+    ),
+    click.option("--overwrite", is_flag=True, help="Replace OUTPUT where it exists."),
+)
+
+debug = click.option("--debug", is_flag=True, help="Show where an error came from.")

@@ -1,0 +1,80 @@
+"""The program: its commands, and what becomes of an error."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Sequence
+from types import FrameType
+
+import click
+
+from seamless_seg import GeometryError, OptionError, SeamlessError, __version__
+
+from .info import info
+from .plan import plan
+from .run import run
+
+WRONG_USAGE, FAILED, INTERRUPTED = 2, 1, 130
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Each command has its own --help.",
+)
+@click.version_option(__version__, "-V", "--version", prog_name="seamless-seg")
+def program() -> None:
+    """Run a segmentation model over a raster larger than memory, without tile seams."""
+
+
+for command in (run, plan, info):
+    program.add_command(command)
+
+
+def run_program(arguments: Sequence[str]) -> int:
+    """Run the program and return its exit status: 0, 1 for a failed job, 2 for wrong usage."""
+    debug = "--debug" in arguments
+    if not debug:
+        # They log what they also raise; it is said once, by us.
+        logging.getLogger("rasterio").setLevel(logging.CRITICAL + 1)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        program.main(list(arguments), prog_name="seamless-seg", standalone_mode=False)
+    except (KeyboardInterrupt, click.exceptions.Abort):
+        return _complain("interrupted, nothing was written", INTERRUPTED, debug)
+    except click.ClickException as error:
+        return _complain(f"{error.format_message()}{_hint(error)}", WRONG_USAGE, debug)
+    except (OptionError, GeometryError) as error:
+        return _complain(str(error), WRONG_USAGE, debug)
+    except SeamlessError as error:
+        return _complain(str(error), FAILED, debug)
+    except ModuleNotFoundError as error:
+        message = f"{error.name} is not installed: pip install 'seamless-seg[cpu]' (or [gpu])"
+        return _complain(message, FAILED, debug)
+    except (MemoryError, OSError) as error:
+        return _complain(f"{type(error).__name__}: {error}", FAILED, debug)
+    except Exception as error:
+        message = f"an error that should not happen, {type(error).__name__}: {error}"
+        return _complain(f"{message}; --debug shows where", FAILED, debug)
+    return 0
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _hint(error: click.ClickException) -> str:
+    context = getattr(error, "ctx", None)
+    return f" (see {context.command_path} --help)" if context else ""
+
+
+def _complain(message: str, status: int, debug: bool) -> int:
+    if debug:
+        traceback.print_exc()
+    one_line = " ".join(message.split())
+    print(f"seamless-seg: error: {one_line}", file=sys.stderr)
+    return status

@@ -1,0 +1,92 @@
+"""``seamless-seg run``: one raster through one model."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from seamless_seg import Plan
+from seamless_seg.job import Summary, segment
+from seamless_seg.settings import Settings
+
+from . import options
+from .progress import ProgressBar
+from .text import decisions, size
+
+
+@click.command()
+@click.argument("raster", metavar="INPUT")
+@click.argument("model", metavar="MODEL")
+@click.argument("output", metavar="OUTPUT")
+@options.tiling
+@options.pixels
+@options.execution
+@options.writing
+@click.option("--quiet", "-q", is_flag=True, help="Say nothing but warnings and errors.")
+@click.option("--verbose", "-v", is_flag=True, help="Say what was decided, and why.")
+@options.debug
+def run(
+    raster: str,
+    model: str,
+    output: str,
+    quiet: bool,
+    verbose: bool,
+    debug: bool,
+    provider: str,
+    threads: int | None,
+    compress: str,
+    overwrite: bool,
+    **choices: Any,
+) -> None:
+    """Segment INPUT with MODEL (ONNX) into OUTPUT, a GeoTIFF of blended logits.
+
+    OUTPUT has one float32 band a class. It appears under its name once it is complete.
+    """
+
+    def on_start(settings: Settings, plan: Plan) -> None:
+        if verbose:
+            for line in decisions(settings):
+                click.echo(line, err=True)
+        for sentence in [] if quiet else settings.notes:
+            click.echo(f"note: {sentence}", err=True)
+
+    with ProgressBar() as bar:
+        summary = segment(
+            raster,
+            model,
+            output,
+            provider=provider,
+            threads=threads,
+            compress=compress,
+            overwrite=overwrite,
+            on_start=on_start,
+            on_progress=None if quiet else bar,
+            **choices,
+        )
+    if summary.not_finite:
+        click.echo(
+            f"warning: {summary.not_finite} logits are not finite (NaN or infinite)", err=True
+        )
+    if not quiet:
+        click.echo(_line(summary), err=True)
+
+
+def _line(summary: Summary) -> str:
+    speed = summary.pixels / 1e6 / summary.seconds
+    share = summary.model_seconds / summary.seconds
+    return (
+        f"{summary.tiles} tiles in {summary.seconds:.1f} s, {speed:.2f} Mpx/s, "
+        f"{share:.0%} of the time in the model, peak memory {peak_memory()}"
+    )
+
+
+def peak_memory() -> str:
+    """The most that this process had in memory at any time."""
+    try:
+        import resource
+    except ModuleNotFoundError:  # Windows has no such thing
+        return "unknown"
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return size(peak if sys.platform == "darwin" else peak * 1024)

@@ -1,0 +1,31 @@
+"""Values as people read them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from seamless_seg.settings import Settings
+
+
+def decisions(settings: Settings) -> Iterator[str]:
+    """One line a setting: its name, its value and where it came from."""
+    for name, (value, origin) in settings.decisions.items():
+        yield f"{name:<12}{plain(value)}  ({origin})"
+
+
+def plain(value: Any) -> str:
+    """``256 x 512`` for two whole numbers, ``0.1, 0.2`` for others, ``0.00392157`` for one."""
+    if isinstance(value, tuple):
+        whole = len(value) == 2 and all(isinstance(number, int) for number in value)
+        return (" x " if whole else ", ").join(plain(number) for number in value)
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def size(count: float) -> str:
+    """Bytes as ``512 B``, ``1.5 MB``, ``32 GB``."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} TB"

@@ -1,0 +1,123 @@
+"""Fitting: tiles of a plan made to the measure of a model, and its logits cut back to theirs."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import ModelError
+from .model import Model
+
+MULTIPLES = (1, 2, 4, 8, 16, 32, 64, 128)
+"""Numbers of which a model's tiles may have to be multiples: its poolings halve that often."""
+
+
+class FittedModel:
+    """A model together with the shape of the tiles that it will be given.
+
+    A tile smaller than what the model takes is extended by reflection at its right and
+    bottom, and the logits there are dropped. A model with a fixed batch gets exactly that.
+
+    Parameters
+    ----------
+    model : Model
+        The model.
+    channels : int
+        Bands of the tiles.
+    tile : (height, width)
+        Pixels of the tiles.
+    align : (int, int)
+        Where the model's lengths are free, it gets multiples of these.
+
+    Raises
+    ------
+    ModelError
+        Where a trial run on an empty tile fails for every length that could be right, or has
+        an output that is not ``(B, K, H, W)`` for its input's ``H`` and ``W``.
+    """
+
+    def __init__(
+        self, model: Model, channels: int, tile: tuple[int, int], align: tuple[int, int]
+    ) -> None:
+        self._model = model
+        self._tile = tile
+        self.shape, self.classes = _try(model, channels, tile, align)
+
+    def empty(self, count: int, channels: int) -> npt.NDArray[np.float32]:
+        """Room for ``count`` tiles of the plan as the model takes them, ``(B, C, H, W)``."""
+        return np.empty((count, channels, *self.shape), np.float32)
+
+    def place(self, tile: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """The part of one tile of such a batch that is the plan's tile."""
+        return tile[..., : self._tile[0], : self._tile[1]]
+
+    def __call__(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Logits of a batch from ``empty``: ``(B, height, width, K)``, the plan's tiles."""
+        self._reflect(batch)
+        logits = self._in_batches(batch)
+        return self.place(logits).transpose(0, 2, 3, 1)
+
+    def _reflect(self, batch: npt.NDArray[np.float32]) -> None:
+        if self.shape != self._tile:
+            beyond = [(0, 0), (0, 0)]
+            beyond += [(0, full - own) for full, own in zip(self.shape, self._tile, strict=True)]
+            batch[:] = np.pad(self.place(batch), beyond, mode="reflect")
+
+    def _in_batches(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        size = self._model.batch or len(batch)
+        if size == len(batch):
+            return self._run(batch)
+        parts = []
+        for start in range(0, len(batch), size):
+            part = batch[start : start + size]
+            missing = size - len(part)
+            full = np.concatenate([part, np.zeros((missing, *part.shape[1:]), np.float32)])
+            parts.append(self._run(full)[: len(part)])
+        return np.concatenate(parts)
+
+    def _run(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        logits = self._model(batch)
+        expected = (len(batch), self.classes, *batch.shape[2:])
+        if logits.shape != expected:
+            raise ModelError(f"{self._model.name} gave {logits.shape}, not {expected}")
+        return logits.astype(np.float32, copy=False)
+
+
+def _try(
+    model: Model, channels: int, tile: tuple[int, int], align: tuple[int, int]
+) -> tuple[tuple[int, int], int]:
+    """The smallest shape of tiles that the model takes, and how many classes it has."""
+    first_error: ModelError | None = None
+    for shape in _shapes(model, tile, align):
+        try:
+            logits = model(np.zeros((model.batch or 1, channels, *shape), np.float32))
+        except ModelError as error:
+            first_error = first_error or error
+        else:
+            return shape, _classes(model, logits, (model.batch or 1, channels, *shape))
+    raise first_error or ModelError(f"{model.name} takes no tile of {tile}")
+
+
+def _shapes(model: Model, tile: tuple[int, int], align: tuple[int, int]) -> list[tuple[int, int]]:
+    shapes = []
+    for multiple in MULTIPLES:
+        height, width = (
+            fixed or math.ceil(own / step) * step
+            for own, fixed, step in zip(
+                tile, model.tile, (math.lcm(multiple, a) for a in align), strict=True
+            )
+        )
+        shapes.append((height, width))
+    return list(dict.fromkeys(shapes))
+
+
+def _classes(model: Model, logits: npt.NDArray[Any], given: tuple[int, ...]) -> int:
+    if logits.ndim != 4 or (logits.shape[0], *logits.shape[2:]) != (given[0], *given[2:]):
+        raise ModelError(
+            f"{model.name} maps {list(given)} to {list(logits.shape)}: only logits of the "
+            f"input's own height and width, [N, K, H, W], can be blended"
+        )
+    return int(logits.shape[1])

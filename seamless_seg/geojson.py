@@ -1,0 +1,133 @@
+"""Areas from GeoJSON files, brought into a raster's pixels."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import shapely
+import shapely.geometry
+
+from .errors import OptionError
+
+if TYPE_CHECKING:
+    from .raster import Georeference
+
+WGS84 = "OGC:CRS84"
+"""What GeoJSON coordinates are in where the file names nothing else: longitude, latitude."""
+
+
+def read_area(
+    path: Any, size: tuple[int, int], place: Georeference | None = None
+) -> shapely.Geometry:
+    """Read the polygons of a GeoJSON file as an area in (y, x) pixels.
+
+    Parameters
+    ----------
+    path : str or path-like
+        A geometry, a feature or a collection. Its coordinates are WGS 84 unless it names a CRS.
+    size : (height, width)
+        Pixels of the raster.
+    place : Georeference, optional
+        Where the raster lies. Without it, or where it has no CRS, coordinates are the raster's
+        own; without a transform they are pixels, ``(column, row)``.
+
+    Raises
+    ------
+    OptionError
+        Where the file holds no polygon, or all of them lie outside the raster.
+    """
+    document = _load(path)
+    polygons = list(_polygons(document, path))
+    if not polygons:
+        raise OptionError(f"area {path} holds no polygon")
+    area = shapely.union_all([shapely.make_valid(polygon) for polygon in polygons])
+    if place is not None and place.gcps:
+        raise OptionError(f"area {path}: the raster has ground control points only, no transform")
+    if place is not None and place.crs is not None:
+        area = _reproject(area, _crs_name(document), place.crs, path)
+    transform = place.transform if place else None
+    if not area.intersects(_footprint(size, transform)):
+        raise OptionError(
+            f"area {path} misses the raster: it spans {_extent(area)}, the raster "
+            f"{_extent(_footprint(size, transform))} (west, south, east, north)"
+        )
+    return _surface(shapely.transform(area, lambda xy: _to_pixels(xy, transform)))
+
+
+def _load(path: Any) -> Any:
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise OptionError(f"area {path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise OptionError(f"area {path} is not GeoJSON: {error}") from error
+
+
+def _polygons(node: Any, path: Any) -> Iterator[shapely.Geometry]:
+    kind = node.get("type") if isinstance(node, dict) else None
+    if kind == "FeatureCollection":
+        for feature in node.get("features", ()):
+            yield from _polygons(feature, path)
+    elif kind == "Feature":
+        if node.get("geometry"):
+            yield from _polygons(node["geometry"], path)
+    elif kind == "GeometryCollection":
+        for geometry in node.get("geometries", ()):
+            yield from _polygons(geometry, path)
+    elif kind in ("Polygon", "MultiPolygon"):
+        try:
+            yield shapely.force_2d(shapely.geometry.shape(node))
+        except (KeyError, TypeError, ValueError, shapely.errors.ShapelyError) as error:
+            raise OptionError(f"area {path} has a broken polygon: {error}") from error
+    elif kind is None:
+        raise OptionError(f"area {path} is not GeoJSON: it has an object without a type")
+
+
+def _crs_name(document: dict[str, Any]) -> str:
+    named = document.get("crs") or {}
+    return str((named.get("properties") or {}).get("name") or WGS84)
+
+
+def _reproject(area: shapely.Geometry, source: str, target: Any, path: Any) -> shapely.Geometry:
+    import rasterio.crs
+    import rasterio.errors
+    import rasterio.warp
+
+    try:
+        source_crs = rasterio.crs.CRS.from_user_input(source)
+        moved = shapely.transform(
+            area,
+            lambda xy: np.column_stack(rasterio.warp.transform(source_crs, target, *xy.T)),
+        )
+    except rasterio.errors.RasterioError as error:
+        raise OptionError(
+            f"area {path} cannot be brought into the raster's CRS: {error}"
+        ) from error
+    return moved
+
+
+def _footprint(size: tuple[int, int], transform: Any) -> shapely.Polygon:
+    height, width = size
+    corners = [(0, 0), (width, 0), (width, height), (0, height)]
+    return shapely.Polygon([transform @ corner if transform else corner for corner in corners])
+
+
+def _to_pixels(xy: Any, transform: Any) -> Any:
+    if transform is None:
+        return xy[:, ::-1]
+    cols, rows = ~transform @ (xy[:, 0], xy[:, 1])
+    return np.column_stack([rows, cols])
+
+
+def _surface(area: shapely.Geometry) -> shapely.Geometry:
+    """The polygons of what mending may have left as a collection."""
+    parts = [part for part in shapely.get_parts(area, return_index=False) if part.area > 0]
+    return shapely.union_all(parts)
+
+
+def _extent(area: shapely.Geometry) -> str:
+    return ", ".join(f"{bound:.6g}" for bound in area.bounds)

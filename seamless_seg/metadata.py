@@ -1,0 +1,125 @@
+"""What a model says of itself: the ``metadata_props`` that Deepness and GeoDeep write.
+
+Every value is JSON. One that cannot be understood is left out and noted, never guessed at.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .errors import ModelError
+
+SEGMENTS = ("segmentor", "regressor", "superresolution")
+"""Model types whose output is a raster, in lower case."""
+
+
+@dataclass(frozen=True)
+class ModelMetadata:
+    """Settings that came with a model; None or empty where it is silent."""
+
+    model_type: str | None = None
+    class_names: tuple[str, ...] = ()
+    resolution: float | None = None
+    """Ground size of a pixel in centimetres."""
+    tile: int | None = None
+    """Pixels."""
+    overlap_percent: float | None = None
+    """Share of the tile, 0 to 100."""
+    mean: tuple[float, ...] | None = None
+    """Per band, of pixels divided by 255."""
+    std: tuple[float, ...] | None = None
+    notes: tuple[str, ...] = ()
+    """What was found and could not be understood."""
+
+
+def parse(properties: Mapping[str, str]) -> ModelMetadata:
+    """Read a model's ``metadata_props``.
+
+    Raises
+    ------
+    ModelError
+        Where they say that the model is no segmentation model.
+    """
+    found = _Properties(properties)
+    model_type = found.get("model_type", _text)
+    if model_type is not None and model_type.lower() not in SEGMENTS:
+        raise ModelError(
+            f"the model calls itself a {model_type}: its output is not a raster of classes"
+        )
+    return ModelMetadata(
+        model_type=model_type,
+        class_names=found.get("class_names", _names) or found.get("names", _names) or (),
+        resolution=found.get("resolution", _positive),
+        tile=found.get("tile_size", _pixels) or found.get("tiles_size", _pixels),
+        overlap_percent=found.get("tiles_overlap", _percent),
+        mean=found.get("standardization_mean", _numbers),
+        std=found.get("standardization_std", _numbers),
+        notes=tuple(found.notes),
+    )
+
+
+class _Properties:
+    def __init__(self, properties: Mapping[str, str]) -> None:
+        self._properties = properties
+        self.notes: list[str] = []
+
+    def get(self, key: str, parser: Any) -> Any:
+        text = self._properties.get(key)
+        if text is None:
+            return None
+        try:
+            value = json.loads(text)
+        except ValueError:
+            value = text
+        try:
+            return parser(value)
+        except (TypeError, ValueError):
+            self.notes.append(f"the model's metadata has {key} {text:.60}, which is ignored")
+            return None
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(value)
+    return value
+
+
+def _positive(value: Any) -> float:
+    number = float(value)
+    if not 0 < number < float("inf"):
+        raise ValueError(value)
+    return number
+
+
+def _pixels(value: Any) -> int:
+    number = _positive(value)
+    if number != int(number):
+        raise ValueError(value)
+    return int(number)
+
+
+def _percent(value: Any) -> float:
+    number = float(value)
+    if not 0 <= number < 100:
+        raise ValueError(value)
+    return number
+
+
+def _numbers(value: Any) -> tuple[float, ...]:
+    return tuple(float(number) for number in value)
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    if isinstance(value, list) and value and isinstance(value[0], Mapping):
+        value = value[0]  # one mapping an output: the first output is the one that is used
+    if isinstance(value, Mapping):
+        by_class = {int(key): str(name) for key, name in value.items()}
+        if sorted(by_class) != list(range(len(by_class))):
+            raise ValueError(value)
+        return tuple(by_class[k] for k in range(len(by_class)))
+    if isinstance(value, list):
+        return tuple(_text(name) for name in value)
+    raise TypeError(value)

@@ -1,0 +1,170 @@
+"""Models: an ONNX file run by onnxruntime, or any callable, behind one small interface."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import ModelError, OptionError
+from .metadata import ModelMetadata, parse
+
+Batch = npt.NDArray[np.float32]
+
+
+class Model(Protocol):
+    """What the job needs of a model; lengths that are None are free."""
+
+    name: str
+    batch: int | None
+    """Tiles that it takes at once, no more and no fewer."""
+    channels: int | None
+    """Bands that it takes."""
+    tile: tuple[int | None, int | None]
+    """Height and width of the tiles that it takes."""
+    classes: int | None
+    """Classes that it tells apart, where that is known without running it."""
+    metadata: ModelMetadata
+
+    def __call__(self, batch: Batch, /) -> npt.NDArray[Any]:
+        """Map ``(B, C, H, W)`` to logits of shape ``(B, K, H, W)``."""
+        ...
+
+
+@dataclass
+class CallableModel:
+    """Any function of a batch as a model that takes every shape."""
+
+    function: Callable[[Batch], npt.NDArray[Any]]
+    name: str = "the model"
+    batch: int | None = None
+    channels: int | None = None
+    tile: tuple[int | None, int | None] = (None, None)
+    classes: int | None = None
+    metadata: ModelMetadata = field(default_factory=ModelMetadata)
+
+    def __call__(self, batch: Batch, /) -> npt.NDArray[Any]:
+        """Call the function; what it raises becomes a ``ModelError``."""
+        with _naming_failure(self.name, batch):
+            return np.asarray(self.function(batch))
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """An input or output of a graph: a length is None where it is free."""
+
+    name: str
+    shape: tuple[int | None, ...]
+    dtype: str
+
+    def __str__(self) -> str:
+        """``image: float [N, 3, H, W]``, free lengths as question marks."""
+        lengths = ", ".join("?" if length is None else str(length) for length in self.shape)
+        return f"{self.name}: {self.dtype} [{lengths}]"
+
+
+class OnnxModel:
+    """An ONNX segmentation model, ``(B, C, H, W)`` to ``(B, K, H, W)``, in onnxruntime.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file.
+    provider : str
+        ``cpu``, ``cuda``, ``tensorrt``, ...: an execution provider of onnxruntime.
+    threads : int, optional
+        Threads of one run; onnxruntime's choice where None.
+
+    Raises
+    ------
+    OptionError
+        Where the provider is not there.
+    ModelError
+        Where the file is not a model, or one that does not map images to images.
+    """
+
+    def __init__(self, path: Any, provider: str = "cpu", threads: int | None = None) -> None:
+        self.name = str(path)
+        self._session = _open_session(Path(path), provider, threads)
+        self.inputs = [_tensor(node) for node in self._session.get_inputs()]
+        self.outputs = [_tensor(node) for node in self._session.get_outputs()]
+        self.properties: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
+        self.metadata = parse(self.properties)
+        image, logits = _image_to_logits(self.inputs, self.outputs)
+        self.batch, self.channels = image.shape[:2]
+        self.tile = image.shape[2], image.shape[3]
+        self.classes = logits.shape[1] if len(logits.shape) == 4 else None
+        self._image, self._logits = image.name, logits.name
+
+    def __call__(self, batch: Batch, /) -> npt.NDArray[Any]:
+        """Run the graph; onnxruntime's complaint becomes a ``ModelError``."""
+        with _naming_failure(self.name, batch):
+            (logits,) = self._session.run([self._logits], {self._image: batch})
+        return np.asarray(logits)
+
+
+def providers() -> dict[str, str]:
+    """Execution providers that are there, by their short names."""
+    import onnxruntime
+
+    names = onnxruntime.get_available_providers()
+    return {name.removesuffix("ExecutionProvider").lower(): name for name in names}
+
+
+def _open_session(path: Path, provider: str, threads: int | None) -> Any:
+    import onnxruntime
+
+    there = providers()
+    if provider not in there:
+        raise OptionError(f"provider {provider!r} is not there: choose one of {', '.join(there)}")
+    if not path.is_file():
+        raise ModelError(f"{path}: there is no such model file")
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # what matters is raised, and said once
+    onnxruntime.set_default_logger_severity(4)
+    if threads is not None:
+        options.intra_op_num_threads = threads
+    try:
+        session = onnxruntime.InferenceSession(path, options, [there[provider]])
+    except Exception as error:
+        reason = _first_line(error)
+        raise ModelError(f"{path} is not a model that onnxruntime can load: {reason}") from error
+    if there[provider] not in session.get_providers():
+        raise OptionError(f"provider {provider!r} is installed but could not be started here")
+    return session
+
+
+def _tensor(node: Any) -> Tensor:
+    shape = (length if isinstance(length, int) and length > 0 else None for length in node.shape)
+    return Tensor(node.name, tuple(shape), node.type.removeprefix("tensor(").removesuffix(")"))
+
+
+def _image_to_logits(inputs: list[Tensor], outputs: list[Tensor]) -> tuple[Tensor, Tensor]:
+    if len(inputs) != 1:
+        names = "; ".join(map(str, inputs))
+        raise ModelError(f"the model has {len(inputs)} inputs, not the one image: {names}")
+    image, logits = inputs[0], outputs[0]
+    if image.dtype != "float" or len(image.shape) != 4:
+        raise ModelError(f"the model's input must be float [N, C, H, W], not {image}")
+    if logits.dtype not in ("float", "float16", "double") or len(logits.shape) not in (0, 4):
+        raise ModelError(f"the model's output must be float [N, K, H, W], not {logits}")
+    return image, logits
+
+
+@contextmanager
+def _naming_failure(name: str, batch: Batch) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        shape = " x ".join(map(str, batch.shape))
+        raise ModelError(f"{name} fails on a batch of {shape}: {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0][:300]

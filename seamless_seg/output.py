@@ -1,0 +1,223 @@
+"""Rasters out: complete under their own name, or not there at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import warnings
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+import numpy.typing as npt
+import rasterio
+from rasterio.errors import NotGeoreferencedWarning
+from rasterio.windows import Window
+
+from .compression import COMPRESSION
+from .errors import OptionError, RasterError
+from .raster import Georeference, reporting
+
+BLOCK = 256
+"""Height and width of a block of the output, in pixels; less where the raster is smaller."""
+
+SIDECARS = (".aux.xml", ".ovr", ".msk")
+"""Endings of files beside a raster that describe it, and would belie the one that replaces it."""
+
+
+class Output(NamedTuple):
+    """What a raster to be written looks like."""
+
+    size: tuple[int, int]
+    count: int
+    georeference: Georeference
+    compress: str = "zstd"
+    descriptions: Sequence[str] = ()
+
+
+def check_destination(path: Any, inputs: Sequence[Any], overwrite: bool) -> Path:
+    """Return where a new raster goes, or say why it cannot go there.
+
+    Raises
+    ------
+    OptionError
+        Where ``path`` is one of ``inputs``, a folder, in a missing folder, or exists and may
+        not be overwritten.
+    """
+    destination = Path(os.path.realpath(path))
+    if any(os.path.realpath(source) == str(destination) for source in inputs):
+        raise OptionError(f"output {path} is one of the inputs: give it another name")
+    if destination.is_dir():
+        raise OptionError(f"output {path} is a folder: name a file in it")
+    if not destination.parent.is_dir():
+        raise OptionError(f"output {path}: there is no folder {destination.parent}")
+    if destination.exists() and not destination.is_file():
+        raise OptionError(f"output {path} exists and is not a regular file")
+    if destination.exists() and not overwrite:
+        raise OptionError(f"output {path} exists already: --overwrite replaces it")
+    if not os.access(destination.parent, os.W_OK):
+        raise OptionError(f"output {path}: no permission to write in {destination.parent}")
+    return destination
+
+
+class RasterWriter:
+    """Writes float32 windows into a tiled GeoTIFF that appears under its name once complete.
+
+    Windows may come in any shape and order, each pixel once. They are gathered into the
+    blocks of the file, so that each block is compressed and written once, whole.
+
+    Use it as a context manager: leaving the block without an error puts the raster in its
+    place, leaving it with one removes what there is.
+
+    Parameters
+    ----------
+    path : Path
+        From ``check_destination``.
+    output : Output
+        What it will look like.
+
+    Raises
+    ------
+    RasterError
+        Where it cannot be created or written.
+    """
+
+    def __init__(self, path: Path, output: Output) -> None:
+        self._path = path
+        self._size = output.size
+        self._count = output.count
+        self._partial = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}.partial")
+        self._block = tuple(min(BLOCK, -(-length // 16) * 16) for length in output.size)
+        self._blocks: dict[tuple[int, int], _Block] = {}
+        with reporting(f"cannot create {path}"):
+            self._dataset = _create(self._partial, self._block, output)
+
+    def write(self, rows: slice, cols: slice, window: npt.NDArray[Any]) -> None:
+        """Write a window, shape ``(height, width, bands)``."""
+        height, width = self._block
+        for i in range(rows.start // height, -(-rows.stop // height)):
+            for j in range(cols.start // width, -(-cols.stop // width)):
+                block = self._blocks.get((i, j)) or self._new_block(i, j)
+                block.fill(rows, cols, window)
+                if not block.missing:
+                    self._flush(self._blocks.pop((i, j)))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if error is None:
+                self._finish()
+        finally:
+            with suppress(Exception):  # what matters has been raised; here only tidying is left
+                self._dataset.close()
+            for name in (self._partial, _beside(self._partial, ".aux.xml")):
+                name.unlink(missing_ok=True)
+
+    def _new_block(self, i: int, j: int) -> _Block:
+        top, left = i * self._block[0], j * self._block[1]
+        bottom = min(top + self._block[0], self._size[0])
+        right = min(left + self._block[1], self._size[1])
+        pixels = np.empty((self._count, bottom - top, right - left), np.float32)
+        self._blocks[i, j] = block = _Block(top, left, pixels)
+        return block
+
+    def _flush(self, block: _Block) -> None:
+        _, height, width = block.pixels.shape
+        with reporting(f"cannot write {self._path}"):
+            self._dataset.write(block.pixels, window=Window(block.left, block.top, width, height))
+
+    def _finish(self) -> None:
+        if self._blocks:
+            raise RasterError(f"{self._path} is not complete: {len(self._blocks)} blocks are open")
+        with reporting(f"cannot write {self._path}"):
+            self._dataset.close()
+            _check_complete(self._partial)
+            self._partial.replace(self._path)
+            for ending in SIDECARS:
+                _beside(self._path, ending).unlink(missing_ok=True)
+
+
+class _Block:
+    """A block of the output while its windows come in."""
+
+    def __init__(self, top: int, left: int, pixels: npt.NDArray[np.float32]) -> None:
+        self.top = top
+        self.left = left
+        self.pixels = pixels
+        self.missing = pixels[0].size
+
+    def fill(self, rows: slice, cols: slice, window: npt.NDArray[Any]) -> None:
+        """Take from a window what falls into this block."""
+        _, height, width = self.pixels.shape
+        top, bottom = max(rows.start, self.top), min(rows.stop, self.top + height)
+        left, right = max(cols.start, self.left), min(cols.stop, self.left + width)
+        part = window[
+            top - rows.start : bottom - rows.start, left - cols.start : right - cols.start
+        ]
+        to = self.pixels[
+            :, top - self.top : bottom - self.top, left - self.left : right - self.left
+        ]
+        to[:] = part.transpose(2, 0, 1)
+        self.missing -= part.shape[0] * part.shape[1]
+
+
+def _create(path: Path, block: Sequence[int], output: Output) -> Any:
+    height, width = output.size
+    place = output.georeference
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        dataset = rasterio.open(
+            path,
+            "w",
+            driver="GTiff",
+            height=height,
+            width=width,
+            count=output.count,
+            dtype="float32",
+            crs=place.crs,
+            transform=place.transform,
+            tiled=True,
+            blockysize=block[0],
+            blockxsize=block[1],
+            interleave="band",
+            bigtiff="IF_SAFER",
+            **COMPRESSION[output.compress],
+        )
+    if place.gcps:
+        dataset.gcps = (place.gcps, place.crs)
+    if place.rpcs:
+        dataset.rpcs = place.rpcs
+    for band, description in enumerate(output.descriptions, start=1):
+        dataset.set_band_description(band, description)
+    return dataset
+
+
+def _check_complete(path: Path) -> None:
+    """Make sure that every block of a closed file is on the disk: closing may fail in silence."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+    length = path.stat().st_size
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        dataset = rasterio.open(path)
+    with dataset:
+        for band in dataset.indexes:
+            for (i, j), _ in dataset.block_windows(band):
+                place = (f"BLOCK_{what}_{j}_{i}" for what in ("OFFSET", "SIZE"))
+                offset, size = (dataset.get_tag_item(key, "TIFF", bidx=band) for key in place)
+                if not offset or not size or int(offset) + int(size) > length:
+                    raise OSError(f"block {i}, {j} of band {band} did not reach the disk")
+
+
+def _beside(path: Path, ending: str) -> Path:
+    return path.with_name(path.name + ending)

@@ -1,0 +1,163 @@
+"""Rasters in: a window at a time from anything that rasterio opens."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+import numpy.typing as npt
+import rasterio
+from rasterio.enums import ColorInterp
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.windows import Window
+
+from .errors import OptionError, RasterError
+
+SMALLEST_CACHE = 8_000_000
+"""Bytes that GDAL's block cache gets at least."""
+
+
+@dataclass(frozen=True)
+class Georeference:
+    """Where a raster lies: an affine transform or ground control points, and their CRS."""
+
+    crs: Any
+    transform: Any
+    gcps: Sequence[Any]
+    rpcs: Any
+
+
+class BlockLayout(NamedTuple):
+    """How a file stores its pixels."""
+
+    height: int
+    width: int
+    pixel_bytes: int
+    """Bytes of one pixel of all bands that are decoded together with those that are read."""
+
+
+class RasterReader:
+    """Bands of a raster, read by windows.
+
+    It may be used by one thread at a time.
+
+    Parameters
+    ----------
+    path : str or path-like
+        Anything that rasterio opens.
+
+    Raises
+    ------
+    RasterError
+        Where it does not exist, cannot be opened or has pixels that are no real numbers.
+    """
+
+    def __init__(self, path: Any) -> None:
+        self.path = path
+        with reporting(f"cannot open {path}"), warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            self._dataset = rasterio.open(path)
+        if not self._dataset.count:
+            self._dataset.close()
+            raise RasterError(f"{path} has no bands of its own, only subdatasets: name one of them")
+        if any(dtype.startswith("complex") for dtype in self._dataset.dtypes):
+            self._dataset.close()
+            raise RasterError(f"{path} has complex pixels, which no model takes")
+        self.bands: tuple[int, ...] = tuple(self._dataset.indexes)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        return self._dataset.height, self._dataset.width
+
+    @property
+    def count(self) -> int:
+        """Number of bands in the file."""
+        return int(self._dataset.count)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type that holds the selected bands."""
+        return np.result_type(*(self._dataset.dtypes[band - 1] for band in self.bands))
+
+    @property
+    def has_trailing_alpha(self) -> bool:
+        """Whether the last band says how opaque the others are."""
+        return self.count > 1 and bool(self._dataset.colorinterp[-1] == ColorInterp.alpha)
+
+    @property
+    def georeference(self) -> Georeference:
+        """Where the raster lies."""
+        gcps, gcps_crs = self._dataset.gcps
+        return Georeference(
+            crs=gcps_crs if gcps else self._dataset.crs,
+            transform=None if self._dataset.transform.is_identity else self._dataset.transform,
+            gcps=gcps,
+            rpcs=self._dataset.rpcs,
+        )
+
+    @property
+    def blocks(self) -> BlockLayout:
+        """How the file stores its pixels."""
+        height, width = self._dataset.block_shapes[0]
+        together = self._dataset.dtypes
+        if self._dataset.interleaving and self._dataset.interleaving.value != "PIXEL":
+            together = [self._dataset.dtypes[band - 1] for band in self.bands]
+        return BlockLayout(height, width, sum(np.dtype(dtype).itemsize for dtype in together))
+
+    def select(self, bands: Sequence[int]) -> None:
+        """Read these bands from now on, counted from 1, in this order."""
+        missing = [band for band in bands if not 1 <= band <= self.count]
+        if missing or not bands:
+            raise OptionError(
+                f"bands {','.join(map(str, bands))}: {self.path} has bands 1 to {self.count}, "
+                f"no {', '.join(map(str, missing))}"
+            )
+        self.bands = tuple(bands)
+
+    def read(self, rows: slice, cols: slice) -> npt.NDArray[Any]:
+        """Pixels of a window inside the raster, shape ``(bands, height, width)``."""
+        window = Window.from_slices(rows, cols)
+        where = f"rows {rows.start} to {rows.stop}, columns {cols.start} to {cols.stop}"
+        with reporting(f"cannot read {where} of {self.path}, which may be damaged"):
+            pixels: npt.NDArray[Any] = self._dataset.read(list(self.bands), window=window)
+        return pixels
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._dataset.close()
+
+
+def cache_bytes(blocks: BlockLayout, width: int, tile_height: int) -> int:
+    """Bytes of block cache with which walking tiles row by row decodes each block once.
+
+    Between two uses of a block, in one tile row and in the next, at most the blocks that one
+    tile row touches are used; a cache of as many, over the whole width, never drops one early.
+    """
+    touched = -(-(tile_height - 1) // blocks.height) + 1
+    across = -(-width // blocks.width) + 1
+    block_bytes = blocks.height * blocks.width * blocks.pixel_bytes
+    return max(SMALLEST_CACHE, touched * across * block_bytes)
+
+
+@contextmanager
+def reporting(what: str) -> Iterator[None]:
+    """Turn rasterio's errors into one that says what was being done."""
+    try:
+        yield
+    except (RasterioError, OSError) as error:
+        # rasterio's own text may only point to the error that GDAL gave.
+        reason = error.__cause__ if "See previous" in str(error) and error.__cause__ else error
+        raise RasterError(f"{what}: {reason}") from error
