@@ -13,7 +13,7 @@ from seamless_seg.compression import COMPRESSION
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-class Size(click.ParamType):
+class Size(click.ParamType):  # type: ignore[type-arg]  # generic in the newest click only
     """``512`` or ``512x256``: pixels, height first."""
 
     name = "N|HxW"
@@ -34,7 +34,7 @@ class Size(click.ParamType):
         return lengths[0], lengths[-1]
 
 
-class Numbers(click.ParamType):
+class Numbers(click.ParamType):  # type: ignore[type-arg]  # as above
     """``1,2,3``: numbers of one type, separated by commas."""
 
     def __init__(self, kind: type[int] | type[float], name: str) -> None:

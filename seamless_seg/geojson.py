@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import shapely
 import shapely.geometry
+from shapely.affinity import affine_transform
 
 from .errors import OptionError
 
@@ -55,7 +56,9 @@ def read_area(
             f"area {path} misses the raster: it spans {_extent(area)}, the raster "
             f"{_extent(_footprint(size, transform))} (west, south, east, north)"
         )
-    return _surface(shapely.transform(area, lambda xy: _to_pixels(xy, transform)))
+    if transform:
+        area = affine_transform(area, (~transform).to_shapely())
+    return _surface(shapely.transform(area, lambda column_row: column_row[:, ::-1]))
 
 
 def _load(path: Any) -> Any:
@@ -112,15 +115,8 @@ def _reproject(area: shapely.Geometry, source: str, target: Any, path: Any) -> s
 
 def _footprint(size: tuple[int, int], transform: Any) -> shapely.Polygon:
     height, width = size
-    corners = [(0, 0), (width, 0), (width, height), (0, height)]
-    return shapely.Polygon([transform @ corner if transform else corner for corner in corners])
-
-
-def _to_pixels(xy: Any, transform: Any) -> Any:
-    if transform is None:
-        return xy[:, ::-1]
-    cols, rows = ~transform @ (xy[:, 0], xy[:, 1])
-    return np.column_stack([rows, cols])
+    image = shapely.box(0, 0, width, height)
+    return affine_transform(image, transform.to_shapely()) if transform else image
 
 
 def _surface(area: shapely.Geometry) -> shapely.Geometry:

@@ -7,9 +7,10 @@ import secrets
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +29,8 @@ SIDECARS = (".aux.xml", ".ovr", ".msk")
 """Endings of files beside a raster that describe it, and would belie the one that replaces it."""
 
 
-class Output(NamedTuple):
+@dataclass(frozen=True)
+class Output:
     """What a raster to be written looks like."""
 
     size: tuple[int, int]

@@ -274,7 +274,7 @@ def plan_run_grid(
     return Plan(grid, trust, None if area is None else Coverage(grid, area)), grid
 
 
-def pair(name: str, value: object) -> tuple[int, int]:
+def pair(name: str, value: object, least: int = 0) -> tuple[int, int]:
     """Return ``value`` as (height, width), or raise a ``GeometryError`` that calls it ``name``."""
     try:
         height, width = value  # type: ignore[misc]  # its TypeError is the check
@@ -284,4 +284,4 @@ def pair(name: str, value: object) -> tuple[int, int]:
         raise GeometryError(
             f"{name} must be one number or (height, width), not {value!r}"
         ) from None
-    return whole_number(name, height, 0), whole_number(name, width, 0)
+    return whole_number(name, height, least), whole_number(name, width, least)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import TypeAlias
 
@@ -17,7 +17,7 @@ from .plan import Batch, Plan
 from .threads import ReadAhead
 
 GetTile: TypeAlias = Callable[[Index, shapely.Polygon], Array]
-GetTiles: TypeAlias = Callable[[list[Index], list[shapely.Polygon]], Sequence[Array]]
+GetTiles: TypeAlias = Callable[[list[Index], list[shapely.Polygon]], Iterable[Array]]
 WriteTile: TypeAlias = Callable[[Index, shapely.Polygon, Array], object]
 
 

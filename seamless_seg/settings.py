@@ -83,7 +83,7 @@ def tiling(options: Options, model: Model | None) -> Settings:
         "margin", Decision(_pair("margin", options.margin), "option"), Decision((0, 0), "default")
     )
     align = settings.decide(
-        "align", Decision(_pair("align", options.align), "option"), Decision((1, 1), "default")
+        "align", Decision(_pair("align", options.align, 1), "option"), Decision((1, 1), "default")
     )
     percent = metadata.overlap_percent if metadata else None
     settings.decide(
@@ -108,7 +108,7 @@ def tiling(options: Options, model: Model | None) -> Settings:
 
 def _tile(settings: Settings, options: Options, model: Model | None) -> tuple[int, int]:
     fixed = model.tile if model else (None, None)
-    asked = _pair("tile", options.tile)
+    asked = _pair("tile", options.tile, 1)
     stated = model.metadata.tile if model else None
     for own, length in zip(asked or (), fixed, strict=False):
         if length is not None and own != length:
@@ -226,8 +226,8 @@ def _numbers(name: str, values: Sequence[float] | None, count: int) -> tuple[flo
     return tuple(float(value) for value in values)
 
 
-def _pair(name: str, value: Size | None) -> tuple[int, int] | None:
-    return None if value is None else pair(name, value)
+def _pair(name: str, value: Size | None, least: int = 0) -> tuple[int, int] | None:
+    return None if value is None else pair(name, value, least)
 
 
 def _by(lengths: Any) -> str:

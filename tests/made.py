@@ -1,0 +1,118 @@
+"""Rasters and models made for the tests: small, and with answers that are known."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import rasterio
+from onnx import TensorProto, helper, numpy_helper
+from rasterio.transform import from_origin
+
+UTM = {"crs": "EPSG:32632", "transform": from_origin(500_000, 5_600_000, 0.5, 0.5)}
+
+
+def pixels(bands, height, width, dtype="uint8", seed=0):
+    """Random pixels of the dtype's usual range, shape (bands, height, width)."""
+    random = np.random.default_rng(seed)
+    if np.dtype(dtype).kind == "f":
+        return random.standard_normal((bands, height, width)).astype(dtype)
+    return random.integers(0, min(4000, np.iinfo(dtype).max), (bands, height, width)).astype(dtype)
+
+
+def raster(path, array, **profile):
+    """Write an array of shape (bands, height, width) as a GeoTIFF; returns the path."""
+    count, height, width = array.shape
+    profile = {"driver": "GTiff", "dtype": array.dtype} | UTM | profile
+    with rasterio.open(path, "w", count=count, height=height, width=width, **profile) as dataset:
+        dataset.write(array)
+    return path
+
+
+def read(path):
+    """All bands of a raster, shape (bands, height, width)."""
+    with rasterio.open(path) as dataset:
+        return dataset.read()
+
+
+def names(folder):
+    """What lies in a folder."""
+    return sorted(path.name for path in Path(folder).iterdir())
+
+
+def model(path, nodes, weights, channels, classes, **options):
+    """Save a graph from ``image`` to ``logits``; free lengths unless options fix them."""
+    batch, height, width = (options.get(key, key) for key in ("batch", "height", "width"))
+    out_height, out_width = options.get("out_size", (height, width))
+    graph = helper.make_graph(
+        nodes,
+        "made",
+        [tensor("image", [batch, channels, height, width], options.get("dtype"))],
+        [tensor("logits", [batch, classes, out_height, out_width], options.get("out_dtype"))],
+        [numpy_helper.from_array(np.asarray(value), name) for name, value in weights.items()],
+    )
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    metadata = options.get("metadata", {})
+    helper.set_model_props(made, {key: json.dumps(value) for key, value in metadata.items()})
+    onnx.checker.check_model(made)
+    onnx.save(made, path)
+    return path
+
+
+def tensor(name, shape, dtype=None):
+    return helper.make_tensor_value_info(name, dtype or TensorProto.FLOAT, shape)
+
+
+def pointwise(path, channels, classes, seed=0, **options):
+    """A 1 x 1 convolution; returns its path and numpy's answer as a function."""
+    random = np.random.default_rng(seed)
+    weight = random.standard_normal((classes, channels)).astype(np.float32)
+    bias = random.standard_normal(classes).astype(np.float32)
+    node = helper.make_node("Conv", ["image", "weight", "bias"], ["logits"])
+    weights = {"weight": weight[:, :, None, None], "bias": bias}
+
+    def answer(image):
+        return np.einsum("kc,chw->khw", weight, image) + bias[:, None, None]
+
+    return model(path, [node], weights, channels, classes, **options), answer
+
+
+def convolutions(path, channels, classes, layers=3, width=8, seed=0, **options):
+    """A stack of 3 x 3 convolutions with ReLU in between: its receptive radius is ``layers``."""
+    random = np.random.default_rng(seed)
+    nodes, weights, last, given = [], {}, "image", channels
+    for layer in range(layers):
+        given_next = classes if layer == layers - 1 else width
+        scale = np.sqrt(2 / (9 * given))
+        name = f"weight{layer}"
+        weights[name] = (random.standard_normal((given_next, given, 3, 3)) * scale).astype("f4")
+        out = "logits" if layer == layers - 1 else f"conv{layer}"
+        nodes.append(helper.make_node("Conv", [last, name], [out], pads=[1, 1, 1, 1]))
+        if out != "logits":
+            nodes.append(helper.make_node("Relu", [out], [f"relu{layer}"]))
+        last, given = f"relu{layer}", given_next
+    return model(path, nodes, weights, channels, classes, **options)
+
+
+def halving(path, channels, classes, times=3):
+    """Pooled ``times`` times, blown up again and set beside the image: a strict U-Net's shape.
+
+    It fails on lengths that are not multiples of ``2 ** times``.
+    """
+    random = np.random.default_rng(0)
+    weight = random.standard_normal((classes, 2 * channels, 1, 1)).astype("f4")
+    scales = np.array([1, 1, 2**times, 2**times], np.float32)
+    nodes, last = [], "image"
+    for n in range(times):
+        nodes.append(
+            helper.make_node("MaxPool", [last], [f"p{n}"], kernel_shape=[2, 2], strides=[2, 2])
+        )
+        last = f"p{n}"
+    nodes += [
+        helper.make_node("Resize", [last, "", "scales"], ["up"], mode="nearest"),
+        helper.make_node("Concat", ["image", "up"], ["both"], axis=1),
+        helper.make_node("Conv", ["both", "weight"], ["logits"]),
+    ]
+    return model(path, nodes, {"weight": weight, "scales": scales}, channels, classes)

@@ -1,0 +1,441 @@
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import made
+import numpy as np
+import pytest
+from onnx import TensorProto, helper
+
+import seamless_seg
+from seamless_seg_cli.program import run_program
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A working folder with a raster, a model and a folder for the output."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "out").mkdir()
+    made.raster("in.tif", made.pixels(3, 100, 120))
+    made.pointwise("model.onnx", 3, 2)
+    return tmp_path
+
+
+@pytest.fixture
+def cli(capfd):
+    """Run the program in this process; returns (exit status, stdout, stderr)."""
+
+    def run(*arguments):
+        status = run_program([str(argument) for argument in arguments])
+        return status, *capfd.readouterr()
+
+    return run
+
+
+def refused(result, status, message):
+    """One line on stderr that says what is wrong, nothing on stdout, no traceback."""
+    assert result[0] == status, result
+    assert result[1] == ""
+    lines = result[2].splitlines()
+    assert len(lines) == 1, result[2]
+    assert lines[0].startswith("seamless-seg: error: ")
+    assert re.search(message, lines[0]), lines[0]
+
+
+class TestRun:
+    def test_it_writes_the_output_and_sums_up_on_stderr(self, folder, cli):
+        status, out, err = cli("run", "in.tif", "model.onnx", "out/out.tif", "--tile", "64")
+        assert (status, out) == (0, "")
+        note, summary = err.splitlines()
+        assert note.startswith("note: pixels are normalised as (pixel * 0.00392157 - 0) / 1")
+        assert re.fullmatch(
+            r"6 tiles in \d+\.\d s, \d+\.\d\d Mpx/s, \d+% of the time in the model, "
+            r"peak memory \d+ MB",
+            summary,
+        )
+        assert made.read("out/out.tif").shape == (2, 100, 120)
+
+    def test_quiet_says_nothing(self, folder, cli):
+        assert cli("run", "in.tif", "model.onnx", "out/out.tif", "-q") == (0, "", "")
+
+    def test_verbose_says_what_was_decided_and_why(self, folder, cli):
+        _, _, err = cli("run", "in.tif", "model.onnx", "out/out.tif", "-v", "--tile", "64x32")
+        assert re.search(r"^tile +64 x 32  \(option\)$", err, re.M)
+        assert re.search(r"^overlap +16 x 8  \(default, a quarter of the tile\)$", err, re.M)
+
+    def test_every_option_reaches_the_job(self, folder, cli):
+        image = made.pixels(4, 100, 120, "uint16")
+        made.raster("four.tif", image)
+        _, answer = made.pointwise("model.onnx", 3, 2)
+        status, _, err = cli(
+            *("run", "four.tif", "model.onnx", "out/out.tif", "--tile", "64", "--overlap", "24x30"),
+            *("--margin", 4, "--align", 2, "--trust", "hann", "--batch-size", 3),
+            *("--bands", "4,2,1", "--scale", "0.001", "--mean", "1,2,3", "--std", "2"),
+            *("--provider", "cpu", "--threads", 1, "--compress", "deflate", "--overwrite", "-v"),
+        )
+        assert status == 0, err
+        expected = answer((image[[3, 1, 0]] * 0.001 - np.array([[[1]], [[2]], [[3]]])) / 2)
+        np.testing.assert_allclose(made.read("out/out.tif"), expected, atol=1e-5)
+        for line in ("margin +4 x 4", "align +2 x 2", "trust +hann", "batch size +3", "std +2 "):
+            assert re.search(f"^{line}.*option", err, re.M), line
+
+    def test_logits_that_are_not_finite_are_a_warning(self, folder, cli):
+        image = made.pixels(3, 100, 120, "float32")
+        image[:, 5, 7] = np.nan
+        made.raster("in.tif", image)
+        status, _, err = cli("run", "in.tif", "model.onnx", "out/out.tif")
+        assert status == 0
+        assert "warning: 2 logits are not finite (NaN or infinite)" in err
+
+    def test_metadata_that_makes_no_sense_is_noted(self, folder, cli):
+        made.pointwise("model.onnx", 3, 2, metadata={"tile_size": "big", "tiles_overlap": 12})
+        status, _, err = cli("run", "in.tif", "model.onnx", "out/out.tif", "-v")
+        assert status == 0
+        assert 'note: the model\'s metadata has tile_size "big", which is ignored' in err
+        assert re.search(r"overlap +61 x 61  \(the model's metadata\)", err)
+
+
+RUN = ("run", "in.tif", "model.onnx", "out/out.tif")
+
+
+class TestBadInput:
+    @pytest.fixture(autouse=True)
+    def _nothing_is_left(self, folder):
+        yield
+        assert made.names("out") == []
+
+    @pytest.mark.parametrize(
+        ("arguments", "status", "message"),
+        [
+            (("run", "gone.tif", *RUN[2:]), 1, "cannot open gone.tif: .*No such file"),
+            (("run", "noise.tif", *RUN[2:]), 1, "cannot open noise.tif: .*not recognized"),
+            (("run", "out", *RUN[2:]), 1, "cannot open out: "),
+            (("run", "in.tif", "gone.onnx", RUN[3]), 1, "gone.onnx: there is no such model file"),
+            (("run", "in.tif", "noise.tif", RUN[3]), 1, "not a model that onnxruntime can load"),
+            (("run", "in.tif", "out", RUN[3]), 1, "out: there is no such model file"),
+            ((*RUN, "--bands", "1,2,9"), 2, "in.tif has bands 1 to 3, no 9"),
+            ((*RUN, "--bands", "1,x"), 2, "'1,x' is not a list of whole numbers"),
+            ((*RUN, "--bands", "1,2"), 2, "takes 3 bands and would get 2"),
+            ((*RUN, "--overlap", "512"), 2, "overlap 512 must be smaller than the tile, 512 px"),
+            ((*RUN, "--overlap", "-1"), 2, "overlap must be at least 0, not -1"),
+            ((*RUN, "--overlap", "some"), 2, "'some' is neither a number of pixels nor"),
+            ((*RUN, "--overlap", "1.5"), 2, "'1.5' is neither a number of pixels nor"),
+            ((*RUN, "--tile", "0"), 2, "tile must be at least 1, not 0"),
+            ((*RUN, "--tile", "1x2x3"), 2, "'1x2x3' is neither"),
+            ((*RUN, "--margin", "90"), 2, "overlap 128 must be|overlap 181"),
+            ((*RUN, "--overlap", "9", "--margin", "9"), 2, "more than twice the margin, 9 px"),
+            ((*RUN, "--batch-size", "0"), 2, "batch size must be at least 1, not 0"),
+            ((*RUN, "--mean", "1,2"), 2, "mean has 2 numbers for 3 bands"),
+            ((*RUN, "--std", "1,0,1"), 2, "std must not be 0"),
+            ((*RUN, "--std", "1,,1"), 2, "'1,,1' is not a list of numbers"),
+            ((*RUN, "--scale", "big"), 2, "'big' is not a valid float"),
+            ((*RUN, "--provider", "warp"), 2, "provider 'warp' is not there: choose one of .*cpu"),
+            ((*RUN, "--trust", "blind"), 2, "'blind' is not one of 'linear', 'hann'"),
+            ((*RUN, "--threads", "0"), 2, "0 is not in the range x>=1"),
+            ((*RUN[:3], "in.tif"), 2, "output in.tif is one of the inputs"),
+            ((*RUN[:3], "./out/../in.tif", "--overwrite"), 2, "is one of the inputs"),
+            ((*RUN[:3], "model.onnx", "--overwrite"), 2, "is one of the inputs"),
+            ((*RUN[:3], "taken.tif"), 2, "taken.tif exists already: --overwrite replaces it"),
+            ((*RUN[:3], "no/out.tif"), 2, "no/out.tif: there is no folder .*no"),
+            ((*RUN[:3], "out"), 2, "output out is a folder"),
+            ((*RUN[:3], "/dev/null", "--overwrite"), 2, "not a regular file"),
+            (("run", "in.tif"), 2, "Missing argument 'MODEL'"),
+            ((*RUN, "--colour"), 2, "No such option.*--colour"),
+            (("walk",), 2, "No such command 'walk'"),
+        ],
+    )
+    def test_it_gets_one_clear_line(self, folder, cli, arguments, status, message):
+        (folder / "noise.tif").write_bytes(os.urandom(3000))
+        (folder / "taken.tif").write_bytes(b"mine")
+        if "--margin" in arguments and "--overlap" not in arguments:
+            arguments = (*arguments, "--tile", "128")
+            message = "overlap 127 must be more than twice the margin, 90 px: give at least 181"
+        refused(cli(*arguments), status, message)
+        assert (folder / "taken.tif").read_bytes() == b"mine"
+
+    def test_a_raster_cut_short(self, folder, cli):
+        made.raster("in.tif", made.pixels(3, 500, 500), compress="deflate", blockysize=16)
+        with (folder / "in.tif").open("r+b") as file:
+            file.truncate(400_000)
+        refused(cli(*RUN, "-q"), 1, "cannot (open|read) .*in.tif")
+
+    def test_complex_pixels(self, folder, cli):
+        made.raster("in.tif", np.ones((3, 20, 20), np.complex64))
+        refused(cli(*RUN), 1, "in.tif has complex pixels")
+
+    def test_integers_without_a_scale(self, folder, cli):
+        made.raster("in.tif", made.pixels(3, 20, 20, "int16"))
+        refused(cli(*RUN), 2, "pixels of int16 have no usual range: say with --scale")
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ({"height": 64, "width": 64}, "tile 32x32 contradicts the model, which takes .*64x64"),
+            ({"width": 48}, r"tile 32x32 contradicts the model, which takes tiles of \?x48"),
+        ],
+    )
+    def test_a_tile_that_contradicts_the_model(self, folder, cli, options, message):
+        made.pointwise("model.onnx", 3, 2, **options)
+        refused(cli(*RUN, "--tile", "32"), 2, message)
+
+    def test_a_detector(self, folder, cli):
+        made.pointwise("model.onnx", 3, 2, metadata={"model_type": "Detector"})
+        refused(cli(*RUN), 1, "calls itself a Detector: its output is not a raster of classes")
+
+    def test_a_model_of_two_inputs(self, folder, cli):
+        add = helper.make_node("Add", ["image", "other"], ["logits"])
+        graph = helper.make_graph(
+            [add],
+            "two",
+            [made.tensor(name, [1, 3, 8, 8]) for name in ("image", "other")],
+            [made.tensor("logits", [1, 3, 8, 8])],
+        )
+        opset = [helper.make_opsetid("", 17)]
+        model = helper.make_model(graph, opset_imports=opset, ir_version=8)
+        (folder / "model.onnx").write_bytes(model.SerializeToString())
+        refused(cli(*RUN), 1, "has 2 inputs, not the one image")
+
+    def test_a_model_that_decides_on_classes_itself(self, folder, cli):
+        argmax = helper.make_node("ArgMax", ["image"], ["logits"], axis=1, keepdims=1)
+        made.model("model.onnx", [argmax], {}, 3, 1, out_dtype=TensorProto.INT64)
+        refused(cli(*RUN), 1, r"output must be float \[N, K, H, W\], not logits: int64")
+
+    def test_a_model_that_shrinks(self, folder, cli):
+        node = helper.make_node("Conv", ["image", "weight"], ["logits"])
+        made.model(
+            "model.onnx", [node], {"weight": np.ones((2, 3, 3, 3), "f4")}, 3, 2, out_size=(1, 1)
+        )
+        refused(cli(*RUN, "-q"), 1, "maps .* only logits of the input's own height and width")
+
+    def test_a_disk_that_is_full(self, folder):
+        made.raster("in.tif", made.pixels(3, 900, 900))
+        made.convolutions("model.onnx", 3, 4)
+        limited = (
+            "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000,) * 2);"
+            "from seamless_seg_cli import main; main()"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", limited, *RUN, "-q"], capture_output=True, text=True
+        )
+        assert done.returncode == 1
+        assert "seamless-seg: error: cannot write" in done.stderr
+        assert "Traceback" not in done.stderr
+
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    def test_an_interruption_leaves_nothing_behind(self, folder, number):
+        made.raster("in.tif", made.pixels(3, 4000, 4000), compress="deflate")
+        made.convolutions("model.onnx", 3, 4, layers=6, width=16)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "seamless_seg", *RUN, "--tile", "128"],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        while not made.names("out"):
+            time.sleep(0.02)
+            assert process.poll() is None
+        process.send_signal(number)
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 130
+        assert err.splitlines()[-1] == "seamless-seg: error: interrupted, nothing was written"
+
+
+def test_a_killed_process_leaves_no_output_under_its_name(folder):
+    made.raster("in.tif", made.pixels(3, 4000, 4000), compress="deflate")
+    made.convolutions("model.onnx", 3, 4, layers=6, width=16)
+    process = subprocess.Popen([sys.executable, "-m", "seamless_seg", *RUN, "-q", "--tile", "128"])
+    while not made.names("out"):
+        time.sleep(0.02)
+        assert process.poll() is None
+    process.kill()
+    process.wait()
+    assert "out.tif" not in made.names("out")
+    assert all(name.endswith(".partial") for name in made.names("out"))
+
+
+def test_overwrite_replaces_the_raster_and_what_described_it(folder, cli):
+    (folder / "out/out.tif").write_bytes(b"old")
+    (folder / "out/out.tif.aux.xml").write_text("<old/>")
+    assert cli(*RUN, "--overwrite", "-q")[0] == 0
+    assert made.names("out") == ["out.tif"]
+    assert made.read("out/out.tif").shape == (2, 100, 120)
+
+
+class TestPlan:
+    def plan(self, cli, *arguments):
+        status, out, err = cli("plan", *arguments, "--json")
+        assert status == 0, err
+        return json.loads(out)
+
+    def test_the_figures_of_a_large_raster(self, cli):
+        figures = self.plan(
+            cli, "--size", "40000x40000", "--tile", 256, "--overlap", 64, "--dry-run"
+        )
+        assert figures["tiles"] == 43_264
+        assert figures["held_fraction"] < 0.004
+        assert (
+            figures
+            | {
+                "image_size": [40_000, 40_000],
+                "tile_size": [256, 256],
+                "overlap": [64, 64],
+                "grid": [208, 208],
+                "skipped": 0,
+                "held_pixels": 2_576_384,
+            }
+            == figures
+        )
+
+    def test_a_raster_and_a_model_settle_what_is_left_open(self, folder, cli):
+        made.pointwise("model.onnx", 3, 7, height=64, width=32)
+        figures = self.plan(cli, "in.tif", "model.onnx")
+        assert figures["image_size"] == [100, 120]
+        assert figures["tile_size"] == [64, 32]
+        assert figures["overlap"] == [16, 8]
+        assert figures["classes"] == 7
+        assert figures["held_bytes"] == figures["held_pixels"] * 7 * 4
+
+    def test_a_size_and_a_model_are_enough(self, folder, cli):
+        made.pointwise("model.onnx", 3, 7, height=64, width=32)
+        assert self.plan(cli, "--size", "1000", "model.onnx")["tile_size"] == [64, 32]
+
+    def test_it_prints_the_grid_the_cost_and_the_first_and_last_steps(self, folder, cli):
+        status, out, _ = cli("plan", "in.tif", "model.onnx", "--tile", 64, "--overlap", 16)
+        assert status == 0
+        for line in (
+            r"image +100 x 120 px",
+            r"tile +64 x 64  \(option\)",
+            r"grid +2 x 3, 6 tiles, 0 skipped",
+            r"redundancy +2\.05 x the pixels written",
+            r"held +\d+ px at most, \d+\.\d+% of the image, [\d.]+ kB",
+            r"written +6 windows, 0\.012 Mpx, 96 kB before compression",
+            r"first +load \(0, 0\): rows 0 to 64, columns 0 to 64",
+            r"last +unload \(1, 2\)",
+        ):
+            assert re.search(f"^{line}$", out, re.M), line
+
+    def test_output_writes_it_with_every_start_unless_it_is_a_dry_run(self, folder, cli):
+        sizes = ("--size", "100x120", "--tile", "64", "--overlap", "16")
+        cli("plan", *sizes, "-o", "plan.json", "--dry-run")
+        assert "plan.json" not in made.names(folder)
+        cli("plan", *sizes, "-o", "plan.json")
+        written = json.loads((folder / "plan.json").read_text())
+        assert written["row_starts"] == [0, 36]
+        assert written["col_starts"] == [0, 28, 56]
+
+    def test_an_area_in_pixels_skips_tiles(self, folder, cli):
+        ring = [[10, 20], [30, 20], [30, 900], [10, 900], [10, 20]]
+        area = {"type": "Feature", "geometry": {"type": "Polygon", "coordinates": [ring]}}
+        (folder / "area.geojson").write_text(json.dumps(area))
+        arguments = ("--size", "1000x500", "--tile", 100, "--overlap", 0, "--area", "area.geojson")
+        assert self.plan(cli, *arguments) | {"tiles": 9, "skipped": 41} == self.plan(
+            cli, *arguments
+        )
+
+    @pytest.mark.parametrize("crs", [None, "EPSG:32632"])
+    def test_an_area_on_the_ground_is_brought_into_the_raster(self, folder, cli, crs):
+        made.raster("in.tif", made.pixels(1, 1000, 1000))
+        west, north = made.UTM["transform"] @ (100, 200)
+        corners = [(west, north), (west + 50, north), (west + 50, north - 25), (west, north - 25)]
+        if crs is None:
+            from rasterio.warp import transform
+
+            longitudes, latitudes = transform(
+                "EPSG:32632", "OGC:CRS84", *zip(*corners, strict=True)
+            )
+            corners = list(zip(longitudes, latitudes, strict=True))
+        area = {"type": "Polygon", "coordinates": [[*corners, corners[0]]]}
+        if crs is not None:
+            area["crs"] = {"type": "name", "properties": {"name": crs}}
+        (folder / "area.geojson").write_text(json.dumps(area))
+        # Columns 100 to 200, rows 200 to 250 (the raster's pixels are half a metre).
+        figures = self.plan(cli, "in.tif", "--tile", 50, "--overlap", 0, "--area", "area.geojson")
+        assert figures["tiles"] in range(2, 9)
+
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            ("{", "area.geojson is not GeoJSON"),
+            ('{"type": "Point", "coordinates": [1, 2]}', "holds no polygon"),
+            ('{"type": "Polygon", "coordinates": [[1]]}', "has a broken polygon"),
+            (
+                '{"type": "Polygon", "coordinates": [[[900,0],[901,0],[901,1],[900,0]]]}',
+                "misses the raster: it spans 900, 0, 901, 1, the raster 0, 0, 50, 50",
+            ),
+        ],
+    )
+    def test_an_area_that_is_none_is_refused(self, folder, cli, text, message):
+        (folder / "area.geojson").write_text(text)
+        result = cli("plan", "--size", 50, "--tile", 20, "--area", "area.geojson")
+        refused(result, 2, message)
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            ((), "give either INPUT or --size HxW"),
+            (("in.tif", "model.onnx", "--size", "5"), "give either INPUT or --size HxW"),
+            (("--size", "0x5"), "size must be at least 1, not 0"),
+            (("--size", "50", "--area", "gone.json"), "gone.json cannot be read: No such file"),
+            (("--size", "50", "--tile", "9", "-o", "no/plan.json"), "cannot write no/plan.json"),
+        ],
+    )
+    def test_wrong_usage(self, folder, cli, arguments, message):
+        status, _, err = cli("plan", *arguments)
+        assert status == 2
+        assert re.search(message, err.splitlines()[-1]), err
+
+
+def test_info_says_what_a_model_is_and_what_run_would_assume(folder, cli):
+    metadata = {
+        "model_type": "Segmentor",
+        "class_names": [{"0": "land", "1": "water"}],
+        "tiles_size": 128,
+        "tiles_overlap": 25,
+        "standardization_mean": [0.5, 0.25, 0.125],
+    }
+    made.pointwise("model.onnx", 3, 2, batch=4, metadata=metadata)
+    status, out, _ = cli("info", "model.onnx")
+    assert status == 0
+    for line in (
+        r"input +image: float \[4, 3, \?, \?\]",
+        r"output +logits: float \[4, 2, \?, \?\]",
+        r"metadata +tiles_size: 128",
+        r" +tile +128 x 128  \(the model's metadata\)",
+        r" +overlap +32 x 32  \(the model's metadata\)",
+        r" +batch size +4  \(the model's fixed batch\)",
+        r" +mean +0\.5, 0\.25, 0\.125  \(the model's metadata\)",
+        r" +std +1  \(default\)",
+        r" +classes +land, water",
+    ):
+        assert re.search(f"^{line}$", out, re.M), line
+
+
+def test_version_and_module(cli):
+    assert cli("--version") == (0, f"seamless-seg, version {seamless_seg.__version__}\n", "")
+    done = subprocess.run(
+        [sys.executable, "-m", "seamless_seg", "--version"], capture_output=True, text=True
+    )
+    assert done.stdout == f"seamless-seg, version {seamless_seg.__version__}\n"
+
+
+@pytest.mark.parametrize("missing", ["click", "rasterio", "onnxruntime"])
+def test_without_its_extra_the_program_says_what_to_install(folder, missing):
+    hidden = (
+        f"import sys; sys.modules[{missing!r}] = None; from seamless_seg_cli import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", hidden, *RUN], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "pip install 'seamless-seg[cpu]'" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_importing_the_library_loads_nothing_heavy():
+    code = (
+        "import sys, seamless_seg; "
+        "print([m for m in ('rasterio', 'onnxruntime', 'click') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "[]\n"

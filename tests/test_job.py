@@ -1,0 +1,376 @@
+import threading
+from pathlib import Path
+
+import made
+import numpy as np
+import onnxruntime
+import pytest
+import rasterio
+import rasterio.shutil
+from rasterio.control import GroundControlPoint
+
+from seamless_seg import ModelError, OptionError, RasterError
+from seamless_seg.job import segment
+
+AWKWARD = [(1, 1), (1, 200), (37, 41), (64, 64), (65, 64), (64, 129), (130, 203)]
+
+
+def whole(model, image):
+    """What a bare session says of the whole image at once."""
+    session = onnxruntime.InferenceSession(model)
+    (logits,) = session.run(None, {"image": image[None].astype(np.float32)})
+    return logits[0]
+
+
+@pytest.fixture
+def paths(tmp_path):
+    """Names for a raster, a model and an output in a folder of their own."""
+    return tmp_path / "in.tif", tmp_path / "model.onnx", tmp_path / "out" / "out.tif"
+
+
+@pytest.fixture(autouse=True)
+def _folder(tmp_path):
+    (tmp_path / "out").mkdir()
+
+
+@pytest.mark.parametrize("size", AWKWARD)
+@pytest.mark.parametrize(
+    ("bands", "dtype", "profile"),
+    [
+        (1, "uint8", {}),
+        (3, "float32", {"tiled": True, "blockxsize": 16, "blockysize": 32}),
+        (3, "uint8", {"compress": "deflate", "interleave": "pixel", "blockysize": 5}),
+        (6, "float32", {"compress": "lzw", "interleave": "band"}),
+        (2, "uint16", {}),
+    ],
+)
+def test_a_pointwise_model_gives_numpy_s_answer(paths, size, bands, dtype, profile):
+    raster, model, output = paths
+    image = made.pixels(bands, *size, dtype)
+    made.raster(raster, image, **profile)
+    _, answer = made.pointwise(model, bands, 4)
+    scale = {"uint8": 1 / 255, "uint16": 1 / 4000, "float32": 1}[dtype]
+    segment(raster, model, output, tile=64, overlap=16, batch_size=3, scale=scale)
+    np.testing.assert_allclose(made.read(output), answer(image * scale), atol=1e-5)
+
+
+@pytest.mark.parametrize("size", AWKWARD)
+def test_convolutions_with_a_margin_of_their_radius_equal_one_run_over_everything(paths, size):
+    raster, model, output = paths
+    image = made.pixels(3, *size, "float32")
+    made.raster(raster, image)
+    made.convolutions(model, 3, 5, layers=4)
+    segment(raster, model, output, tile=64, overlap=20, margin=4)
+    np.testing.assert_allclose(made.read(output), whole(model, image), atol=1e-6)
+
+
+@pytest.mark.parametrize("size", AWKWARD)
+def test_a_model_that_needs_multiples_equals_one_run_over_the_extended_image(paths, size):
+    raster, model, output = paths
+    image = made.pixels(2, *size, "float32")
+    made.raster(raster, image)
+    made.halving(model, 2, 3)
+    beyond = [(0, 0)] + [(0, -length % 8) for length in size]
+    expected = whole(model, np.pad(image, beyond, mode="reflect"))[:, : size[0], : size[1]]
+    segment(raster, model, output, tile=64, overlap=24, margin=8, align=8)
+    np.testing.assert_allclose(made.read(output), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("size", AWKWARD)
+@pytest.mark.parametrize("batch", [1, 4])
+def test_a_model_of_fixed_size_and_batch_gets_just_that(paths, size, batch):
+    raster, model, output = paths
+    image = made.pixels(3, *size, "float32")
+    made.raster(raster, image)
+    _, answer = made.pointwise(model, 3, 2, height=64, width=48, batch=batch)
+    segment(raster, model, output, overlap=8)
+    np.testing.assert_allclose(made.read(output), answer(image), atol=1e-5)
+    segment(raster, model, output, overlap=8, batch_size=3, overwrite=True)
+    np.testing.assert_allclose(made.read(output), answer(image), atol=1e-5)
+
+
+def test_same_bits_for_every_batch_size_and_number_of_threads(paths):
+    raster, model, output = paths
+    made.raster(raster, made.pixels(3, 200, 210))
+    made.convolutions(model, 3, 5)
+    results = []
+    for batch_size, threads in [(1, 1), (3, 2), (8, None)]:
+        segment(
+            raster, model, output, tile=64, batch_size=batch_size, threads=threads, overwrite=True
+        )
+        results.append(made.read(output))
+    np.testing.assert_array_equal(results[0], results[1])
+    np.testing.assert_array_equal(results[0], results[2])
+
+
+def test_a_callable_is_a_model(paths):
+    raster, _, output = paths
+    image = made.pixels(3, 100, 90, "float32")
+    made.raster(raster, image)
+    summary = segment(raster, lambda batch: batch.sum(axis=1, keepdims=True), output, tile=64)
+    np.testing.assert_allclose(made.read(output)[0], image.sum(axis=0), atol=1e-5)
+    assert (summary.tiles, summary.classes, summary.pixels) == (4, 1, 9000)
+
+
+def test_the_output_lies_where_the_input_does(paths):
+    raster, model, output = paths
+    made.raster(raster, made.pixels(3, 300, 700))
+    made.pointwise(model, 3, 2, metadata={"class_names": {"0": "land", "1": "water"}})
+    segment(raster, model, output)
+    with rasterio.open(output) as dataset:
+        assert dataset.crs == made.UTM["crs"]
+        assert dataset.transform == made.UTM["transform"]
+        assert dataset.dtypes == ("float32", "float32")
+        assert dataset.block_shapes == [(256, 256)] * 2
+        assert dataset.compression.value == "ZSTD"
+        assert dataset.descriptions == ("land", "water")
+        assert dataset.tags(ns="IMAGE_STRUCTURE")["PREDICTOR"] == "3"
+
+
+def test_ground_control_points_are_kept(paths):
+    raster, model, output = paths
+    points = [
+        GroundControlPoint(row, col, x=col * 2.0, y=-row * 2.0, id=str(n))
+        for n, (row, col) in enumerate([(0, 0), (0, 90), (80, 0), (80, 90)])
+    ]
+    made.raster(raster, made.pixels(3, 80, 90), transform=None, crs="EPSG:4326", gcps=points)
+    made.pointwise(model, 3, 2)
+    segment(raster, model, output)
+    with rasterio.open(output) as dataset:
+        gcps, crs = dataset.gcps
+        assert crs.to_epsg() == 4326
+        assert [(p.row, p.col, p.x, p.y) for p in gcps] == [
+            (p.row, p.col, p.x, p.y) for p in points
+        ]
+    assert made.names(output.parent) == ["out.tif"]
+
+
+def test_a_raster_without_any_place_gives_one_without(paths):
+    raster, model, output = paths
+    with pytest.warns(rasterio.errors.NotGeoreferencedWarning):
+        made.raster(raster, made.pixels(3, 80, 90), transform=None, crs=None)
+    made.pointwise(model, 3, 2)
+    segment(raster, model, output)
+    with pytest.warns(rasterio.errors.NotGeoreferencedWarning):
+        dataset = rasterio.open(output)
+    with dataset:
+        assert dataset.crs is None
+        assert dataset.transform.is_identity
+
+
+@pytest.mark.parametrize("compress", ["zstd", "deflate", "lzw", "lerc", "none"])
+def test_every_compression_keeps_every_bit(paths, compress):
+    raster, _, output = paths
+    image = made.pixels(1, 300, 300, "float32")
+    made.raster(raster, image)
+    segment(raster, lambda batch: batch, output, compress=compress)
+    np.testing.assert_array_equal(made.read(output), image)
+
+
+def test_each_block_is_written_once(paths):
+    raster, _, output = paths
+    made.raster(raster, made.pixels(1, 1000, 900, "float32"))
+    segment(raster, lambda batch: np.repeat(batch, 2, axis=1), output, tile=200, overlap=50)
+    copy = output.with_name("copy.tif")
+    rasterio.shutil.copy(
+        output, copy, compress="zstd", zstd_level=1, predictor=3, tiled=True, interleave="band"
+    )
+    assert output.stat().st_size <= 1.02 * copy.stat().st_size
+
+
+@pytest.mark.parametrize(
+    "profile",
+    [
+        {"blockysize": 8, "interleave": "pixel"},
+        {"tiled": True, "blockxsize": 128, "blockysize": 128, "interleave": "pixel"},
+        {"tiled": True, "blockxsize": 512, "blockysize": 512, "interleave": "band"},
+    ],
+)
+def test_each_block_of_the_input_is_decoded_about_once(paths, profile):
+    raster, _, output = paths
+    made.raster(raster, made.pixels(3, 1600, 5000), compress="deflate", zlevel=1, **profile)
+
+    def bytes_read():
+        with Path("/proc/self/io").open() as counters:
+            return int(counters.readline().removeprefix("rchar: "))
+
+    def run(path):
+        segment(path, lambda batch: batch[:, :1], output, tile=128, overlap=32, overwrite=True)
+
+    small = made.raster(raster.with_name("small.tif"), made.pixels(3, 130, 130))
+    run(small)  # whatever is loaded late is loaded now
+    before = bytes_read()
+    run(raster)
+    # Closing checks what has been written, which is read again; it is far less than this.
+    assert bytes_read() - before < 1.1 * raster.stat().st_size
+
+
+class TestNormalisation:
+    def run(self, paths, image, metadata=None, **options):
+        raster, model, output = paths
+        made.raster(raster, image)
+        _, answer = made.pointwise(model, len(image), 2, metadata=metadata or {})
+        notes = []
+        segment(
+            raster,
+            model,
+            output,
+            on_start=lambda settings, plan: notes.extend(settings.notes),
+            **options,
+        )
+        return made.read(output), answer, notes
+
+    def test_bytes_are_divided_by_255_with_a_note(self, paths):
+        image = made.pixels(3, 50, 60)
+        logits, answer, notes = self.run(paths, image)
+        np.testing.assert_allclose(logits, answer(image / 255), atol=1e-5)
+        assert any("(pixel * 0.00392157 - 0) / 1 (default for uint8, 1/255)" in n for n in notes)
+
+    def test_floats_are_taken_as_they_are(self, paths):
+        image = made.pixels(3, 50, 60, "float64")
+        logits, answer, _ = self.run(paths, image)
+        np.testing.assert_allclose(logits, answer(image), atol=1e-5)
+
+    def test_options_win_over_metadata_one_by_one(self, paths):
+        image = made.pixels(2, 50, 60)
+        metadata = {"standardization_mean": [0.5, 0.25], "standardization_std": [0.5, 2.0]}
+        logits, answer, _ = self.run(paths, image, metadata)
+        mean, std = np.array([0.5, 0.25])[:, None, None], np.array([0.5, 2.0])[:, None, None]
+        np.testing.assert_allclose(logits, answer((image / 255 - mean) / std), atol=1e-5)
+        logits, answer, _ = self.run(paths, image, metadata, mean=[0.1], overwrite=True)
+        np.testing.assert_allclose(logits, answer((image / 255 - 0.1) / std), atol=1e-5)
+
+    def test_other_integers_need_a_scale(self, paths):
+        with pytest.raises(OptionError, match="uint16 have no usual range: say with --scale"):
+            self.run(paths, made.pixels(3, 50, 60, "uint16"))
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ({"mean": [1, 2]}, "mean has 2 numbers for 3 bands: give 3, or 1"),
+            ({"std": [1, 0, 1]}, "std must not be 0"),
+            ({"std": [float("nan")]}, "std must be finite"),
+            ({"scale": float("inf")}, "scale must be a finite number"),
+        ],
+    )
+    def test_bad_numbers_are_refused(self, paths, options, message):
+        with pytest.raises(OptionError, match=message):
+            self.run(paths, made.pixels(3, 50, 60), **options)
+
+
+class TestBands:
+    def test_bands_are_chosen_and_ordered(self, paths):
+        raster, model, output = paths
+        image = made.pixels(5, 50, 60, "float32")
+        made.raster(raster, image)
+        _, answer = made.pointwise(model, 3, 2)
+        segment(raster, model, output, bands=[4, 3, 1])
+        np.testing.assert_allclose(made.read(output), answer(image[[3, 2, 0]]), atol=1e-5)
+
+    def test_a_trailing_alpha_band_is_dropped_where_the_model_takes_one_fewer(self, paths):
+        raster, model, output = paths
+        image = made.pixels(4, 50, 60)
+        made.raster(raster, image, photometric="rgb", alpha="yes")
+        _, answer = made.pointwise(model, 3, 2)
+        segment(raster, model, output)
+        np.testing.assert_allclose(made.read(output), answer(image[:3] / 255), atol=1e-5)
+
+    @pytest.mark.parametrize(
+        ("count", "bands", "message"),
+        [
+            (4, None, "takes 3 bands and would get 4 .1,2,3,4.: choose 3 with --bands"),
+            (1, None, "takes 3 bands and would get 1"),
+            (3, [1, 2, 7], "has bands 1 to 3, no 7"),
+            (3, [1, 2, 0], "has bands 1 to 3, no 0"),
+            (3, [1, 2], "takes 3 bands and would get 2"),
+        ],
+    )
+    def test_bands_that_do_not_fit_are_refused(self, paths, count, bands, message):
+        raster, model, output = paths
+        made.raster(raster, made.pixels(count, 50, 60, "float32"))
+        made.pointwise(model, 3, 2)
+        with pytest.raises(OptionError, match=message):
+            segment(raster, model, output, bands=bands)
+
+
+class TestFailures:
+    """Whatever fails, the run ends with that error, no thread is left, and no file either."""
+
+    @pytest.fixture(autouse=True)
+    def _nothing_is_left(self, paths):
+        before = threading.active_count()
+        yield
+        assert threading.active_count() == before
+        assert made.names(paths[2].parent) == []
+
+    def test_a_reader_that_fails(self, paths):
+        raster, model, output = paths
+        made.raster(raster, made.pixels(3, 2000, 300), compress="deflate", blockysize=16)
+        with raster.open("r+b") as file:
+            file.truncate(raster.stat().st_size * 2 // 3)
+        made.pointwise(model, 3, 2)
+        with pytest.raises(RasterError, match=r"cannot (read|open)"):
+            segment(raster, model, output, tile=64)
+
+    def test_a_model_that_fails_halfway(self, paths):
+        raster, _, output = paths
+        made.raster(raster, made.pixels(3, 300, 300))
+        calls = []
+
+        def model(batch):
+            calls.append(len(batch))
+            if len(calls) == 4:
+                raise RuntimeError("out of memory on the device")
+            return batch
+
+        message = "the model fails on a batch of 2 x 3 x 64 x 64: out of memory on the device"
+        with pytest.raises(ModelError, match=message):
+            segment(raster, model, output, tile=64, batch_size=2)
+
+    def test_a_model_that_changes_its_mind_about_its_output(self, paths):
+        raster, _, output = paths
+        made.raster(raster, made.pixels(3, 300, 300))
+        with pytest.raises(ModelError, match="gave"):
+            segment(raster, lambda batch: batch[:, : len(batch)], output, tile=64, batch_size=2)
+
+    def test_a_progress_that_fails(self, paths):
+        raster, _, output = paths
+        made.raster(raster, made.pixels(3, 300, 300))
+
+        def on_progress(progress):
+            if progress.done == 5:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            segment(raster, lambda batch: batch, output, tile=64, on_progress=on_progress)
+
+    def test_an_output_of_another_size_is_refused(self, paths):
+        raster, _, output = paths
+        made.raster(raster, made.pixels(3, 64, 64))
+        with pytest.raises(
+            ModelError, match=r"maps \[1, 3, 64, 64\] to \[1, 3, 32, 32\]: only logits"
+        ):
+            segment(raster, lambda batch: batch[:, :, ::2, ::2], output)
+
+
+def test_logits_that_are_not_finite_are_counted(paths):
+    raster, _, output = paths
+    made.raster(raster, made.pixels(1, 100, 100))
+
+    def model(batch):
+        batch = batch.copy()
+        batch[batch < 0.1] = np.nan
+        return batch
+
+    summary = segment(raster, model, output, tile=64)
+    logits = made.read(output)
+    assert summary.not_finite == np.count_nonzero(np.isnan(logits)) > 0
+
+
+def test_progress_counts_every_tile_and_every_pixel(paths):
+    raster, _, output = paths
+    made.raster(raster, made.pixels(1, 150, 130))
+    seen = []
+    segment(raster, lambda batch: batch, output, tile=64, overlap=16, on_progress=seen.append)
+    assert [progress.done for progress in seen] == list(range(1, seen[-1].tiles + 1))
+    assert seen[-1].pixels == 150 * 130
