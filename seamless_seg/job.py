@@ -132,9 +132,9 @@ def segment(
             compress,
             names if len(names) == fitted.classes else (),
         )
-        writer = stack.enter_context(RasterWriter(destination, look))
-        pipeline = _Pipeline(plan, decided["batch size"], reader, normalise, fitted, writer)
-        pipeline.run(on_progress)
+        with RasterWriter(destination, look) as writer:
+            pipeline = _Pipeline(plan, decided["batch size"], reader, normalise, fitted, writer)
+            pipeline.run(on_progress)
     return Summary(
         tiles=plan.tiles,
         pixels=reader.size[0] * reader.size[1],

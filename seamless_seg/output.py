@@ -89,13 +89,11 @@ class RasterWriter:
 
     def __init__(self, path: Path, output: Output) -> None:
         self._path = path
-        self._size = output.size
-        self._count = output.count
+        self._output = output
         self._partial = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}.partial")
         self._block = tuple(min(BLOCK, -(-length // 16) * 16) for length in output.size)
         self._blocks: dict[tuple[int, int], _Block] = {}
-        with reporting(f"cannot create {path}"):
-            self._dataset = _create(self._partial, self._block, output)
+        self._dataset: Any = None
 
     def write(self, rows: slice, cols: slice, window: npt.NDArray[Any]) -> None:
         """Write a window, shape ``(height, width, bands)``."""
@@ -108,6 +106,12 @@ class RasterWriter:
                     self._flush(self._blocks.pop((i, j)))
 
     def __enter__(self) -> Self:
+        try:
+            with reporting(f"cannot create {self._path}"):
+                self._dataset = _create(self._partial, self._block, self._output)
+        except BaseException:  # Ctrl-C may come when the file is there and nobody knows of it
+            self._discard()
+            raise
         return self
 
     def __exit__(
@@ -120,16 +124,21 @@ class RasterWriter:
             if error is None:
                 self._finish()
         finally:
-            with suppress(Exception):  # what matters has been raised; here only tidying is left
+            self._discard()
+
+    def _discard(self) -> None:
+        """Leave nothing but what has been put in its place."""
+        if self._dataset is not None:
+            with suppress(Exception):  # what matters has been raised; this only tidies up
                 self._dataset.close()
-            for name in (self._partial, _beside(self._partial, ".aux.xml")):
-                name.unlink(missing_ok=True)
+        for name in (self._partial, _beside(self._partial, ".aux.xml")):
+            name.unlink(missing_ok=True)
 
     def _new_block(self, i: int, j: int) -> _Block:
         top, left = i * self._block[0], j * self._block[1]
-        bottom = min(top + self._block[0], self._size[0])
-        right = min(left + self._block[1], self._size[1])
-        pixels = np.empty((self._count, bottom - top, right - left), np.float32)
+        bottom = min(top + self._block[0], self._output.size[0])
+        right = min(left + self._block[1], self._output.size[1])
+        pixels = np.empty((self._output.count, bottom - top, right - left), np.float32)
         self._blocks[i, j] = block = _Block(top, left, pixels)
         return block
 
