@@ -7,7 +7,7 @@ import time
 from types import TracebackType
 from typing import Self, TextIO
 
-from seamless_seg.job import Progress
+from seamless_seg import Progress
 
 BAR = 28
 LINE_EVERY, DRAW_EVERY = 30.0, 0.2

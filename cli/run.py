@@ -7,8 +7,7 @@ from typing import Any
 
 import click
 
-from seamless_seg import Plan
-from seamless_seg.job import Summary, segment
+from seamless_seg import Plan, Summary, segment
 from seamless_seg.settings import Settings
 
 from . import options

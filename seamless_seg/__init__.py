@@ -10,6 +10,7 @@ from .errors import (
     TileError,
 )
 from .grid import Grid, shape_to_slices
+from .job import Progress, Summary, segment
 from .plan import Load, Peak, Plan, Unload, Write, plan_run_grid
 from .run import run_plan, tiles_held
 from .scattered import overlap_weights
@@ -27,8 +28,10 @@ __all__ = [
     "OptionError",
     "Peak",
     "Plan",
+    "Progress",
     "RasterError",
     "SeamlessError",
+    "Summary",
     "TileError",
     "Unload",
     "Write",
@@ -36,6 +39,7 @@ __all__ = [
     "overlap_weights",
     "plan_run_grid",
     "run_plan",
+    "segment",
     "shape_to_slices",
     "tiles_held",
 ]

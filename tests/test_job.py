@@ -9,8 +9,7 @@ import rasterio
 import rasterio.shutil
 from rasterio.control import GroundControlPoint
 
-from seamless_seg import ModelError, OptionError, RasterError
-from seamless_seg.job import segment
+from seamless_seg import ModelError, OptionError, RasterError, segment
 
 AWKWARD = [(1, 1), (1, 200), (37, 41), (64, 64), (65, 64), (64, 129), (130, 203)]
 
