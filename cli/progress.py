@@ -10,7 +10,7 @@ from typing import Self, TextIO
 from seamless_seg import Progress
 
 BAR = 28
-LINE_EVERY, DRAW_EVERY = 30.0, 0.2
+LINE_EVERY, DRAW_EVERY = 10.0, 0.2
 """Seconds between two lines in a log, and between two states of the bar."""
 
 

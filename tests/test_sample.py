@@ -1,0 +1,82 @@
+import json
+from pathlib import Path
+
+import made
+import numpy as np
+import onnxruntime
+import pytest
+import rasterio
+
+from seamless_seg import plan_run_grid, segment
+
+SAMPLE = Path(__file__).parent.parent / "sample_data"
+RADIUS, STRIDE = 80, 8
+"""How far the sample model sees, rounded up to its stride, and what it pools by."""
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory):
+    """A part of the sample scene, of awkward size."""
+    with rasterio.open(SAMPLE / "scene.tif") as dataset:
+        image = dataset.read(window=((100, 1001), (200, 1007)))
+    return made.raster(tmp_path_factory.mktemp("sample") / "scene.tif", image)
+
+
+def whole(image):
+    """The sample model's logits for a whole image, extended to multiples of its stride."""
+    session = onnxruntime.InferenceSession(SAMPLE / "model.onnx")
+    metadata = session.get_modelmeta().custom_metadata_map
+    mean, std = (
+        np.array(json.loads(metadata[f"standardization_{what}"]), np.float32)[:, None, None]
+        for what in ("mean", "std")
+    )
+    _, height, width = image.shape
+    beyond = [(0, 0), (0, -height % STRIDE), (0, -width % STRIDE)]
+    values = (np.pad(image, beyond, mode="reflect") * np.float32(1 / 255) - mean) / std
+    (logits,) = session.run(None, {"image": values[None]})
+    return logits[0, :, :height, :width]
+
+
+def test_with_its_margin_and_alignment_it_is_the_whole_image_s_answer(scene, tmp_path):
+    output = tmp_path / "out.tif"
+    segment(
+        scene, SAMPLE / "model.onnx", output, tile=384, overlap=168, margin=RADIUS, align=STRIDE
+    )
+    logits, expected = made.read(output), whole(made.read(scene))
+    np.testing.assert_array_equal(logits.argmax(axis=0), expected.argmax(axis=0))
+    np.testing.assert_allclose(logits, expected, rtol=0, atol=1e-5)
+
+
+def test_blending_leaves_no_step_where_cropping_does(scene, tmp_path):
+    plan, _ = plan_run_grid((901, 807), 256, 64)
+    cols = plan.grid.cols
+    cuts = [cols.start(j) + (cols.overlap_before(j) + 1) // 2 for j in range(1, cols.count)]
+
+    def step_at_cuts(trust):
+        """Mean step across the lines where cropped tiles meet, over that on the lines beside."""
+        output = tmp_path / f"{trust}.tif"
+        segment(scene, SAMPLE / "model.onnx", output, tile=256, overlap=64, trust=trust)
+        steps = np.abs(np.diff(made.read(output), axis=2)).mean(axis=(0, 1))
+        beside = [steps[cut - 1 + shift] for cut in cuts for shift in (-3, -2, 2, 3)]
+        return np.mean([steps[cut - 1] for cut in cuts]) / np.mean(beside)
+
+    assert step_at_cuts("crop") > 1.2
+    assert step_at_cuts("linear") < 1.05
+
+
+def test_it_finds_the_sample_s_true_classes(scene, tmp_path):
+    output = tmp_path / "out.tif"
+    segment(scene, SAMPLE / "model.onnx", output)
+    with rasterio.open(SAMPLE / "labels.tif") as dataset:
+        labels = dataset.read(1, window=((100, 1001), (200, 1007)))
+    assert (made.read(output).argmax(axis=0) == labels).mean() > 0.95
+
+
+def test_it_describes_itself():
+    session = onnxruntime.InferenceSession(SAMPLE / "model.onnx")
+    metadata = session.get_modelmeta().custom_metadata_map
+    values = {key: json.loads(value) for key, value in metadata.items()}
+    assert values["model_type"] == "Segmentor"
+    assert len(values["class_names"]) == session.get_outputs()[0].shape[1] >= 4
+    assert {"resolution", "tile_size", "tiles_overlap", "standardization_std"} <= set(values)
+    assert (SAMPLE / "model.onnx").stat().st_size < 2_000_000
