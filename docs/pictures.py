@@ -24,7 +24,7 @@ SCENE, MODEL = ROOT / "sample_data/scene.tif", ROOT / "sample_data/model.onnx"
 PANELS: list[dict[str, Any]] = [
     {"tile": 256, "overlap": 64, "trust": "crop"},
     {"tile": 256, "overlap": 64},
-    {"tile": 512, "overlap": 168, "margin": 80, "align": 8},
+    {"tile": 512, "overlap": 176, "margin": 84, "align": 8},
 ]
 PIECE = slice(96, 352), slice(1776, 2032)
 ZOOM, GAP = 2, 8
