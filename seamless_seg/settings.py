@@ -22,9 +22,9 @@ from .trust import profile
 
 TILE = 512
 """Pixels of a tile where neither an option nor the model says anything."""
-BATCH_PIXELS = 2**20
+BATCH_PIXELS = 2**18
 MOST_TILES = 8
-"""A default batch holds this many pixels or tiles at most, whichever is fewer."""
+"""A default batch holds this many pixels or tiles at most, whichever is fewer, but one tile."""
 METADATA = "the model's metadata"
 
 
