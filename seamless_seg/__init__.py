@@ -10,7 +10,8 @@ from .errors import (
     TileError,
 )
 from .grid import Grid, shape_to_slices
-from .job import Progress, Summary, segment
+from .job import Summary, segment
+from .pipeline import Progress
 from .plan import Load, Peak, Plan, Unload, Write, plan_run_grid
 from .run import run_plan, tiles_held
 from .scattered import overlap_weights

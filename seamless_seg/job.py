@@ -4,40 +4,26 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
 import shapely
 
 from .compression import check_compression
 from .errors import GeometryError, OptionError
 from .fit import FittedModel
-from .grid import Index, shape_to_slices
 from .model import CallableModel, Model, OnnxModel
 from .normalise import Normalisation
-from .plan import Batch, Plan, plan_run_grid
-from .run import run_plan, tiles_held
+from .pipeline import OnProgress, Pipeline
+from .plan import Plan, plan_run_grid
 from .settings import Options, Settings, bands, normalisation, tiling
-from .threads import ReadAhead, WriteBehind
 
 if TYPE_CHECKING:
+    from .output import Output
     from .raster import RasterReader
 
-
-class Progress(NamedTuple):
-    """How far a job has come."""
-
-    done: int
-    tiles: int
-    pixels: int
-    """Pixels of the output that are finished."""
-
-
-OnProgress: TypeAlias = Callable[[Progress], object]
 OnStart: TypeAlias = Callable[[Settings, Plan], object]
 
 
@@ -88,7 +74,7 @@ def segment(
     provider, threads
         Of onnxruntime: see ``OnnxModel``.
     compress : str
-        Name in ``seamless_seg.output.COMPRESSION``.
+        Name in ``seamless_seg.compression.COMPRESSION``.
     overwrite : bool
         Replace an existing output.
     on_start : callable, optional
@@ -103,10 +89,8 @@ def segment(
         One of its kinds for everything that can be wrong with the arguments, the raster, the
         model or the disk.
     """
-    import rasterio
-
-    from .output import Output, RasterWriter, check_destination
-    from .raster import RasterReader, cache_bytes
+    from .output import RasterWriter, check_destination
+    from .raster import RasterReader
 
     options = _merged(options, settings)
     check_compression(compress)
@@ -118,22 +102,13 @@ def segment(
         decided, plan, normalise = prepare(options, network, reader)
         if on_start:
             on_start(decided, plan)
-        cache = cache_bytes(reader.blocks, reader.size[1], plan.grid.tile_shape[0])
-        if "GDAL_CACHEMAX" not in os.environ:
-            stack.enter_context(rasterio.Env(GDAL_CACHEMAX=cache))
+        stack.enter_context(_block_cache(reader, plan))
         started = time.perf_counter()
         align = plan.grid.rows.align, plan.grid.cols.align
         fitted = FittedModel(network, len(reader.bands), plan.grid.tile_shape, align)
-        names = network.metadata.class_names
-        look = Output(
-            reader.size,
-            fitted.classes,
-            reader.georeference,
-            compress,
-            names if len(names) == fitted.classes else (),
-        )
+        look = _look(reader, fitted.classes, network.metadata.class_names, compress)
         with RasterWriter(destination, look) as writer:
-            pipeline = _Pipeline(plan, decided["batch size"], reader, normalise, fitted, writer)
+            pipeline = Pipeline(plan, decided["batch size"], reader, normalise, fitted, writer)
             pipeline.run(on_progress)
     return Summary(
         tiles=plan.tiles,
@@ -187,102 +162,24 @@ def make_plan(
     return plan
 
 
-class _Pipeline:
-    """Reader, model, blender and writer, each in a thread, with short queues in between.
+def _block_cache(reader: RasterReader, plan: Plan) -> AbstractContextManager[object]:
+    """GDAL's block cache at the size that the plan needs, unless the user has set one."""
+    import rasterio
 
-    The reader's thread reads and normalises, ``run_plan``'s runs the model, the caller's
-    blends and the writer's compresses. An error in any of them ends them all.
-    """
+    from .raster import cache_bytes
 
-    def __init__(
-        self,
-        plan: Plan,
-        batch_size: int,
-        reader: RasterReader,
-        normalise: Normalisation,
-        model: FittedModel,
-        writer: Any,
-    ) -> None:
-        self._plan = plan
-        self._batch_size = min(batch_size, plan.tiles)
-        self._reader = reader
-        self._normalise = normalise
-        self._model = model
-        self._writer = writer
-        self.model_seconds = 0.0
-        self.not_finite = 0
-
-    def run(self, on_progress: OnProgress | None) -> None:
-        """Run the whole plan."""
-        progress = Progress(0, self._plan.tiles, 0)
-        with (
-            ReadAhead(self._read()) as pixels,
-            WriteBehind(self._write, depth=self._batch_size) as written,
-        ):
-
-            def get_tiles(
-                indices: list[Index], geoms: list[shapely.Polygon]
-            ) -> npt.NDArray[np.float32]:
-                return self._run_model(next(pixels))
-
-            def write_tile(
-                index: Index, geom: shapely.Polygon, window: npt.NDArray[np.float32]
-            ) -> None:
-                nonlocal progress
-                written.put((geom, window))
-                pixels = window.shape[0] * window.shape[1]
-                progress = Progress(progress.done + 1, progress.tiles, progress.pixels + pixels)
-                if on_progress:
-                    on_progress(progress)
-
-            limit = tiles_held(self._plan, self._batch_size)
-            run_plan(self._plan, self._batch_size, limit, write_tile, get_tiles=get_tiles)
-
-    def _run_model(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        started = time.perf_counter()
-        logits = self._model(batch)
-        self.model_seconds += time.perf_counter() - started
-        return logits
-
-    def _write(self, item: tuple[shapely.Polygon, npt.NDArray[np.float32]]) -> None:
-        geom, window = item
-        self.not_finite += window.size - int(np.count_nonzero(np.isfinite(window)))
-        self._writer.write(*shape_to_slices(geom), window)
-
-    def _read(self) -> Iterator[npt.NDArray[np.float32]]:
-        for batch in self._plan.batches(self._batch_size):
-            tiles = self._model.empty(len(batch.indices), len(self._reader.bands))
-            for first, last in _runs(batch):
-                self._read_run(batch.geoms[first:last], tiles[first:last])
-            yield tiles
-
-    def _read_run(self, geoms: list[shapely.Polygon], tiles: npt.NDArray[np.float32]) -> None:
-        """Read neighbouring tiles of one row at once; what sticks out is reflected."""
-        rows, first = shape_to_slices(geoms[0])
-        _, last = shape_to_slices(geoms[-1])
-        height, width = self._reader.size
-        inside = (
-            slice(rows.start, min(rows.stop, height)),
-            slice(first.start, min(last.stop, width)),
-        )
-        pixels = self._reader.read(*inside)
-        beyond = [(0, 0), (0, rows.stop - inside[0].stop), (0, last.stop - inside[1].stop)]
-        if any(after for _, after in beyond):
-            pixels = np.pad(pixels, beyond, mode="reflect")
-        for geom, tile in zip(geoms, tiles, strict=True):
-            _, cols = shape_to_slices(geom)
-            own = pixels[:, :, cols.start - first.start : cols.stop - first.start]
-            self._normalise.apply(own, out=self._model.place(tile))
+    if "GDAL_CACHEMAX" in os.environ:
+        return nullcontext()
+    cache = cache_bytes(reader.blocks, reader.size[1], plan.grid.tile_shape[0])
+    env: AbstractContextManager[object] = rasterio.Env(GDAL_CACHEMAX=cache)
+    return env
 
 
-def _runs(batch: Batch) -> Iterator[tuple[int, int]]:
-    """Half-open intervals of a batch whose tiles are neighbours in one tile row."""
-    first = 0
-    for at, (i, j) in enumerate(batch.indices):
-        if at and batch.indices[at - 1] != (i, j - 1):
-            yield first, at
-            first = at
-    yield first, len(batch.indices)
+def _look(reader: RasterReader, classes: int, names: tuple[str, ...], compress: str) -> Output:
+    from .output import Output
+
+    descriptions = names if len(names) == classes else ()
+    return Output(reader.size, classes, reader.georeference, compress, descriptions)
 
 
 def _merged(options: Options | None, settings: dict[str, Any]) -> Options:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import warnings
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -24,6 +25,9 @@ from .raster import Georeference, reporting
 
 BLOCK = 256
 """Height and width of a block of the output, in pixels; less where the raster is smaller."""
+
+SCARCE = 100_000_000
+"""Bytes free on a disk below which a failure to write mentions them."""
 
 SIDECARS = (".aux.xml", ".ovr", ".msk")
 """Endings of files beside a raster that describe it, and would belie the one that replaces it."""
@@ -134,6 +138,11 @@ class RasterWriter:
         for name in (self._partial, _beside(self._partial, ".aux.xml")):
             name.unlink(missing_ok=True)
 
+    def _writing(self) -> AbstractContextManager[None]:
+        free = shutil.disk_usage(self._path.parent).free
+        space = f" ({free / 1e6:.1f} MB are free there)" if free < SCARCE else ""
+        return reporting(f"cannot write {self._path}{space}")
+
     def _new_block(self, i: int, j: int) -> _Block:
         top, left = i * self._block[0], j * self._block[1]
         bottom = min(top + self._block[0], self._output.size[0])
@@ -144,13 +153,13 @@ class RasterWriter:
 
     def _flush(self, block: _Block) -> None:
         _, height, width = block.pixels.shape
-        with reporting(f"cannot write {self._path}"):
+        with self._writing():
             self._dataset.write(block.pixels, window=Window(block.left, block.top, width, height))
 
     def _finish(self) -> None:
         if self._blocks:
             raise RasterError(f"{self._path} is not complete: {len(self._blocks)} blocks are open")
-        with reporting(f"cannot write {self._path}"):
+        with self._writing():
             self._dataset.close()
             _check_complete(self._partial)
             self._partial.replace(self._path)

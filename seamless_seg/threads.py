@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import Generic, Self, TypeVar
@@ -11,7 +12,42 @@ from typing import Generic, Self, TypeVar
 T = TypeVar("T")
 
 
-class ReadAhead(Generic[T]):
+class _Worker(ABC):
+    """A thread that works inside a ``with`` block and is gone after it.
+
+    It is no daemon: one that the interpreter ends in the middle of native code takes the process
+    down with it. Nor may it go on after the block, whose end closes the files that it reads. So
+    it is stopped on every way out, also where Ctrl-C comes while it is being started.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._thread = threading.Thread(target=self._begin, name=name)
+        self._begun = False
+
+    def __enter__(self) -> Self:
+        try:
+            self._thread.start()
+        except BaseException:
+            self._stop()
+            if self._begun:  # if not, it will find itself stopped before it has touched anything
+                self._thread.join()
+            raise
+        return self
+
+    def _begin(self) -> None:
+        self._begun = True
+        self._work()
+
+    @abstractmethod
+    def _work(self) -> None:
+        """What the thread does, until it is told to stop."""
+
+    @abstractmethod
+    def _stop(self) -> None:
+        """Tell the thread to stop."""
+
+
+class ReadAhead(_Worker, Generic[T]):
     """Iterates over ``items`` in a thread of its own, at most ``depth`` items ahead.
 
     What the thread raises is raised by ``next``. Leaving the ``with`` block stops the thread
@@ -26,15 +62,11 @@ class ReadAhead(Generic[T]):
     """
 
     def __init__(self, items: Iterable[T], depth: int = 1) -> None:
+        super().__init__("seamless-read")
         self._items = items
         self._ready: queue.SimpleQueue[tuple[T | None, BaseException | None]] = queue.SimpleQueue()
         self._room = threading.Semaphore(depth)
         self._stopped = False
-        self._thread = threading.Thread(target=self._work, name="seamless-read", daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
 
     def __exit__(
         self,
@@ -42,8 +74,7 @@ class ReadAhead(Generic[T]):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._stopped = True
-        self._room.release()
+        self._stop()
         self._thread.join()
 
     def __iter__(self) -> Iterator[T]:
@@ -65,8 +96,12 @@ class ReadAhead(Generic[T]):
         except BaseException as error:  # StopIteration too: it ends the caller's loop
             self._ready.put((None, error))
 
+    def _stop(self) -> None:
+        self._stopped = True
+        self._room.release()
 
-class WriteBehind(Generic[T]):
+
+class WriteBehind(_Worker, Generic[T]):
     """Hands items to ``write`` in a thread of its own, at most ``depth`` items behind.
 
     What ``write`` raises is raised by the next ``put``, or on leaving the ``with`` block; what
@@ -83,15 +118,11 @@ class WriteBehind(Generic[T]):
     _END = object()
 
     def __init__(self, write: Callable[[T], object], depth: int = 1) -> None:
+        super().__init__("seamless-write")
         self._write = write
         self._waiting: queue.Queue[object] = queue.Queue(depth)
         self._error: BaseException | None = None
         self._dropping = False
-        self._thread = threading.Thread(target=self._work, name="seamless-write", daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
 
     def __exit__(
         self,
@@ -100,7 +131,7 @@ class WriteBehind(Generic[T]):
         trace: TracebackType | None,
     ) -> None:
         self._dropping = self._dropping or error is not None
-        self._waiting.put(self._END)
+        self._stop()
         self._thread.join()
         if error is None and self._error is not None:
             raise self._error
@@ -120,3 +151,6 @@ class WriteBehind(Generic[T]):
                 self._write(item)  # type: ignore[arg-type]  # END is the only other thing put
             except BaseException as error:
                 self._error, self._dropping = error, True
+
+    def _stop(self) -> None:
+        self._waiting.put(self._END)

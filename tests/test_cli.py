@@ -211,11 +211,14 @@ class TestBadInput:
         )
         refused(cli(*RUN, "-q"), 1, "maps .* only logits of the input's own height and width")
 
-    def test_a_disk_that_is_full(self, folder):
-        made.raster("in.tif", made.pixels(3, 900, 900))
-        made.convolutions("model.onnx", 3, 4)
+    @pytest.mark.parametrize("short", [1, 5000, 300_000])
+    def test_a_disk_that_fills_up_halfway_or_with_the_last_byte(self, folder, cli, short):
+        made.raster("in.tif", made.pixels(3, 600, 600))
+        assert cli(*RUN, "-q")[0] == 0
+        limit = (folder / RUN[3]).stat().st_size - short
+        (folder / RUN[3]).unlink()
         limited = (
-            "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000,) * 2);"
+            f"import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, ({limit},) * 2);"
             "from seamless_seg_cli import main; main()"
         )
         done = subprocess.run(
