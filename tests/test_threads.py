@@ -55,9 +55,13 @@ def test_an_error_while_writing_is_raised_by_the_next_put_or_the_end():
     def write(item):
         raise OSError(f"no room for {item}")
 
-    with pytest.raises(OSError, match="no room for 0"), WriteBehind(write) as behind:
-        for n in range(100):
-            behind.put(n)
+    def put_many():
+        with WriteBehind(write) as behind:
+            for n in range(100):
+                behind.put(n)
+
+    with pytest.raises(OSError, match="no room for 0"):
+        put_many()
     with pytest.raises(OSError, match="no room for 7"), WriteBehind(write) as behind:
         behind.put(7)
 
