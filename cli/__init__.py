@@ -14,6 +14,7 @@ def main() -> None:
             "seamless-seg: the command line needs click, rasterio and onnxruntime: "
             "pip install 'seamless-seg[cpu]' (or [gpu])"
         )
-    from .program import run_program
+    from .program import end_tidily_on_signals, run_program
 
+    end_tidily_on_signals()
     sys.exit(run_program(sys.argv[1:]))

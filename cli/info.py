@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import click
 import numpy as np
 
-from seamless_seg.model import OnnxModel
-from seamless_seg.settings import Options, normalisation, tiling
+from seamless_seg import Options, SeamlessError, Settings
+from seamless_seg.model import OnnxFile, OnnxModel
+from seamless_seg.settings import pixels, tiling
 
 from . import options
 from .text import decisions
@@ -15,21 +18,29 @@ from .text import decisions
 @click.command()
 @click.argument("path", metavar="MODEL")
 @options.debug
-def info(path: str, debug: bool) -> None:
+def info(path: str) -> None:
     """Say what MODEL takes and gives, its metadata, and what run would assume."""
-    model = OnnxModel(path)
-    for tensor in model.inputs:
+    file = OnnxFile(path)
+    for tensor in file.inputs:
         click.echo(f"{'input':<12}{tensor}")
-    for tensor in model.outputs:
+    for tensor in file.outputs:
         click.echo(f"{'output':<12}{tensor}")
-    for key, value in sorted(model.properties.items()):
+    for key, value in sorted(file.properties.items()):
         click.echo(f"{'metadata':<12}{key}: {value}")
-    assumed = tiling(Options(), model)
-    normalisation(assumed, Options(), model, model.channels or 1, np.dtype(np.uint8))
-    click.echo("run assumes, for a uint8 raster and unless options say otherwise:")
-    for line in decisions(assumed):
-        click.echo(f"  {line}")
+    try:
+        for line in _assumed(OnnxModel(file)):
+            click.echo(line)
+    except SeamlessError as error:
+        click.echo(f"note: run would refuse it: {error}", err=True)
+
+
+def _assumed(model: OnnxModel) -> Iterator[str]:
+    count, dtype = model.channels or 1, np.dtype(np.uint8)
+    read = pixels(Options(), model, count, False, dtype)
+    yield "run assumes, for a uint8 raster and unless options say otherwise:"
+    for line in decisions(Settings(tiling(Options(), model), read)):
+        yield f"  {line}"
     if model.metadata.class_names:
-        click.echo(f"  {'classes':<12}{', '.join(model.metadata.class_names)}")
+        yield f"  {'classes':<12}{', '.join(model.metadata.class_names)}"
     for sentence in model.metadata.notes:
-        click.echo(f"note: {sentence}", err=True)
+        yield f"  note: {sentence}"

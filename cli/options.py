@@ -147,4 +147,7 @@ writing = several(
     click.option("--overwrite", is_flag=True, help="Replace OUTPUT where it exists."),
 )
 
-debug = click.option("--debug", is_flag=True, help="Show where an error came from.")
+# The program itself looks for it, before any command does.
+debug = click.option(
+    "--debug", is_flag=True, expose_value=False, help="Show where an error came from."
+)

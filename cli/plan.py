@@ -10,23 +10,25 @@ from typing import Any
 
 import click
 
-from seamless_seg import OptionError, Plan
+from seamless_seg import OptionError, Options
+from seamless_seg.forecast import Forecast, forecast_raster, forecast_size
 from seamless_seg.geojson import read_area
-from seamless_seg.job import make_plan, open_model, prepare
+from seamless_seg.job import open_model
 from seamless_seg.plan import Step
-from seamless_seg.settings import Options, Settings, tiling
 
 from . import options
 from .text import decisions, size
-
-FLOAT32 = 4
 
 
 @click.command()
 @click.argument("raster", metavar="[INPUT]", required=False)
 @click.argument("model", metavar="[MODEL]", required=False)
 @click.option(
-    "--size", "image_size", type=options.Size(), metavar="HxW", help="Instead of INPUT: its size."
+    "--size",
+    "image_size",
+    type=options.Size(),
+    metavar="HxW",
+    help="Instead of INPUT: its size.",
 )
 @options.tiling
 @options.pixels
@@ -39,6 +41,7 @@ FLOAT32 = 4
 @click.option("--dry-run", is_flag=True, help="Print the plan and write nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 @click.option("-o", "--output", metavar="FILE", help="Write it to a JSON file, too.")
+@click.option("--overwrite", is_flag=True, help="Replace that file where it exists.")
 @options.debug
 def plan(
     raster: str | None,
@@ -48,7 +51,7 @@ def plan(
     dry_run: bool,
     as_json: bool,
     output: str | None,
-    debug: bool,
+    overwrite: bool,
     **choices: Any,
 ) -> None:
     """Say what a run would do and cost, without reading a pixel.
@@ -59,92 +62,53 @@ def plan(
         raster, model = None, raster
     if (image_size is None) == (raster is None):
         raise click.UsageError("give either INPUT or --size HxW")
-    network = open_model(model) if model else None
-    decided, made = _decide(raster, network, image_size, area, Options(**choices))
-    classes = network.classes if network else None
-    figures = _figures(made, decided, classes)
-    if as_json:
-        click.echo(json.dumps(figures))
-    else:
-        click.echo("\n".join(_report(made, decided, classes)))
-    for sentence in decided.notes:
-        click.echo(f"note: {sentence}", err=True)
+    forecast = _forecast(raster, image_size, model, area, Options(**choices))
     if output is not None and not dry_run:
-        _save(output, figures | _starts(made))
+        _save(output, forecast, overwrite)
+    if as_json:
+        click.echo(json.dumps(forecast.figures()))
+    else:
+        click.echo("\n".join(_report(forecast)))
+    for sentence in forecast.settings.notes:
+        click.echo(f"note: {sentence}", err=True)
 
 
-def _decide(
+def _forecast(
     raster: str | None,
-    network: Any,
     image_size: tuple[int, int] | None,
+    model: str | None,
     area: str | None,
     choices: Options,
-) -> tuple[Settings, Plan]:
+) -> Forecast:
+    network = open_model(model) if model else None
     if image_size is not None:
-        decided = tiling(choices, network)
         region = read_area(area, image_size) if area else None
-        return decided, make_plan(decided, image_size, region)
+        return forecast_size(image_size, network, choices, region)
     from seamless_seg.raster import RasterReader
 
     with RasterReader(raster) as reader:
         region = read_area(area, reader.size, reader.georeference) if area else None
-        if network is None:
-            decided = tiling(choices, None)
-            return decided, make_plan(decided, reader.size, region)
-        decided, made, _ = prepare(choices, network, reader, region)
-        return decided, made
+        return forecast_raster(reader, network, choices, region)
 
 
-def _figures(made: Plan, decided: Settings, classes: int | None) -> dict[str, Any]:
-    figures = {
-        "image_size": list(made.image_size),
-        "tile_size": list(decided["tile"]),
-        "overlap": list(decided["overlap"]),
-        "margin": list(decided["margin"]),
-        "align": list(decided["align"]),
-        "trust": decided["trust"],
-        "grid": list(made.grid.shape),
-        "tiles": made.tiles,
-        "skipped": made.skipped,
-        "redundancy": made.redundancy,
-        "held_pixels": made.peak.pixels,
-        "held_fraction": made.peak.fraction,
-        "written_pixels": made.written,
-    }
-    if classes is not None:
-        figures["classes"] = classes
-        figures["held_bytes"] = made.peak.pixels * classes * FLOAT32
-        figures["written_bytes"] = made.written * classes * FLOAT32
-    return figures
-
-
-def _starts(made: Plan) -> dict[str, list[int]]:
-    """First row and column of every tile: with the figures, all of the geometry."""
-    rows, cols = made.grid.rows, made.grid.cols
-    return {
-        "row_starts": [rows.start(i) for i in range(rows.count)],
-        "col_starts": [cols.start(j) for j in range(cols.count)],
-    }
-
-
-def _report(made: Plan, decided: Settings, classes: int | None) -> Iterator[str]:
+def _report(forecast: Forecast) -> Iterator[str]:
+    made = forecast.plan
     height, width = made.image_size
     rows, cols = made.grid.shape
     yield f"{'image':<12}{height} x {width} px"
-    yield from decisions(decided)
+    yield from decisions(forecast.settings)
     yield f"{'grid':<12}{rows} x {cols}, {made.tiles} tiles, {made.skipped} skipped"
     yield f"{'redundancy':<12}{made.redundancy:.2f} x the pixels written"
-    held = f"{made.peak.pixels} px at most, {made.peak.fraction:.2%} of the image"
+    held = f"{made.peak.pixels} px at most between tiles, {made.peak.fraction:.2%} of the image"
     written = f"{made.tiles} windows, {made.written / 1e6:.6g} Mpx"
-    if classes is not None:
-        held += f", {size(made.peak.pixels * classes * FLOAT32)}"
-        written += f", {size(made.written * classes * FLOAT32)} before compression"
+    if forecast.held_bytes is not None and forecast.written_bytes is not None:
+        held += f", {size(forecast.held_bytes)}"
+        written += f", {size(forecast.written_bytes)} before compression"
     yield f"{'held':<12}{held}"
     yield f"{'written':<12}{written}"
-    if made.tiles:
-        yield from (f"{'first':<12}{_step(step)}" for step in islice(made, 3))
-        last_row = list(made.row_steps(made.rows[-1]))
-        yield from (f"{'last':<12}{_step(step)}" for step in last_row[-3:])
+    yield from (f"{'first':<12}{_step(step)}" for step in islice(made, 3))
+    last_row = list(made.row_steps(made.rows[-1]))
+    yield from (f"{'last':<12}{_step(step)}" for step in last_row[-3:])
 
 
 def _step(step: Step) -> str:
@@ -155,8 +119,12 @@ def _step(step: Step) -> str:
     return f"{text}: rows {top} to {bottom}, columns {left} to {right}"
 
 
-def _save(path: str, figures: dict[str, Any]) -> None:
+def _save(path: str, forecast: Forecast, overwrite: bool) -> None:
+    text = json.dumps(forecast.figures() | forecast.starts(), indent=1) + "\n"
     try:
-        Path(path).write_text(json.dumps(figures, indent=1) + "\n")
+        with Path(path).open("w" if overwrite else "x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise OptionError(f"{path} exists already: --overwrite replaces it") from None
     except OSError as error:
         raise OptionError(f"cannot write {path}: {error.strerror}") from error

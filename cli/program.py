@@ -5,9 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import sys
-import threading
 import traceback
-from collections.abc import Sequence
 from types import FrameType
 
 import click
@@ -34,16 +32,14 @@ for command in (run, plan, info):
     program.add_command(command)
 
 
-def run_program(arguments: Sequence[str]) -> int:
+def run_program(arguments: list[str]) -> int:
     """Run the program and return its exit status: 0, 1 for a failed job, 2 for wrong usage."""
     debug = "--debug" in arguments
     if not debug:
         # They log what they also raise; it is said once, by us.
         logging.getLogger("rasterio").setLevel(logging.CRITICAL + 1)
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, _interrupt)
     try:
-        program.main(list(arguments), prog_name="seamless-seg", standalone_mode=False)
+        program.main(arguments or ["--help"], prog_name="seamless-seg", standalone_mode=False)
     except (KeyboardInterrupt, click.exceptions.Abort):
         return _complain("interrupted, nothing was written", INTERRUPTED, debug)
     except click.ClickException as error:
@@ -63,8 +59,16 @@ def run_program(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+def end_tidily_on_signals() -> None:
+    """Make the first Ctrl-C or SIGTERM end the program tidily; none after it disturbs that."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        for ending in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(ending, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, interrupt)
 
 
 def _hint(error: click.ClickException) -> str:

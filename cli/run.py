@@ -7,8 +7,7 @@ from typing import Any
 
 import click
 
-from seamless_seg import Plan, Summary, segment
-from seamless_seg.settings import Settings
+from seamless_seg import Forecast, Summary, segment
 
 from . import options
 from .progress import ProgressBar
@@ -32,7 +31,6 @@ def run(
     output: str,
     quiet: bool,
     verbose: bool,
-    debug: bool,
     provider: str,
     threads: int | None,
     compress: str,
@@ -44,11 +42,11 @@ def run(
     OUTPUT has one float32 band a class. It appears under its name once it is complete.
     """
 
-    def on_start(settings: Settings, plan: Plan) -> None:
+    def on_start(forecast: Forecast) -> None:
         if verbose:
-            for line in decisions(settings):
+            for line in decisions(forecast.settings):
                 click.echo(line, err=True)
-        for sentence in [] if quiet else settings.notes:
+        for sentence in [] if quiet else forecast.settings.notes:
             click.echo(f"note: {sentence}", err=True)
 
     with ProgressBar() as bar:

@@ -10,8 +10,8 @@ from seamless_seg.settings import Settings
 
 def decisions(settings: Settings) -> Iterator[str]:
     """One line a setting: its name, its value and where it came from."""
-    for name, (value, origin) in settings.decisions.items():
-        yield f"{name:<12}{plain(value)}  ({origin})"
+    for name, decision in settings.decisions():
+        yield f"{name.replace('_', ' '):<12}{plain(decision.value)}  ({decision.origin})"
 
 
 def plain(value: Any) -> str:

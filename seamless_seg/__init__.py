@@ -9,12 +9,14 @@ from .errors import (
     SeamlessError,
     TileError,
 )
+from .forecast import Forecast
 from .grid import Grid, shape_to_slices
 from .job import Summary, segment
 from .pipeline import Progress
 from .plan import Load, Peak, Plan, Unload, Write, plan_run_grid
 from .run import run_plan, tiles_held
 from .scattered import overlap_weights
+from .settings import Options, Settings
 from .trust import PROFILES
 
 __version__ = "0.1.0"
@@ -22,16 +24,19 @@ __version__ = "0.1.0"
 __all__ = [
     "PROFILES",
     "BudgetError",
+    "Forecast",
     "GeometryError",
     "Grid",
     "Load",
     "ModelError",
     "OptionError",
+    "Options",
     "Peak",
     "Plan",
     "Progress",
     "RasterError",
     "SeamlessError",
+    "Settings",
     "Summary",
     "TileError",
     "Unload",

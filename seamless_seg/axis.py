@@ -54,6 +54,11 @@ class Axis:
             raise GeometryError(
                 f"overlap {self.overlap} must be smaller than the tile, {self.tile} px"
             )
+        if 2 * self.margin >= self.tile:
+            raise GeometryError(
+                f"margin {self.margin} leaves nothing of a tile of {self.tile} px: "
+                f"it must be less than half of it"
+            )
         if self.margin and self.overlap <= 2 * self.margin:
             raise GeometryError(
                 f"overlap {self.overlap} must be more than twice the margin, {self.margin} px: "

@@ -145,10 +145,13 @@ class Blender:
             part = out[along(first, middle)]
             offset = start - share.first
             weight = self._weight(share, axis)[along(offset + first, offset + middle)]
-            # Infinite logits are the model's affair, and counted where they are written.
+            new = tile[along(first, middle)]
             with np.errstate(invalid="ignore", over="ignore"):
-                new = tile[along(first, middle)]
-                np.subtract(new, mean, out=part, dtype=self._dtype, casting="unsafe")
+                try:
+                    with np.errstate(invalid="raise"):
+                        np.subtract(new, mean, out=part, dtype=self._dtype, casting="unsafe")
+                except FloatingPointError:  # infinities that agree: they do not differ
+                    part[np.isnan(part) & np.isinf(mean)] = 0
                 part *= weight
                 part += mean
         if middle < length and out is not tile:

@@ -86,5 +86,5 @@ def _checked(area: shapely.Geometry) -> shapely.Geometry:
         )
     if not area.is_valid:
         reason = shapely.is_valid_reason(area)
-        raise GeometryError(f"area is not valid: {reason}; shapely.make_valid mends it")
+        raise GeometryError(f"area is not valid: {reason}; area.buffer(0) may mend it")
     return area

@@ -93,11 +93,9 @@ def _try(
     first_error: ModelError | None = None
     for shape in _shapes(model, tile, align):
         try:
-            logits = model(np.zeros((model.batch or 1, channels, *shape), np.float32))
+            return shape, _classes(model, (model.batch or 1, channels, *shape))
         except ModelError as error:
             first_error = first_error or error
-        else:
-            return shape, _classes(model, logits, (model.batch or 1, channels, *shape))
     raise first_error or ModelError(f"{model.name} takes no tile of {tile}")
 
 
@@ -114,7 +112,9 @@ def _shapes(model: Model, tile: tuple[int, int], align: tuple[int, int]) -> list
     return list(dict.fromkeys(shapes))
 
 
-def _classes(model: Model, logits: npt.NDArray[Any], given: tuple[int, ...]) -> int:
+def _classes(model: Model, given: tuple[int, ...]) -> int:
+    """Number of classes that the model has for tiles of a shape that it can be given."""
+    logits = model(np.zeros(given, np.float32))
     if logits.ndim != 4 or (logits.shape[0], *logits.shape[2:]) != (given[0], *given[2:]):
         raise ModelError(
             f"{model.name} maps {list(given)} to {list(logits.shape)}: only logits of the "

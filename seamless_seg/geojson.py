@@ -42,7 +42,7 @@ def read_area(
         Where the file holds no polygon, or all of them lie outside the raster.
     """
     document = _load(path)
-    polygons = list(_polygons(document, path))
+    polygons = [polygon for polygon in _polygons(document, path) if not polygon.is_empty]
     if not polygons:
         raise OptionError(f"area {path} holds no polygon")
     area = shapely.union_all([shapely.make_valid(polygon) for polygon in polygons])
@@ -73,29 +73,32 @@ def _load(path: Any) -> Any:
 def _polygons(node: Any, path: Any) -> Iterator[shapely.Geometry]:
     kind = node.get("type") if isinstance(node, dict) else None
     if kind == "FeatureCollection":
-        for feature in node.get("features", ()):
+        for feature in node.get("features") or ():
             yield from _polygons(feature, path)
     elif kind == "Feature":
         if node.get("geometry"):
             yield from _polygons(node["geometry"], path)
     elif kind == "GeometryCollection":
-        for geometry in node.get("geometries", ()):
+        for geometry in node.get("geometries") or ():
             yield from _polygons(geometry, path)
     elif kind in ("Polygon", "MultiPolygon"):
         try:
             yield shapely.force_2d(shapely.geometry.shape(node))
         except (KeyError, TypeError, ValueError, shapely.errors.ShapelyError) as error:
             raise OptionError(f"area {path} has a broken polygon: {error}") from error
-    elif kind is None:
-        raise OptionError(f"area {path} is not GeoJSON: it has an object without a type")
+    elif not isinstance(kind, str):
+        raise OptionError(f"area {path} is not GeoJSON: something in it has no type")
 
 
 def _crs_name(document: dict[str, Any]) -> str:
-    named = document.get("crs") or {}
-    return str((named.get("properties") or {}).get("name") or WGS84)
+    named = document.get("crs") or WGS84
+    if isinstance(named, dict):
+        named = (named.get("properties") or {}).get("name", WGS84)
+    return str(named)
 
 
 def _reproject(area: shapely.Geometry, source: str, target: Any, path: Any) -> shapely.Geometry:
+    import rasterio._err
     import rasterio.crs
     import rasterio.errors
     import rasterio.warp
@@ -106,10 +109,13 @@ def _reproject(area: shapely.Geometry, source: str, target: Any, path: Any) -> s
             area,
             lambda xy: np.column_stack(rasterio.warp.transform(source_crs, target, *xy.T)),
         )
-    except rasterio.errors.RasterioError as error:
+    # rasterio lets errors of GDAL's own through, which have no public base class.
+    except (rasterio.errors.RasterioError, rasterio._err.CPLE_BaseError, ValueError) as error:
         raise OptionError(
-            f"area {path} cannot be brought into the raster's CRS: {error}"
+            f"area {path} cannot be brought from {source} into the raster's CRS: {error}"
         ) from error
+    if not np.isfinite(shapely.get_coordinates(moved)).all():
+        raise OptionError(f"area {path} has coordinates that {source} does not know")
     return moved
 
 

@@ -9,22 +9,19 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import shapely
-
 from .compression import check_compression
-from .errors import GeometryError, OptionError
 from .fit import FittedModel
-from .model import CallableModel, Model, OnnxModel
-from .normalise import Normalisation
+from .forecast import Forecast, forecast_raster
+from .model import CallableModel, Model, OnnxFile, OnnxModel
 from .pipeline import OnProgress, Pipeline
-from .plan import Plan, plan_run_grid
-from .settings import Options, Settings, bands, normalisation, tiling
+from .plan import Plan
+from .settings import Options, Settings
 
 if TYPE_CHECKING:
     from .output import Output
     from .raster import RasterReader
 
-OnStart: TypeAlias = Callable[[Settings, Plan], object]
+OnStart: TypeAlias = Callable[[Forecast], object]
 
 
 @dataclass(frozen=True)
@@ -55,7 +52,7 @@ def segment(
     overwrite: bool = False,
     on_start: OnStart | None = None,
     on_progress: OnProgress | None = None,
-    **settings: Any,
+    **choices: Any,
 ) -> Summary:
     """Run a segmentation model over a raster of any size and write the blended logits.
 
@@ -78,8 +75,8 @@ def segment(
     overwrite : bool
         Replace an existing output.
     on_start : callable, optional
-        ``on_start(settings, plan)``, called once everything is decided and nothing is read yet;
-        ``settings.notes`` are sentences that the user should see.
+        Called with the ``Forecast`` once everything is decided and nothing is read yet;
+        ``forecast.settings.notes`` are sentences that the user should see.
     on_progress : callable, optional
         Called with a ``Progress`` after every tile.
 
@@ -92,23 +89,24 @@ def segment(
     from .output import RasterWriter, check_destination
     from .raster import RasterReader
 
-    options = _merged(options, settings)
+    options = _merged(options, choices)
     check_compression(compress)
-    model_path = [] if callable(model) else [model]
-    destination = check_destination(output, [raster, *model_path], overwrite)
     with ExitStack() as stack:
         reader = stack.enter_context(RasterReader(raster))
+        inputs = [raster, *reader.files] + ([] if callable(model) else [model])
+        destination = check_destination(output, inputs, overwrite)
         network = open_model(model, provider, threads)
-        decided, plan, normalise = prepare(options, network, reader)
+        forecast = forecast_raster(reader, network, options)
+        settings, plan = forecast.settings, forecast.plan
         if on_start:
-            on_start(decided, plan)
+            on_start(forecast)
         stack.enter_context(_block_cache(reader, plan))
         started = time.perf_counter()
         align = plan.grid.rows.align, plan.grid.cols.align
         fitted = FittedModel(network, len(reader.bands), plan.grid.tile_shape, align)
         look = _look(reader, fitted.classes, network.metadata.class_names, compress)
-        with RasterWriter(destination, look) as writer:
-            pipeline = Pipeline(plan, decided["batch size"], reader, normalise, fitted, writer)
+        with RasterWriter(destination, look, overwrite) as writer:
+            pipeline = Pipeline(forecast, reader, fitted, writer)
             pipeline.run(on_progress)
     return Summary(
         tiles=plan.tiles,
@@ -117,58 +115,27 @@ def segment(
         seconds=time.perf_counter() - started,
         model_seconds=pipeline.model_seconds,
         not_finite=pipeline.not_finite,
-        settings=decided,
+        settings=settings,
     )
 
 
 def open_model(model: Any, provider: str = "cpu", threads: int | None = None) -> Model:
-    """Open an ONNX file, or wrap a callable, as a model."""
+    """Open an ONNX file, wrap a function, or take a model as it is."""
+    if isinstance(model, Model):
+        return model
     if callable(model):
         return CallableModel(model)
-    return OnnxModel(model, provider, threads)
-
-
-def prepare(
-    options: Options,
-    model: Model,
-    reader: RasterReader,
-    area: shapely.Geometry | None = None,
-) -> tuple[Settings, Plan, Normalisation]:
-    """Decide on everything that a job needs to know before it reads the first pixel."""
-    decided = tiling(options, model)
-    chosen = bands(options, model, reader.count, reader.has_trailing_alpha)
-    decided.decisions["bands"] = chosen
-    reader.select(chosen.value)
-    normalise = normalisation(decided, options, model, len(chosen.value), reader.dtype)
-    return decided, make_plan(decided, reader.size, area), normalise
-
-
-def make_plan(
-    decided: Settings, size: tuple[int, int], area: shapely.Geometry | None = None
-) -> Plan:
-    """Plan for a raster of ``size``; what makes no plan is the options' fault."""
-    try:
-        plan, _ = plan_run_grid(
-            size,
-            decided["tile"],
-            decided["overlap"],
-            area,
-            margin=decided["margin"],
-            align=decided["align"],
-            trust=decided["trust"],
-        )
-    except GeometryError as error:
-        raise OptionError(str(error)) from error
-    return plan
+    return OnnxModel(OnnxFile(model, provider, threads))
 
 
 def _block_cache(reader: RasterReader, plan: Plan) -> AbstractContextManager[object]:
     """GDAL's block cache at the size that the plan needs, unless the user has set one."""
     import rasterio
+    from rasterio.env import getenv, hasenv
 
     from .raster import cache_bytes
 
-    if "GDAL_CACHEMAX" in os.environ:
+    if "GDAL_CACHEMAX" in os.environ or (hasenv() and "GDAL_CACHEMAX" in getenv()):
         return nullcontext()
     cache = cache_bytes(reader.blocks, reader.size[1], plan.grid.tile_shape[0])
     env: AbstractContextManager[object] = rasterio.Env(GDAL_CACHEMAX=cache)
@@ -182,10 +149,10 @@ def _look(reader: RasterReader, classes: int, names: tuple[str, ...], compress: 
     return Output(reader.size, classes, reader.georeference, compress, descriptions)
 
 
-def _merged(options: Options | None, settings: dict[str, Any]) -> Options:
-    if options is not None and settings:
+def _merged(options: Options | None, choices: dict[str, Any]) -> Options:
+    if options is not None and choices:
         raise TypeError("give either options or their fields as keywords, not both")
     try:
-        return options or Options(**settings)
+        return options or Options(**choices)
     except TypeError as error:
         raise TypeError(f"segment: {error}") from None

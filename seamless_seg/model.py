@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ from .metadata import ModelMetadata, parse
 Batch = npt.NDArray[np.float32]
 
 
+@runtime_checkable
 class Model(Protocol):
     """What the job needs of a model; lengths that are None are free."""
 
@@ -49,9 +50,12 @@ class CallableModel:
     metadata: ModelMetadata = field(default_factory=ModelMetadata)
 
     def __call__(self, batch: Batch, /) -> npt.NDArray[Any]:
-        """Call the function; what it raises becomes a ``ModelError``."""
+        """Call the function; what it raises becomes a ``ModelError``.
+
+        The result is copied: a function may use one buffer again and again.
+        """
         with _naming_failure(self.name, batch):
-            return np.asarray(self.function(batch))
+            return np.array(self.function(batch))
 
 
 @dataclass(frozen=True)
@@ -68,8 +72,8 @@ class Tensor:
         return f"{self.name}: {self.dtype} [{lengths}]"
 
 
-class OnnxModel:
-    """An ONNX segmentation model, ``(B, C, H, W)`` to ``(B, K, H, W)``, in onnxruntime.
+class OnnxFile:
+    """Any ONNX file in onnxruntime: what it takes, gives and says of itself.
 
     Parameters
     ----------
@@ -85,17 +89,36 @@ class OnnxModel:
     OptionError
         Where the provider is not there.
     ModelError
-        Where the file is not a model, or one that does not map images to images.
+        Where the file is not a model.
     """
 
     def __init__(self, path: Any, provider: str = "cpu", threads: int | None = None) -> None:
         self.name = str(path)
-        self._session = _open_session(Path(path), provider, threads)
-        self.inputs = [_tensor(node) for node in self._session.get_inputs()]
-        self.outputs = [_tensor(node) for node in self._session.get_outputs()]
-        self.properties: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
-        self.metadata = parse(self.properties)
-        image, logits = _image_to_logits(self.inputs, self.outputs)
+        self.session = _open_session(Path(path), provider, threads)
+        self.inputs = [_tensor(node) for node in self.session.get_inputs()]
+        self.outputs = [_tensor(node) for node in self.session.get_outputs()]
+        self.properties: dict[str, str] = self.session.get_modelmeta().custom_metadata_map
+
+
+class OnnxModel:
+    """An ONNX segmentation model, ``(B, C, H, W)`` to ``(B, K, H, W)``.
+
+    Parameters
+    ----------
+    file : OnnxFile
+        The file.
+
+    Raises
+    ------
+    ModelError
+        Where it does not map images to logits, or says itself that it is another kind of model.
+    """
+
+    def __init__(self, file: OnnxFile) -> None:
+        self.name = file.name
+        self.metadata = parse(file.properties)
+        self._session = file.session
+        image, logits = _image_to_logits(file.inputs, file.outputs)
         self.batch, self.channels = image.shape[:2]
         self.tile = image.shape[2], image.shape[3]
         self.classes = logits.shape[1] if len(logits.shape) == 4 else None
@@ -120,6 +143,7 @@ def _open_session(path: Path, provider: str, threads: int | None) -> Any:
     import onnxruntime
 
     there = providers()
+    provider = provider.lower()
     if provider not in there:
         raise OptionError(f"provider {provider!r} is not there: choose one of {', '.join(there)}")
     if not path.is_file():
@@ -128,6 +152,8 @@ def _open_session(path: Path, provider: str, threads: int | None) -> Any:
     options.log_severity_level = 4  # what matters is raised, and said once
     onnxruntime.set_default_logger_severity(4)
     if threads is not None:
+        if not isinstance(threads, int) or threads < 1:
+            raise OptionError(f"threads must be a whole number of at least 1, not {threads!r}")
         options.intra_op_num_threads = threads
     try:
         session = onnxruntime.InferenceSession(path, options, [there[provider]])

@@ -11,7 +11,9 @@ import numpy.typing as npt
 
 @dataclass(frozen=True)
 class Normalisation:
-    """``value = (pixel * scale - mean) / std``, in float32 and in this order.
+    """``value = (pixel * scale - mean) / std``, in this order.
+
+    The arithmetic is in float32, for float64 pixels and integers of 32 bits in float64.
 
     ``mean`` and ``std`` have one number a band, or one for all.
     """
@@ -27,10 +29,15 @@ class Normalisation:
 
     def apply(self, pixels: npt.NDArray[Any], out: npt.NDArray[np.float32]) -> None:
         """Normalise pixels of shape ``(bands, height, width)`` into ``out`` of the same shape."""
-        np.copyto(out, pixels, casting="unsafe")
+        # Pixels that float32 cannot hold are brought near zero first, and rounded then.
+        wide = np.result_type(pixels.dtype, np.float32)
+        values = out if wide == np.float32 else np.empty(pixels.shape, wide)
+        values[:] = pixels
         if self.scale != 1:
-            out *= np.float32(self.scale)
+            values *= wide.type(self.scale)
         if any(self.mean):
-            out -= np.array(self.mean, np.float32)[:, None, None]
+            values -= np.array(self.mean, wide)[:, None, None]
         if any(number != 1 for number in self.std):
-            out /= np.array(self.std, np.float32)[:, None, None]
+            values /= np.array(self.std, wide)[:, None, None]
+        if values is not out:
+            out[:] = values

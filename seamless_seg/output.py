@@ -16,6 +16,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 import rasterio
+from rasterio.crs import CRS
 from rasterio.errors import NotGeoreferencedWarning
 from rasterio.windows import Window
 
@@ -54,7 +55,7 @@ def check_destination(path: Any, inputs: Sequence[Any], overwrite: bool) -> Path
         not be overwritten.
     """
     destination = Path(os.path.realpath(path))
-    if any(os.path.realpath(source) == str(destination) for source in inputs):
+    if any(_is_same(source, destination) for source in inputs):
         raise OptionError(f"output {path} is one of the inputs: give it another name")
     if destination.is_dir():
         raise OptionError(f"output {path} is a folder: name a file in it")
@@ -67,6 +68,13 @@ def check_destination(path: Any, inputs: Sequence[Any], overwrite: bool) -> Path
     if not os.access(destination.parent, os.W_OK):
         raise OptionError(f"output {path}: no permission to write in {destination.parent}")
     return destination
+
+
+def _is_same(source: Any, destination: Path) -> bool:
+    try:
+        return destination.samefile(source)
+    except OSError:  # one of them is not there, or no file at all
+        return False
 
 
 class RasterWriter:
@@ -84,6 +92,8 @@ class RasterWriter:
         From ``check_destination``.
     output : Output
         What it will look like.
+    overwrite : bool
+        Replace what is there by then under that name.
 
     Raises
     ------
@@ -91,10 +101,12 @@ class RasterWriter:
         Where it cannot be created or written.
     """
 
-    def __init__(self, path: Path, output: Output) -> None:
+    def __init__(self, path: Path, output: Output, overwrite: bool = False) -> None:
         self._path = path
         self._output = output
-        self._partial = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}.partial")
+        self._overwrite = overwrite
+        stem = path.name.encode()[:100].decode(errors="ignore")  # file systems count bytes
+        self._partial = path.with_name(f".{stem}.{secrets.token_hex(4)}.partial")
         self._block = tuple(min(BLOCK, -(-length // 16) * 16) for length in output.size)
         self._blocks: dict[tuple[int, int], _Block] = {}
         self._dataset: Any = None
@@ -162,9 +174,14 @@ class RasterWriter:
         with self._writing():
             self._dataset.close()
             _check_complete(self._partial)
-            self._partial.replace(self._path)
-            for ending in SIDECARS:
-                _beside(self._path, ending).unlink(missing_ok=True)
+            if self._overwrite:
+                for ending in SIDECARS:
+                    _beside(self._path, ending).unlink(missing_ok=True)
+            _rename(self._partial, self._path, self._overwrite)
+            # GDAL puts beside a GeoTIFF what that cannot hold, some kinds of CRS for one.
+            sidecar = _beside(self._partial, ".aux.xml")
+            if sidecar.exists():
+                sidecar.replace(_beside(self._path, ".aux.xml"))
 
 
 class _Block:
@@ -214,7 +231,7 @@ def _create(path: Path, block: Sequence[int], output: Output) -> Any:
             **COMPRESSION[output.compress],
         )
     if place.gcps:
-        dataset.gcps = (place.gcps, place.crs)
+        dataset.gcps = (place.gcps, place.crs or CRS())
     if place.rpcs:
         dataset.rpcs = place.rpcs
     for band, description in enumerate(output.descriptions, start=1):
@@ -222,9 +239,25 @@ def _create(path: Path, block: Sequence[int], output: Output) -> Any:
     return dataset
 
 
+def _rename(partial: Path, path: Path, overwrite: bool) -> None:
+    if overwrite:
+        partial.replace(path)
+        return
+    try:
+        os.link(partial, path)  # it fails where the name has been taken meanwhile
+    except FileExistsError:
+        raise OSError("something else has taken that name meanwhile") from None
+    except OSError:  # a file system without links
+        if path.exists():
+            raise OSError("something else has taken that name meanwhile") from None
+        partial.rename(path)
+    else:
+        partial.unlink()
+
+
 def _check_complete(path: Path) -> None:
     """Make sure that every block of a closed file is on the disk: closing may fail in silence."""
-    with path.open("rb") as file:
+    with path.open("r+b") as file:
         os.fsync(file.fileno())
     length = path.stat().st_size
     with warnings.catch_warnings():

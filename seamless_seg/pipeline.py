@@ -11,10 +11,11 @@ import numpy.typing as npt
 import shapely
 
 from .fit import FittedModel
+from .forecast import Forecast
 from .grid import Index, shape_to_slices
 from .normalise import Normalisation
-from .plan import Batch, Plan
-from .run import run_plan, tiles_held
+from .plan import Batch
+from .run import run_plan
 from .threads import ReadAhead, WriteBehind
 
 Pixels: TypeAlias = npt.NDArray[Any]
@@ -64,18 +65,13 @@ class Pipeline:
     """
 
     def __init__(
-        self,
-        plan: Plan,
-        batch_size: int,
-        reader: Reader,
-        normalise: Normalisation,
-        model: FittedModel,
-        writer: Writer,
+        self, forecast: Forecast, reader: Reader, model: FittedModel, writer: Writer
     ) -> None:
-        self._plan = plan
-        self._batch_size = min(batch_size, plan.tiles)
+        pixels, tiling = forecast.settings.pixels, forecast.settings.tiling
+        self._plan = forecast.plan
+        self._batch_size = min(tiling.batch_size.value, self._plan.tiles)
+        self._normalise = (pixels.normalisation if pixels else Normalisation()).apply
         self._reader = reader
-        self._normalise = normalise
         self._model = model
         self._writer = writer
         self.model_seconds = 0.0
@@ -100,8 +96,7 @@ class Pipeline:
                 if on_progress:
                     on_progress(progress)
 
-            limit = tiles_held(self._plan, self._batch_size)
-            run_plan(self._plan, self._batch_size, limit, write_tile, get_tiles=get_tiles)
+            run_plan(self._plan, self._batch_size, None, write_tile, get_tiles=get_tiles)
 
     def _run_model(self, batch: Values) -> Values:
         started = time.perf_counter()
@@ -137,7 +132,7 @@ class Pipeline:
         for geom, tile in zip(geoms, tiles, strict=True):
             _, cols = shape_to_slices(geom)
             own = pixels[:, :, cols.start - first.start : cols.stop - first.start]
-            self._normalise.apply(own, out=self._model.place(tile))
+            self._normalise(own, out=self._model.place(tile))
 
 
 def _runs(batch: Batch) -> Iterator[tuple[int, int]]:

@@ -120,7 +120,7 @@ class Plan:
 
     @cached_property
     def peak(self) -> Peak:
-        """The most that a run of this plan holds of finished and unfinished tiles together."""
+        """The most that is held between two steps, whatever is read ahead aside."""
         height, width = self.grid.tile_shape
         low, high = self.held_columns
         pixels = self.grid.rows.carried * (high - low) + self.grid.cols.carried * height

@@ -91,6 +91,11 @@ class RasterReader:
         return self.count > 1 and bool(self._dataset.colorinterp[-1] == ColorInterp.alpha)
 
     @property
+    def files(self) -> list[str]:
+        """The files that the pixels come from, those behind a mosaic or a subdataset included."""
+        return [str(name) for name in self._dataset.files]
+
+    @property
     def georeference(self) -> Georeference:
         """Where the raster lies."""
         gcps, gcps_crs = self._dataset.gcps
@@ -112,13 +117,15 @@ class RasterReader:
 
     def select(self, bands: Sequence[int]) -> None:
         """Read these bands from now on, counted from 1, in this order."""
+        if not all(isinstance(band, int | np.integer) for band in bands):
+            raise OptionError(f"bands must be whole numbers, not {','.join(map(str, bands))}")
         missing = [band for band in bands if not 1 <= band <= self.count]
         if missing or not bands:
             raise OptionError(
                 f"bands {','.join(map(str, bands))}: {self.path} has bands 1 to {self.count}, "
                 f"no {', '.join(map(str, missing))}"
             )
-        self.bands = tuple(bands)
+        self.bands = tuple(int(band) for band in bands)
 
     def read(self, rows: slice, cols: slice) -> npt.NDArray[Any]:
         """Pixels of a window inside the raster, shape ``(bands, height, width)``."""

@@ -24,7 +24,7 @@ WriteTile: TypeAlias = Callable[[Index, shapely.Polygon, Array], object]
 def run_plan(
     plan: Plan,
     batch_size: int,
-    max_tiles: int,
+    max_tiles: int | None,
     write_tile: WriteTile,
     get_tile: GetTile | None = None,
     get_tiles: GetTiles | None = None,
@@ -42,15 +42,18 @@ def run_plan(
         From ``plan_run_grid``.
     batch_size : int
         Tiles that are asked for at a time.
-    max_tiles : int
+    max_tiles : int or None
         Hard limit on what is held at once, in tiles: the carry, the batch that is being
-        blended and, with ``read_ahead``, the one after it.
+        blended, with ``read_ahead`` the one after it, and the window that is being made. None
+        for no limit.
     write_tile : callable
         ``write_tile(index, geom, window)``: ``geom`` is the window's box in (y, x) pixels,
         ``window`` an array of its shape, yours to keep. Called once a window, in this thread.
     get_tile : callable, optional
         ``get_tile(index, geom) -> tile``, of shape ``(height, width)`` or ``(height, width,
-        ...)`` and any real dtype; ``geom`` is the tile's box. Called once a tile.
+        ...)`` and any real dtype; ``geom`` is the tile's box. Called once a tile. What it returns
+        must stay as it is until its batch has been blended: with ``read_ahead``, that is
+        while the next batch is being made, so do not use one buffer for all.
     get_tiles : callable, optional
         The same for a batch: ``get_tiles(indices, geoms) -> tiles``. Give one of the two.
     read_ahead : bool
@@ -83,14 +86,14 @@ def run_plan(
 
 
 def tiles_held(plan: Plan, batch_size: int, read_ahead: bool = True) -> int:
-    """Most tiles that ``run_plan`` holds at once: carry, batches and the window being written."""
+    """Most tiles that ``run_plan`` holds at once: carry, batches and the window being made."""
     in_flight = min(plan.tiles, batch_size * (2 if read_ahead else 1))
     return plan.peak.tiles + in_flight + min(plan.tiles, 1)
 
 
-def _check_budget(plan: Plan, batch_size: int, max_tiles: int, read_ahead: bool) -> None:
+def _check_budget(plan: Plan, batch_size: int, max_tiles: int | None, read_ahead: bool) -> None:
     needed = tiles_held(plan, batch_size, read_ahead)
-    if needed > max_tiles:
+    if max_tiles is not None and needed > max_tiles:
         raise BudgetError(
             f"this plan holds up to {needed} tiles at once ({plan.peak.tiles} of carry, the rest "
             f"in batches of {batch_size}), more than max_tiles, {max_tiles}: allow {needed}, or "

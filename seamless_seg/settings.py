@@ -7,9 +7,9 @@ every decision remembers where it came from.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
@@ -25,7 +25,11 @@ TILE = 512
 BATCH_PIXELS = 2**18
 MOST_TILES = 8
 """A default batch holds this many pixels or tiles at most, whichever is fewer, but one tile."""
-METADATA = "the model's metadata"
+
+OPTION, METADATA, DEFAULT = "option", "the model's metadata", "default"
+
+T = TypeVar("T")
+Pair = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -40,195 +44,240 @@ class Options:
     batch_size: int | None = None
     bands: Sequence[int] | None = None
     scale: float | None = None
-    mean: Sequence[float] | None = None
-    std: Sequence[float] | None = None
+    mean: Sequence[float] | float | None = None
+    std: Sequence[float] | float | None = None
 
 
-class Decision(NamedTuple):
+@dataclass(frozen=True)
+class Decision(Generic[T]):
     """A setting and where it came from."""
 
-    value: Any
+    value: T
     origin: str
 
 
-@dataclass
-class Settings:
-    """One decision a setting, in the order in which they are shown."""
+@dataclass(frozen=True)
+class Tiling:
+    """Everything that a plan and its run need to know."""
 
-    decisions: dict[str, Decision] = field(default_factory=dict)
+    tile: Decision[Pair]
+    overlap: Decision[Pair]
+    margin: Decision[Pair]
+    align: Decision[Pair]
+    trust: Decision[str]
+    batch_size: Decision[int]
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """Everything that is done to a raster's pixels before the model sees them."""
+
+    bands: Decision[tuple[int, ...]]
+    scale: Decision[float]
+    mean: Decision[tuple[float, ...]]
+    std: Decision[tuple[float, ...]]
+
+    @property
+    def normalisation(self) -> Normalisation:
+        """The arithmetic that it comes to."""
+        return Normalisation(self.scale.value, self.mean.value, self.std.value)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All decisions, and what the user should know about them."""
+
+    tiling: Tiling
+    pixels: Pixels | None = None
+    """None where no raster is known."""
     notes: list[str] = field(default_factory=list)
 
-    def __getitem__(self, name: str) -> Any:
-        return self.decisions[name].value
-
-    def decide(self, name: str, *candidates: Decision) -> Any:
-        """Take the first candidate that has a value."""
-        chosen = next(c for c in candidates if c.value is not None)
-        self.decisions[name] = chosen
-        return chosen.value
+    def decisions(self) -> Iterator[tuple[str, Decision[Any]]]:
+        """Each setting's name and decision, in the order in which they are shown."""
+        yield from vars(self.tiling).items()
+        if self.pixels is not None:
+            yield from vars(self.pixels).items()
 
 
-def tiling(options: Options, model: Model | None) -> Settings:
-    """Decide on everything that a plan needs: tile, overlap, margin, align, trust, batch size.
+def decide(*candidates: tuple[T | None, str]) -> Decision[T]:
+    """Take the first candidate that has a value; the last one must."""
+    return next(Decision(value, origin) for value, origin in candidates if value is not None)
+
+
+def tiling(options: Options, model: Model | None) -> Tiling:
+    """Decide on how to tile.
 
     Raises
     ------
     OptionError
-        Where an option contradicts the model, or a number is none.
+        Where an option contradicts the model.
+    GeometryError
+        Where a number of pixels is none.
     """
-    settings = Settings()
-    metadata = model.metadata if model else None
-    tile = _tile(settings, options, model)
-    margin = settings.decide(
-        "margin", Decision(_pair("margin", options.margin), "option"), Decision((0, 0), "default")
+    tile = _tile(options, model)
+    margin = decide((_pair("margin", options.margin, 0), OPTION), ((0, 0), DEFAULT))
+    align = decide((_pair("align", options.align, 1), OPTION), ((1, 1), DEFAULT))
+    stated = model.metadata.overlap_percent if model else None
+    trust = decide((options.trust, OPTION), ("linear", DEFAULT))
+    profile(trust.value)
+    usual = max(1, min(MOST_TILES, BATCH_PIXELS // math.prod(tile.value)))
+    batch_size = decide(
+        (options.batch_size, OPTION),
+        (model.batch if model else None, "the model's fixed batch"),
+        (usual, DEFAULT),
     )
-    align = settings.decide(
-        "align", Decision(_pair("align", options.align, 1), "option"), Decision((1, 1), "default")
+    whole_number("batch size", batch_size.value, 1)
+    overlap = decide(
+        (_pair("overlap", options.overlap, 0), OPTION),
+        (_share(tile.value, stated, margin.value, align.value), METADATA),
+        (_share(tile.value, 25, margin.value, align.value), f"{DEFAULT}, a quarter of the tile"),
     )
-    percent = metadata.overlap_percent if metadata else None
-    settings.decide(
-        "overlap",
-        Decision(_pair("overlap", options.overlap), "option"),
-        Decision(_share(tile, percent, margin, align), METADATA),
-        Decision(_share(tile, 25, margin, align), "default, a quarter of the tile"),
-    )
-    settings.decide("trust", Decision(options.trust, "option"), Decision("linear", "default"))
-    profile(settings["trust"])
-    usual = max(1, min(MOST_TILES, BATCH_PIXELS // math.prod(tile)))
-    batch_size = settings.decide(
-        "batch size",
-        Decision(options.batch_size, "option"),
-        Decision(model.batch if model else None, "the model's fixed batch"),
-        Decision(usual, "default"),
-    )
-    whole_number("batch size", batch_size, 1)
-    settings.notes += metadata.notes if metadata else ()
-    return settings
+    return Tiling(tile, overlap, margin, align, trust, batch_size)
 
 
-def _tile(settings: Settings, options: Options, model: Model | None) -> tuple[int, int]:
-    fixed = model.tile if model else (None, None)
+def _tile(options: Options, model: Model | None) -> Decision[Pair]:
     asked = _pair("tile", options.tile, 1)
+    fixed = model.tile if model else (None, None)
     stated = model.metadata.tile if model else None
-    for own, length in zip(asked or (), fixed, strict=False):
-        if length is not None and own != length:
-            raise OptionError(
-                f"tile {_by(asked)} contradicts the model, which takes tiles of {_by(fixed)} only: "
-                f"leave the tile out"
-            )
-    usual = asked or (stated or TILE, stated or TILE)
-    tile: tuple[int, int] = (fixed[0] or usual[0], fixed[1] or usual[1])
-    return settings.decide(  # type: ignore[no-any-return]  # a decision's value is Any
-        "tile",
-        Decision(asked, "option"),
-        Decision(tile if any(fixed) else None, "the model's fixed size"),
-        Decision(tile if stated else None, METADATA),
-        Decision(tile, "default"),
+    if asked and any(length not in (None, own) for own, length in zip(asked, fixed, strict=True)):
+        raise OptionError(
+            f"tile {_by(asked)} contradicts the model, which takes tiles of {_by(fixed)} only: "
+            f"leave the tile out"
+        )
+    usual = stated or TILE
+    height, width = (length or usual for length in fixed)
+    return decide(
+        (asked, OPTION),
+        ((height, width) if any(fixed) else None, "the model's fixed size"),
+        ((height, width) if stated else None, METADATA),
+        ((height, width), DEFAULT),
     )
 
 
-def _share(
-    tile: tuple[int, int],
-    percent: float | None,
-    margin: tuple[int, int],
-    align: tuple[int, int],
-) -> tuple[int, int] | None:
+def _share(tile: Pair, percent: float | None, margin: Pair, align: Pair) -> Pair | None:
     """An overlap of so many per cent, widened for the margin and left room for the alignment."""
     if percent is None:
         return None
-    lengths = []
-    for length, untrusted, step in zip(tile, margin, align, strict=True):
-        wide = max(int(length * percent / 100), 2 * untrusted + 1 if untrusted else 0)
-        lengths.append(max(0, min(wide, length - step)))
-    return lengths[0], lengths[1]
+
+    def along(axis: int) -> int:
+        least = 2 * margin[axis] + 1 if margin[axis] else 0
+        wide = max(int(tile[axis] * percent / 100), least)
+        return max(0, min(wide, tile[axis] - align[axis]))
+
+    return along(0), along(1)
 
 
-def bands(options: Options, model: Model, count: int, has_alpha: bool) -> Decision:
-    """Decide which bands of a raster the model gets, counted from 1.
-
-    Raises
-    ------
-    OptionError
-        Where their number does not fit the model.
-    """
-    takes = model.channels
-    if options.bands is not None:
-        chosen = Decision(tuple(options.bands), "option")
-    elif has_alpha and takes == count - 1:
-        chosen = Decision(tuple(range(1, count)), "all but the alpha band")
-    else:
-        chosen = Decision(tuple(range(1, count + 1)), "all")
-    if takes is not None and len(chosen.value) != takes:
-        listed = ",".join(map(str, chosen.value))
-        raise OptionError(
-            f"the model takes {takes} bands and would get {len(chosen.value)} ({listed}): "
-            f"choose {takes} with --bands"
-        )
-    return chosen
-
-
-def normalisation(
-    settings: Settings, options: Options, model: Model, count: int, dtype: np.dtype[Any]
-) -> Normalisation:
-    """Decide how pixels of ``dtype`` in ``count`` bands become the model's input.
+def pixels(
+    options: Options, model: Model, count: int, has_alpha: bool, dtype: np.dtype[Any]
+) -> Pixels:
+    """Decide which of ``count`` bands of ``dtype`` the model gets, and normalised how.
 
     Raises
     ------
     OptionError
-        Where mean or std have the wrong length or no good value, or integers other than uint8
-        have no scale.
+        Where bands, mean or std do not fit the model or each other, or are no good numbers; where
+        integers other than uint8 have no scale.
     """
-    metadata = model.metadata
+    bands = _bands(options, model, count, has_alpha)
+    metadata, given = model.metadata, len(bands.value)
     described = metadata.mean is not None or metadata.std is not None
     if options.scale is None and not described and dtype.kind in "iu" and dtype != np.uint8:
         raise OptionError(
             f"pixels of {dtype} have no usual range: say with --scale what to multiply them by "
             f"(1 leaves them as they are)"
         )
-    scale = settings.decide(
-        "scale",
-        Decision(options.scale, "option"),
-        Decision(1 / 255 if described else None, METADATA),
-        Decision(1 / 255 if dtype == np.uint8 else None, "default for uint8, 1/255"),
-        Decision(1.0, f"default for {dtype}"),
+    scale = decide(
+        (_number("scale", options.scale), OPTION),
+        (1 / 255 if described else None, METADATA),
+        (1 / 255 if dtype == np.uint8 else None, f"{DEFAULT} for uint8, 1/255"),
+        (1.0, f"{DEFAULT} for {dtype}"),
     )
-    mean = settings.decide(
-        "mean",
-        Decision(_numbers("mean", options.mean, count), "option"),
-        Decision(_numbers("the model's standardization_mean", metadata.mean, count), METADATA),
-        Decision((0.0,), "default"),
+    mean = decide(
+        (_numbers("mean", options.mean, given), OPTION),
+        (_numbers("the model's standardization_mean", metadata.mean, given), METADATA),
+        ((0.0,), DEFAULT),
     )
-    std = settings.decide(
-        "std",
-        Decision(_numbers("std", options.std, count), "option"),
-        Decision(_numbers("the model's standardization_std", metadata.std, count), METADATA),
-        Decision((1.0,), "default"),
+    std = decide(
+        (_numbers("std", options.std, given), OPTION),
+        (_numbers("the model's standardization_std", metadata.std, given), METADATA),
+        ((1.0,), DEFAULT),
     )
-    if not all(std):
-        raise OptionError("std must not be 0: pixels are divided by it")
-    if not math.isfinite(scale):
-        raise OptionError(f"scale must be a finite number, not {scale}")
-    result = Normalisation(float(scale), mean, std)
-    if options.scale is None:
-        settings.notes.append(
-            f"pixels are normalised as {result} ({settings.decisions['scale'].origin})"
+    if any(np.float32(number) <= 0 for number in std.value):
+        raise OptionError(
+            f"std must be above 0, pixels are divided by it, not {_listed(std.value)}"
         )
-    return result
+    if np.float32(scale.value) == 0:
+        raise OptionError("scale must not be 0: it would make all pixels the same")
+    return Pixels(bands, scale, mean, std)
 
 
-def _numbers(name: str, values: Sequence[float] | None, count: int) -> tuple[float, ...] | None:
+def _bands(
+    options: Options, model: Model, count: int, has_alpha: bool
+) -> Decision[tuple[int, ...]]:
+    takes = model.channels
+    asked = None if options.bands is None else tuple(options.bands)
+    without_alpha = tuple(range(1, count)) if has_alpha and takes == count - 1 else None
+    bands = decide(
+        (asked, OPTION),
+        (without_alpha, "all but the alpha band"),
+        (tuple(range(1, count + 1)), "all"),
+    )
+    if takes not in (None, len(bands.value)):
+        raise OptionError(
+            f"the model takes {takes} bands and would get {len(bands.value)} "
+            f"({_listed(bands.value)}): choose {takes} with --bands"
+        )
+    return bands
+
+
+def notes(
+    options: Options, model: Model, decided: Tiling, pixels: Pixels, dtype: np.dtype[Any]
+) -> list[str]:
+    """Sentences about what was decided for the user and may surprise them."""
+    found = list(model.metadata.notes)
+    if options.overlap is None and options.margin is not None:
+        found.append(f"tiles overlap by {_by(decided.overlap.value)}, given the margin")
+    if options.scale is None:
+        origin = pixels.scale.origin
+        found.append(f"pixels are normalised as {pixels.normalisation} ({origin})")
+        if origin == METADATA and dtype != np.uint8:
+            found.append(
+                f"the model's metadata is meant for 8-bit pixels, and these are {dtype}: "
+                f"check that, or give a --scale"
+            )
+    return found
+
+
+def _number(name: str, value: Any) -> float | None:
+    if value is None:
+        return None
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise OptionError(f"{name} must be a finite number, not {value}")
+    return number
+
+
+def _numbers(name: str, values: Any, count: int) -> tuple[float, ...] | None:
+    """One finite number a band, or one for all; a bare number counts as one."""
     if values is None:
         return None
-    if len(values) not in (1, count):
-        raise OptionError(f"{name} has {len(values)} numbers for {count} bands: give {count}, or 1")
-    if not all(math.isfinite(value) for value in values):
-        raise OptionError(f"{name} must be finite numbers, not {','.join(map(str, values))}")
-    return tuple(float(value) for value in values)
+    listed = list(values) if isinstance(values, Sequence | np.ndarray) else [values]
+    if len(listed) not in (1, count):
+        raise OptionError(f"{name} has {len(listed)} numbers for {count} bands: give {count}, or 1")
+    numbers = (_number(name, value) for value in listed)
+    return tuple(number for number in numbers if number is not None)
 
 
-def _pair(name: str, value: Size | None, least: int = 0) -> tuple[int, int] | None:
+def _pair(name: str, value: Size | None, least: int) -> Pair | None:
     return None if value is None else pair(name, value, least)
 
 
 def _by(lengths: Any) -> str:
     return "x".join("?" if length is None else str(length) for length in lengths)
+
+
+def _listed(values: Sequence[Any]) -> str:
+    return ",".join(f"{value:g}" if isinstance(value, float) else str(value) for value in values)

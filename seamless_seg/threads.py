@@ -23,6 +23,7 @@ class _Worker(ABC):
     def __init__(self, name: str) -> None:
         self._thread = threading.Thread(target=self._begin, name=name)
         self._begun = False
+        self._ended = threading.Event()
 
     def __enter__(self) -> Self:
         try:
@@ -30,13 +31,28 @@ class _Worker(ABC):
         except BaseException:
             self._stop()
             if self._begun:  # if not, it will find itself stopped before it has touched anything
-                self._thread.join()
+                self._wait()
             raise
         return self
 
     def _begin(self) -> None:
         self._begun = True
-        self._work()
+        try:
+            self._work()
+        finally:
+            self._ended.set()
+
+    def _wait(self) -> None:
+        """Wait until the thread has ended, whatever comes: a second Ctrl-C is raised after it."""
+        interruption: KeyboardInterrupt | None = None
+        while not self._ended.is_set():
+            try:
+                self._ended.wait()
+            except KeyboardInterrupt as error:
+                interruption = error
+        self._thread.join()
+        if interruption is not None:
+            raise interruption
 
     @abstractmethod
     def _work(self) -> None:
@@ -44,7 +60,7 @@ class _Worker(ABC):
 
     @abstractmethod
     def _stop(self) -> None:
-        """Tell the thread to stop."""
+        """Tell the thread to stop, without waiting for anything."""
 
 
 class ReadAhead(_Worker, Generic[T]):
@@ -75,7 +91,7 @@ class ReadAhead(_Worker, Generic[T]):
         trace: TracebackType | None,
     ) -> None:
         self._stop()
-        self._thread.join()
+        self._wait()
 
     def __iter__(self) -> Iterator[T]:
         return self
@@ -120,7 +136,8 @@ class WriteBehind(_Worker, Generic[T]):
     def __init__(self, write: Callable[[T], object], depth: int = 1) -> None:
         super().__init__("seamless-write")
         self._write = write
-        self._waiting: queue.Queue[object] = queue.Queue(depth)
+        self._waiting: queue.SimpleQueue[object] = queue.SimpleQueue()
+        self._room = threading.Semaphore(depth)
         self._error: BaseException | None = None
         self._dropping = False
 
@@ -132,7 +149,7 @@ class WriteBehind(_Worker, Generic[T]):
     ) -> None:
         self._dropping = self._dropping or error is not None
         self._stop()
-        self._thread.join()
+        self._wait()
         if error is None and self._error is not None:
             raise self._error
 
@@ -140,11 +157,13 @@ class WriteBehind(_Worker, Generic[T]):
         """Queue an item; raises what an earlier one failed with."""
         if self._error is not None:
             raise self._error
+        self._room.acquire()
         self._waiting.put(item)
 
     def _work(self) -> None:
         # After a failure it goes on emptying the queue, so that no put ever waits for nothing.
         while (item := self._waiting.get()) is not self._END:
+            self._room.release()
             if self._dropping:
                 continue
             try:

@@ -214,7 +214,7 @@ class TestNormalisation:
             raster,
             model,
             output,
-            on_start=lambda settings, plan: notes.extend(settings.notes),
+            on_start=lambda forecast: notes.extend(forecast.settings.notes),
             **options,
         )
         return made.read(output), answer, notes
@@ -247,8 +247,8 @@ class TestNormalisation:
         ("options", "message"),
         [
             ({"mean": [1, 2]}, "mean has 2 numbers for 3 bands: give 3, or 1"),
-            ({"std": [1, 0, 1]}, "std must not be 0"),
-            ({"std": [float("nan")]}, "std must be finite"),
+            ({"std": [1, 0, 1]}, "std must be above 0, .* not 1,0,1"),
+            ({"std": [float("nan")]}, "std must be a finite number, not nan"),
             ({"scale": float("inf")}, "scale must be a finite number"),
         ],
     )

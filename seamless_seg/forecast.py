@@ -1,0 +1,131 @@
+"""Forecast: what a job would do and cost, decided and planned before a pixel is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import shapely
+
+from .errors import OptionError
+from .model import Model
+from .plan import Plan, Size, pair, plan_run_grid
+from .settings import Options, Settings, Tiling, notes, pixels, tiling
+
+if TYPE_CHECKING:
+    from .raster import RasterReader
+
+FLOAT32 = 4
+"""Bytes of a logit."""
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Decisions and plan of a job."""
+
+    settings: Settings
+    plan: Plan
+    classes: int | None
+    """None where no model is given, or its file does not say."""
+
+    @property
+    def held_bytes(self) -> int | None:
+        """Bytes of the carry at most; None where the classes are not known."""
+        return self._bytes(self.plan.peak.pixels)
+
+    @property
+    def written_bytes(self) -> int | None:
+        """Bytes of the output before compression; None where the classes are not known."""
+        return self._bytes(self.plan.written)
+
+    def figures(self) -> dict[str, Any]:
+        """Everything in numbers, as JSON can hold it; pairs are [height, width]."""
+        plan, tiling = self.plan, self.settings.tiling
+        figures: dict[str, Any] = {
+            "image_size": list(plan.image_size),
+            "tile_size": list(tiling.tile.value),
+            "overlap": list(tiling.overlap.value),
+            "margin": list(tiling.margin.value),
+            "align": list(tiling.align.value),
+            "trust": tiling.trust.value,
+            "grid": list(plan.grid.shape),
+            "tiles": plan.tiles,
+            "skipped": plan.skipped,
+            "redundancy": plan.redundancy,
+            "held_pixels": plan.peak.pixels,
+            "held_fraction": plan.peak.fraction,
+            "written_pixels": plan.written,
+        }
+        if self.classes is not None:
+            figures["classes"] = self.classes
+            figures["held_bytes"] = self.held_bytes
+            figures["written_bytes"] = self.written_bytes
+        return figures
+
+    def starts(self) -> dict[str, list[int]]:
+        """First row and column of every tile: with the figures, all of the geometry."""
+        rows, cols = self.plan.grid.rows, self.plan.grid.cols
+        return {
+            "row_starts": [rows.start(i) for i in range(rows.count)],
+            "col_starts": [cols.start(j) for j in range(cols.count)],
+        }
+
+    def _bytes(self, count: int) -> int | None:
+        return None if self.classes is None else count * self.classes * FLOAT32
+
+
+def forecast_raster(
+    reader: RasterReader,
+    model: Model | None,
+    options: Options,
+    area: shapely.Geometry | None = None,
+) -> Forecast:
+    """Decide and plan for a raster; with a model, the reader is set to the bands that it gets.
+
+    Raises
+    ------
+    OptionError, GeometryError
+        Where the options contradict the raster, the model or each other.
+    """
+    decided = tiling(options, model)
+    if model is None:
+        return _forecast(Settings(decided), None, reader.size, area)
+    if options.bands is not None:
+        reader.select(options.bands)
+    read = pixels(options, model, reader.count, reader.has_trailing_alpha, reader.dtype)
+    reader.select(read.bands.value)
+    said = notes(options, model, decided, read, reader.dtype)
+    return _forecast(Settings(decided, read, said), model, reader.size, area)
+
+
+def forecast_size(
+    size: Size, model: Model | None, options: Options, area: shapely.Geometry | None = None
+) -> Forecast:
+    """Decide and plan for a raster of which the size alone is known.
+
+    Raises
+    ------
+    OptionError, GeometryError
+        Where the options contradict the size, the model or each other.
+    """
+    decided = tiling(options, model)
+    said = list(model.metadata.notes) if model else []
+    return _forecast(Settings(decided, notes=said), model, pair("size", size, 1), area)
+
+
+def _forecast(
+    settings: Settings, model: Model | None, size: Size, area: shapely.Geometry | None
+) -> Forecast:
+    decided: Tiling = settings.tiling
+    plan, _ = plan_run_grid(
+        size,
+        decided.tile.value,
+        decided.overlap.value,
+        area,
+        margin=decided.margin.value,
+        align=decided.align.value,
+        trust=decided.trust.value,
+    )
+    if area is not None and not plan.tiles:
+        raise OptionError("the area holds the centre of no pixel of the raster")
+    return Forecast(settings, plan, model.classes if model else None)
