@@ -21,6 +21,9 @@ from .errors import OptionError, RasterError
 SMALLEST_CACHE = 8_000_000
 """Bytes that GDAL's block cache gets at least."""
 
+BOOKKEEPING = 1.1
+"""What GDAL counts of a block beside its pixels, generously."""
+
 
 @dataclass(frozen=True)
 class Georeference:
@@ -154,9 +157,9 @@ def cache_bytes(blocks: BlockLayout, width: int, tile_height: int) -> int:
     tile row touches are used; a cache of as many, over the whole width, never drops one early.
     """
     touched = -(-(tile_height - 1) // blocks.height) + 1
-    across = -(-width // blocks.width) + 1
+    across = -(-width // blocks.width)
     block_bytes = blocks.height * blocks.width * blocks.pixel_bytes
-    return max(SMALLEST_CACHE, touched * across * block_bytes)
+    return max(SMALLEST_CACHE, int(BOOKKEEPING * touched * across * block_bytes))
 
 
 @contextmanager

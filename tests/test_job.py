@@ -7,9 +7,9 @@ import onnxruntime
 import pytest
 import rasterio
 import rasterio.shutil
-from rasterio.control import GroundControlPoint
 
 from seamless_seg import ModelError, OptionError, RasterError, segment
+from seamless_seg.model import OnnxFile, OnnxModel
 
 AWKWARD = [(1, 1), (1, 200), (37, 41), (64, 64), (65, 64), (64, 129), (130, 203)]
 
@@ -111,6 +111,29 @@ def test_a_callable_is_a_model(paths):
     assert (summary.tiles, summary.classes, summary.pixels) == (4, 1, 9000)
 
 
+def test_an_opened_model_is_a_model_with_its_metadata(paths):
+    raster, model, output = paths
+    made.raster(raster, made.pixels(3, 100, 90))
+    made.pointwise(model, 3, 2, height=32, width=64, metadata={"standardization_mean": [0.5] * 3})
+    segment(raster, model, output)
+    expected = made.read(output)
+    summary = segment(raster, OnnxModel(OnnxFile(model)), output, overwrite=True)
+    np.testing.assert_array_equal(made.read(output), expected)
+    assert summary.tiles > 1
+
+
+@pytest.mark.parametrize("name", ["GTIFF_DIR:1:{}", "mosaic.vrt"])
+def test_an_output_behind_the_input_is_refused(paths, name):
+    raster, _, _ = paths
+    made.raster(raster, made.pixels(1, 20, 20))
+    before = raster.read_bytes()
+    rasterio.shutil.copy(raster, raster.with_name("mosaic.vrt"), driver="VRT")
+    source = name.format(raster) if "{}" in name else raster.with_name(name)
+    with pytest.raises(OptionError, match="is one of the inputs"):
+        segment(source, lambda batch: batch, raster, overwrite=True)
+    assert raster.read_bytes() == before
+
+
 def test_the_output_lies_where_the_input_does(paths):
     raster, model, output = paths
     made.raster(raster, made.pixels(3, 300, 700))
@@ -124,24 +147,6 @@ def test_the_output_lies_where_the_input_does(paths):
         assert dataset.compression.value == "ZSTD"
         assert dataset.descriptions == ("land", "water")
         assert dataset.tags(ns="IMAGE_STRUCTURE")["PREDICTOR"] == "3"
-
-
-def test_ground_control_points_are_kept(paths):
-    raster, model, output = paths
-    points = [
-        GroundControlPoint(row, col, x=col * 2.0, y=-row * 2.0, id=str(n))
-        for n, (row, col) in enumerate([(0, 0), (0, 90), (80, 0), (80, 90)])
-    ]
-    made.raster(raster, made.pixels(3, 80, 90), transform=None, crs="EPSG:4326", gcps=points)
-    made.pointwise(model, 3, 2)
-    segment(raster, model, output)
-    with rasterio.open(output) as dataset:
-        gcps, crs = dataset.gcps
-        assert crs.to_epsg() == 4326
-        assert [(p.row, p.col, p.x, p.y) for p in gcps] == [
-            (p.row, p.col, p.x, p.y) for p in points
-        ]
-    assert made.names(output.parent) == ["out.tif"]
 
 
 def test_a_raster_without_any_place_gives_one_without(paths):
@@ -181,13 +186,14 @@ def test_each_block_is_written_once(paths):
     "profile",
     [
         {"blockysize": 8, "interleave": "pixel"},
+        {"blockysize": 100, "interleave": "band"},
         {"tiled": True, "blockxsize": 128, "blockysize": 128, "interleave": "pixel"},
         {"tiled": True, "blockxsize": 512, "blockysize": 512, "interleave": "band"},
     ],
 )
 def test_each_block_of_the_input_is_decoded_about_once(paths, profile):
     raster, _, output = paths
-    made.raster(raster, made.pixels(3, 1600, 5000), compress="deflate", zlevel=1, **profile)
+    made.raster(raster, made.pixels(3, 1600, 16000), compress="deflate", zlevel=1, **profile)
 
     def bytes_read():
         with Path("/proc/self/io").open() as counters:
@@ -230,6 +236,19 @@ class TestNormalisation:
         logits, answer, _ = self.run(paths, image)
         np.testing.assert_allclose(logits, answer(image), atol=1e-5)
 
+    @pytest.mark.parametrize("dtype", ["float64", "int32"])
+    def test_large_numbers_are_brought_near_zero_before_they_are_rounded(self, paths, dtype):
+        image = made.pixels(2, 50, 60, "int32").astype(dtype) + 2**28
+        logits, answer, _ = self.run(paths, image, scale=1, mean=2**28, std=1000)
+        np.testing.assert_allclose(logits, answer((image - 2**28) / 1000), atol=1e-5)
+
+    def test_metadata_for_bytes_is_used_for_other_pixels_with_a_warning(self, paths):
+        image = made.pixels(2, 50, 60, "uint16")
+        logits, answer, notes = self.run(paths, image, {"standardization_mean": [0.5, 0.25]})
+        mean = np.array([0.5, 0.25])[:, None, None]
+        np.testing.assert_allclose(logits, answer(image / 255 - mean), atol=1e-4)
+        assert any("meant for 8-bit pixels, and these are uint16" in note for note in notes)
+
     def test_options_win_over_metadata_one_by_one(self, paths):
         image = made.pixels(2, 50, 60)
         metadata = {"standardization_mean": [0.5, 0.25], "standardization_std": [0.5, 2.0]}
@@ -250,6 +269,13 @@ class TestNormalisation:
             ({"std": [1, 0, 1]}, "std must be above 0, .* not 1,0,1"),
             ({"std": [float("nan")]}, "std must be a finite number, not nan"),
             ({"scale": float("inf")}, "scale must be a finite number"),
+            ({"scale": "much"}, "scale must be a finite number, not much"),
+            ({"scale": 0}, "scale must not be 0"),
+            ({"std": 1e-50}, "std must be above 0"),
+            ({"std": -1}, "std must be above 0, .* not -1"),
+            ({"bands": [1.5, 2, 3]}, "bands must be whole numbers, not 1.5,2,3"),
+            ({"threads": "x"}, "threads must be a whole number of at least 1, not 'x'"),
+            ({"provider": "x"}, "provider 'x' is not there"),
         ],
     )
     def test_bad_numbers_are_refused(self, paths, options, message):

@@ -181,6 +181,17 @@ def test_an_infinite_logit_does_not_leak_out_of_an_untrusted_margin():
     assert (blended(plan, tile_of) == 0).all()
 
 
+@pytest.mark.parametrize("value", [np.inf, -np.inf])
+@pytest.mark.parametrize("tile", [(20, 20), (40, 30)])
+def test_infinities_that_agree_stay_infinities(value, tile):
+    plan, grid = plan_run_grid(100, tile, 15)
+    tiles = np.full((*grid.tile_shape, 2), value, np.float32)
+    tiles[..., 1] = 7
+    output = blended(plan, lambda *_: tiles)
+    assert (output[..., 0] == value).all()
+    assert (output[..., 1] == 7).all()
+
+
 def test_batches_of_tiles_may_be_one_array():
     plan, _ = plan_run_grid(100, 40, 10)
     single = noise(plan)
@@ -238,8 +249,20 @@ def test_memory_between_steps_is_the_carry_and_nothing_else():
     before = tracemalloc.get_traced_memory()[0]
     run_plan(plan, 1, NO_LIMIT, write_tile, get_tile=lambda *_: tile, read_ahead=False)
     tracemalloc.stop()
-    bookkeeping = 100_000
+    bookkeeping = 300_000  # boxes of a row of tiles, Python's own
     assert max(carried) - before <= plan.peak.pixels * 4 + bookkeeping
+
+
+@pytest.mark.parametrize("overlap", [128, 300, 448])
+def test_memory_within_a_step_is_what_max_tiles_counts(overlap):
+    plan, grid = plan_run_grid((1024, 1400), 512, overlap)
+    tile = np.zeros(grid.tile_shape, np.float32)
+    tracemalloc.start()
+    run_plan(plan, 1, None, lambda *_: None, get_tile=lambda *_: tile.copy(), read_ahead=False)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    bookkeeping = 600_000
+    assert peak <= tiles_held(plan, 1, read_ahead=False) * tile.nbytes + bookkeeping
 
 
 def test_max_tiles_is_a_limit_that_is_checked_before_anything_is_read():

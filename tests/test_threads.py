@@ -77,12 +77,56 @@ def test_an_error_in_the_block_drops_what_waits():
         with WriteBehind(write, depth=5) as behind:
             for n in range(4):
                 behind.put(n)
-            threading.Timer(0.05, go_on.set).start()
+            timer.start()
             raise KeyboardInterrupt
 
+    timer = threading.Timer(0.05, go_on.set)
     with pytest.raises(KeyboardInterrupt):
         fail_with_a_full_queue()
+    timer.join()
     assert written in ([], [0])
+
+
+@pytest.mark.parametrize("depth", [1, 3])
+def test_writing_is_no_more_than_depth_behind(depth):
+    written, put = [], 0
+
+    def write(item):
+        time.sleep(0.002)
+        written.append(item)
+
+    with WriteBehind(write, depth) as behind:
+        for n in range(20):
+            behind.put(n)
+            put += 1
+            assert put - len(written) <= depth + 2  # one more in hand, one being counted
+
+
+def test_a_second_interruption_waits_for_the_thread_and_is_raised(monkeypatch):
+    slow = threading.Event()
+
+    def numbers():
+        yield 0
+        slow.wait(5)
+
+    def interrupt_twice():
+        with ReadAhead(numbers()) as ahead:
+            next(ahead)
+            wait = ahead._ended.wait
+            calls = []
+
+            def interrupted():
+                calls.append(1)
+                if len(calls) == 1:
+                    raise KeyboardInterrupt("second")
+                slow.set()
+                return wait()
+
+            monkeypatch.setattr(ahead._ended, "wait", interrupted)
+            raise KeyboardInterrupt("first")
+
+    with pytest.raises(KeyboardInterrupt, match="second"):
+        interrupt_twice()
 
 
 @pytest.mark.parametrize("started", [True, False])
@@ -100,4 +144,5 @@ def test_an_interruption_of_the_start_leaves_no_thread(monkeypatch, make, starte
         patch.setattr(threading.Thread, "start", interrupted)
         with pytest.raises(KeyboardInterrupt):
             worker.__enter__()
-    time.sleep(0.05)
+    if started:
+        worker._thread.join()
