@@ -108,7 +108,9 @@ def test_rational_polynomials_are_kept(tmp_path, out):
         ("height_off", "lat_off", "long_off", "line_off", "samp_off"), 50.0
     ) | dict.fromkeys(("height_scale", "lat_scale", "long_scale", "line_scale", "samp_scale"), 2.0)
     lists = ("line_num_coeff", "line_den_coeff", "samp_num_coeff", "samp_den_coeff")
-    rpcs = rasterio.rpc.RPC(**numbers, **dict.fromkeys(lists, coefficients))
+    rpcs = rasterio.rpc.RPC(
+        **numbers, **dict.fromkeys(lists, coefficients), err_bias=0.5, err_rand=0.25
+    )
     made.raster(
         tmp_path / "in.tif",
         made.pixels(1, 20, 20, "float32"),
