@@ -238,6 +238,8 @@ class TestBadInput:
             time.sleep(0.02)
             assert process.poll() is None
         process.send_signal(number)
+        time.sleep(0.01)
+        process.send_signal(signal.SIGINT)  # people press it twice
         _, err = process.communicate(timeout=60)
         assert process.returncode == 130
         assert err.splitlines()[-1] == "seamless-seg: error: interrupted, nothing was written"
@@ -335,42 +337,21 @@ class TestPlan:
             cli, *arguments
         )
 
-    @pytest.mark.parametrize("crs", [None, "EPSG:32632"])
-    def test_an_area_on_the_ground_is_brought_into_the_raster(self, folder, cli, crs):
-        made.raster("in.tif", made.pixels(1, 1000, 1000))
-        west, north = made.UTM["transform"] @ (100, 200)
-        corners = [(west, north), (west + 50, north), (west + 50, north - 25), (west, north - 25)]
-        if crs is None:
-            from rasterio.warp import transform
-
-            longitudes, latitudes = transform(
-                "EPSG:32632", "OGC:CRS84", *zip(*corners, strict=True)
-            )
-            corners = list(zip(longitudes, latitudes, strict=True))
-        area = {"type": "Polygon", "coordinates": [[*corners, corners[0]]]}
-        if crs is not None:
-            area["crs"] = {"type": "name", "properties": {"name": crs}}
+    def test_an_area_that_misses_the_raster_is_refused_with_both_extents(self, folder, cli):
+        ring = [[900, 0], [901, 0], [901, 1], [900, 0]]
+        area = {"type": "Polygon", "coordinates": [ring]}
         (folder / "area.geojson").write_text(json.dumps(area))
-        # Columns 100 to 200, rows 200 to 250 (the raster's pixels are half a metre).
-        figures = self.plan(cli, "in.tif", "--tile", 50, "--overlap", 0, "--area", "area.geojson")
-        assert figures["tiles"] in range(2, 9)
-
-    @pytest.mark.parametrize(
-        ("text", "message"),
-        [
-            ("{", "area.geojson is not GeoJSON"),
-            ('{"type": "Point", "coordinates": [1, 2]}', "holds no polygon"),
-            ('{"type": "Polygon", "coordinates": [[1]]}', "has a broken polygon"),
-            (
-                '{"type": "Polygon", "coordinates": [[[900,0],[901,0],[901,1],[900,0]]]}',
-                "misses the raster: it spans 900, 0, 901, 1, the raster 0, 0, 50, 50",
-            ),
-        ],
-    )
-    def test_an_area_that_is_none_is_refused(self, folder, cli, text, message):
-        (folder / "area.geojson").write_text(text)
         result = cli("plan", "--size", 50, "--tile", 20, "--area", "area.geojson")
+        message = "misses the raster: it spans 900, 0, 901, 1, the raster 0, 0, 50, 50"
         refused(result, 2, message)
+
+    def test_it_replaces_nothing_unless_told_to(self, folder, cli):
+        before = (folder / "in.tif").read_bytes()
+        result = cli("plan", "in.tif", "-o", "in.tif")
+        refused(result, 2, "in.tif exists already: --overwrite replaces it")
+        assert (folder / "in.tif").read_bytes() == before
+        assert cli("plan", "in.tif", "-o", "plan.json")[0] == 0
+        assert cli("plan", "in.tif", "-o", "plan.json", "--overwrite")[0] == 0
 
     @pytest.mark.parametrize(
         ("arguments", "message"),
@@ -411,6 +392,20 @@ def test_info_says_what_a_model_is_and_what_run_would_assume(folder, cli):
         r" +classes +land, water",
     ):
         assert re.search(f"^{line}$", out, re.M), line
+
+
+def test_info_describes_also_what_run_would_refuse(folder, cli):
+    made.pointwise("model.onnx", 3, 2, metadata={"model_type": "Detector"})
+    status, out, err = cli("info", "model.onnx")
+    assert status == 0
+    assert "input       image: float [?, 3, ?, ?]" in out
+    assert "note: run would refuse it: the model calls itself a Detector" in err
+
+
+def test_without_arguments_it_shows_its_help(cli):
+    status, out, err = cli()
+    assert (status, err) == (0, "")
+    assert out.startswith("Usage: seamless-seg [OPTIONS] COMMAND")
 
 
 def test_version_and_module(cli):
