@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
+from types import FrameType
 
 
 def main() -> None:
     """Run the program; the console script and ``python -m seamless_seg`` both end here."""
+    # While modules are being imported there is nothing to tidy up, and much that would be said.
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, _leave)
     try:
         import click  # noqa: F401  # only to see whether it is there
     except ModuleNotFoundError:
@@ -18,3 +24,7 @@ def main() -> None:
 
     end_tidily_on_signals()
     sys.exit(run_program(sys.argv[1:]))
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    os._exit(130)

@@ -12,7 +12,7 @@ from seamless_seg.model import OnnxFile, OnnxModel
 from seamless_seg.settings import pixels, tiling
 
 from . import options
-from .text import decisions
+from .text import decisions, say
 
 
 @click.command()
@@ -31,7 +31,7 @@ def info(path: str) -> None:
         for line in _assumed(OnnxModel(file)):
             click.echo(line)
     except SeamlessError as error:
-        click.echo(f"note: run would refuse it: {error}", err=True)
+        say(f"note: run would refuse it: {error}")
 
 
 def _assumed(model: OnnxModel) -> Iterator[str]:

@@ -17,7 +17,7 @@ from seamless_seg.job import open_model
 from seamless_seg.plan import Step
 
 from . import options
-from .text import decisions, size
+from .text import decisions, say, size
 
 
 @click.command()
@@ -70,7 +70,7 @@ def plan(
     else:
         click.echo("\n".join(_report(forecast)))
     for sentence in forecast.settings.notes:
-        click.echo(f"note: {sentence}", err=True)
+        say(f"note: {sentence}")
 
 
 def _forecast(
@@ -82,12 +82,12 @@ def _forecast(
 ) -> Forecast:
     network = open_model(model) if model else None
     if image_size is not None:
-        region = read_area(area, image_size) if area else None
+        region = read_area(area, image_size) if area is not None else None
         return forecast_size(image_size, network, choices, region)
     from seamless_seg.raster import RasterReader
 
     with RasterReader(raster) as reader:
-        region = read_area(area, reader.size, reader.georeference) if area else None
+        region = read_area(area, reader.size, reader.georeference) if area is not None else None
         return forecast_raster(reader, network, choices, region)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import signal
-import sys
 import traceback
 from types import FrameType
 
@@ -15,8 +14,13 @@ from seamless_seg import GeometryError, OptionError, SeamlessError, __version__
 from .info import info
 from .plan import plan
 from .run import run
+from .text import say
 
 WRONG_USAGE, FAILED, INTERRUPTED = 2, 1, 130
+ENDINGS = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+]
+"""Signals by which a user or a system ends a program; Windows has no SIGHUP."""
 
 
 @click.group(
@@ -60,15 +64,16 @@ def run_program(arguments: list[str]) -> int:
 
 
 def end_tidily_on_signals() -> None:
-    """Make the first Ctrl-C or SIGTERM end the program tidily; none after it disturbs that."""
+    """Make the first Ctrl-C, SIGTERM or hang-up end the program; none after it disturbs that."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        for ending in (signal.SIGINT, signal.SIGTERM):
+        for ending in ENDINGS:
             signal.signal(ending, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    for ending in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(ending, interrupt)
+    for ending in ENDINGS:
+        if signal.getsignal(ending) != signal.SIG_IGN:  # nohup, for one, wants it ignored
+            signal.signal(ending, interrupt)
 
 
 def _hint(error: click.ClickException) -> str:
@@ -80,5 +85,5 @@ def _complain(message: str, status: int, debug: bool) -> int:
     if debug:
         traceback.print_exc()
     one_line = " ".join(message.split())
-    print(f"seamless-seg: error: {one_line}", file=sys.stderr)
+    say(f"seamless-seg: error: {one_line}")
     return status

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
+from contextlib import suppress
 from types import TracebackType
 from typing import Self, TextIO
 
@@ -24,10 +26,10 @@ class ProgressBar:
     """
 
     def __init__(self, stream: TextIO | None = None) -> None:
-        self._stream = stream or sys.stderr
-        self._terminal = self._stream.isatty()
+        self._stream = stream or sys.stderr  # None where the program was started without one
+        self._terminal = self._stream is not None and self._stream.isatty()
         self._started = self._shown = time.monotonic()
-        self._width = 0
+        self._drawn = 0
 
     def __call__(self, progress: Progress) -> None:
         """Show ``progress`` if it is time to."""
@@ -38,13 +40,11 @@ class ProgressBar:
         self._shown = now
         text = _text(progress, now - self._started)
         if self._terminal:
-            filled = BAR * progress.done // progress.tiles
-            text = f"[{'#' * filled}{'.' * (BAR - filled)}] {text}"
-            self._stream.write("\r" + text.ljust(self._width))
-            self._width = len(text)
+            line = _bar(progress, text, shutil.get_terminal_size().columns - 1)
+            self._write("\r" + line.ljust(self._drawn))
+            self._drawn = len(line)
         else:
-            self._stream.write(text + "\n")
-        self._stream.flush()
+            self._write(text + "\n")
 
     def __enter__(self) -> Self:
         return self
@@ -55,8 +55,22 @@ class ProgressBar:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._width:
-            self._stream.write("\n")
+        if self._drawn:
+            self._write("\n")
+
+    def _write(self, text: str) -> None:
+        with suppress(OSError, ValueError):  # a log that cannot be written must not end a job
+            if self._stream is not None:
+                self._stream.write(text)
+                self._stream.flush()
+
+
+def _bar(progress: Progress, text: str, columns: int) -> str:
+    length = min(BAR, columns - len(text) - 3)
+    if length < 1:
+        return text[:columns]
+    filled = length * progress.done // progress.tiles
+    return f"[{'#' * filled}{'.' * (length - filled)}] {text}"
 
 
 def _text(progress: Progress, seconds: float) -> str:

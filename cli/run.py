@@ -11,7 +11,7 @@ from seamless_seg import Forecast, Summary, segment
 
 from . import options
 from .progress import ProgressBar
-from .text import decisions, size
+from .text import decisions, say, size
 
 
 @click.command()
@@ -45,9 +45,9 @@ def run(
     def on_start(forecast: Forecast) -> None:
         if verbose:
             for line in decisions(forecast.settings):
-                click.echo(line, err=True)
+                say(line)
         for sentence in [] if quiet else forecast.settings.notes:
-            click.echo(f"note: {sentence}", err=True)
+            say(f"note: {sentence}")
 
     with ProgressBar() as bar:
         summary = segment(
@@ -63,11 +63,9 @@ def run(
             **choices,
         )
     if summary.not_finite:
-        click.echo(
-            f"warning: {summary.not_finite} logits are not finite (NaN or infinite)", err=True
-        )
+        say(f"warning: {summary.not_finite} logits are not finite (NaN or infinite)")
     if not quiet:
-        click.echo(_line(summary), err=True)
+        say(_line(summary))
 
 
 def _line(summary: Summary) -> str:

@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
+import click
+
 from seamless_seg.settings import Settings
+
+
+def say(sentence: str) -> None:
+    """Print to stderr, if there is one: a log that cannot be written must not end a job."""
+    with suppress(OSError, ValueError):
+        click.echo(sentence, err=True)
 
 
 def decisions(settings: Settings) -> Iterator[str]:

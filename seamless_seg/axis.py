@@ -11,6 +11,9 @@ from functools import cached_property
 
 from .errors import GeometryError
 
+MOST = 2**31 - 1
+"""Pixels along an axis at most, as in GDAL."""
+
 
 @dataclass(frozen=True)
 class Axis:
@@ -64,6 +67,8 @@ class Axis:
                 f"overlap {self.overlap} must be more than twice the margin, {self.margin} px: "
                 f"give at least {2 * self.margin + 1}"
             )
+        if self.align > self.tile:
+            raise GeometryError(f"align {self.align} is more than the tile, {self.tile} px")
         if self.tile - self.overlap < self.align:
             raise GeometryError(
                 f"tile {self.tile} less overlap {self.overlap} must leave room for one step of "
@@ -131,13 +136,18 @@ class Axis:
         last = self.window_at(high - 1)
         return range(first, last + 1)
 
-    @cached_property
+    @property
     def carried(self) -> int:
         """Most pixels that must be kept of a tile until its successors arrive.
 
         carried = max over k of (stop(k) - margin - start(k + 1)), 0 for a single tile
         """
-        return max((self.overlap_after(k) - self.margin for k in range(self.count - 1)), default=0)
+        gaps = self.count - 1
+        if not gaps:
+            return 0
+        # Even spacing rounds every stride down or up, and some down unless all are equal.
+        least_stride = self._last_start // self.align // gaps * self.align
+        return self.length - self.margin - least_stride
 
 
 def whole_number(name: str, value: object, least: int) -> int:
@@ -145,7 +155,9 @@ def whole_number(name: str, value: object, least: int) -> int:
     try:
         number = operator.index(value)  # type: ignore[arg-type]  # its TypeError is the check
     except TypeError:
-        raise GeometryError(f"{name} must be a whole number of pixels, not {value!r}") from None
+        raise GeometryError(f"{name} must be a whole number, not {value!r}") from None
     if number < least:
         raise GeometryError(f"{name} must be at least {least}, not {number}")
+    if number > MOST:
+        raise GeometryError(f"{name} must be at most {MOST}, not {number}")
     return number

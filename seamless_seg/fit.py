@@ -120,4 +120,6 @@ def _classes(model: Model, given: tuple[int, ...]) -> int:
             f"{model.name} maps {list(given)} to {list(logits.shape)}: only logits of the "
             f"input's own height and width, [N, K, H, W], can be blended"
         )
+    if not logits.shape[1]:
+        raise ModelError(f"{model.name} has no classes: it maps to {list(logits.shape)}")
     return int(logits.shape[1])

@@ -51,22 +51,27 @@ def read_area(
     if place is not None and place.crs is not None:
         area = _reproject(area, _crs_name(document), place.crs, path)
     transform = place.transform if place else None
+    area = _surface(area)
     if not area.intersects(_footprint(size, transform)):
         raise OptionError(
             f"area {path} misses the raster: it spans {_extent(area)}, the raster "
             f"{_extent(_footprint(size, transform))} (west, south, east, north)"
         )
+    return _to_pixels(area, transform)
+
+
+def _to_pixels(area: shapely.Geometry, transform: Any) -> shapely.Geometry:
     if transform:
         area = affine_transform(area, (~transform).to_shapely())
-    return _surface(shapely.transform(area, lambda column_row: column_row[:, ::-1]))
+    return shapely.transform(area, lambda column_row: column_row[:, ::-1])
 
 
 def _load(path: Any) -> Any:
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        return json.loads(Path(path).read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise OptionError(f"area {path} cannot be read: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise OptionError(f"area {path} is not GeoJSON: {error}") from error
 
 
@@ -83,7 +88,11 @@ def _polygons(node: Any, path: Any) -> Iterator[shapely.Geometry]:
             yield from _polygons(geometry, path)
     elif kind in ("Polygon", "MultiPolygon"):
         try:
-            yield shapely.force_2d(shapely.geometry.shape(node))
+            with np.errstate(invalid="ignore"):  # said below, and better
+                polygon = shapely.force_2d(shapely.geometry.shape(node))
+            if not np.isfinite(shapely.get_coordinates(polygon)).all():
+                raise ValueError("a coordinate is no finite number")
+            yield polygon
         except (KeyError, TypeError, ValueError, shapely.errors.ShapelyError) as error:
             raise OptionError(f"area {path} has a broken polygon: {error}") from error
     elif not isinstance(kind, str):

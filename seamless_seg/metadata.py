@@ -72,7 +72,7 @@ class _Properties:
             return None
         try:
             value = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             value = text
         try:
             return parser(value)

@@ -14,6 +14,9 @@ import numpy.typing as npt
 from .errors import ModelError, OptionError
 from .metadata import ModelMetadata, parse
 
+MOST_THREADS = 1024
+"""Beyond some thousands of threads onnxruntime does not come back."""
+
 Batch = npt.NDArray[np.float32]
 
 
@@ -136,7 +139,12 @@ def providers() -> dict[str, str]:
     import onnxruntime
 
     names = onnxruntime.get_available_providers()
-    return {name.removesuffix("ExecutionProvider").lower(): name for name in names}
+    # Azure's runs models elsewhere, and those that it is given here on the CPU without a word.
+    return {
+        name.removesuffix("ExecutionProvider").lower(): name
+        for name in names
+        if name != "AzureExecutionProvider"
+    }
 
 
 def _open_session(path: Path, provider: str, threads: int | None) -> Any:
@@ -146,14 +154,18 @@ def _open_session(path: Path, provider: str, threads: int | None) -> Any:
     provider = provider.lower()
     if provider not in there:
         raise OptionError(f"provider {provider!r} is not there: choose one of {', '.join(there)}")
+    if path.is_dir():
+        raise ModelError(f"{path} is a folder, not a model file")
     if not path.is_file():
         raise ModelError(f"{path}: there is no such model file")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # what matters is raised, and said once
     onnxruntime.set_default_logger_severity(4)
     if threads is not None:
-        if not isinstance(threads, int) or threads < 1:
-            raise OptionError(f"threads must be a whole number of at least 1, not {threads!r}")
+        if not isinstance(threads, int) or not 1 <= threads <= MOST_THREADS:
+            raise OptionError(
+                f"threads must be a whole number from 1 to {MOST_THREADS}, not {threads!r}"
+            )
         options.intra_op_num_threads = threads
     try:
         session = onnxruntime.InferenceSession(path, options, [there[provider]])

@@ -31,6 +31,12 @@ class Normalisation:
         """Normalise pixels of shape ``(bands, height, width)`` into ``out`` of the same shape."""
         # Pixels that float32 cannot hold are brought near zero first, and rounded then.
         wide = np.result_type(pixels.dtype, np.float32)
+        with np.errstate(over="ignore", invalid="ignore"):  # infinite logits are counted later
+            self._apply(pixels, out, wide)
+
+    def _apply(
+        self, pixels: npt.NDArray[Any], out: npt.NDArray[np.float32], wide: np.dtype[Any]
+    ) -> None:
         values = out if wide == np.float32 else np.empty(pixels.shape, wide)
         values[:] = pixels
         if self.scale != 1:

@@ -55,7 +55,8 @@ def check_destination(path: Any, inputs: Sequence[Any], overwrite: bool) -> Path
         not be overwritten.
     """
     destination = Path(os.path.realpath(path))
-    if any(_is_same(source, destination) for source in inputs):
+    taken = [destination, *(_beside(destination, ending) for ending in SIDECARS)]
+    if any(_is_same(source, name) for source in inputs for name in taken):
         raise OptionError(f"output {path} is one of the inputs: give it another name")
     if destination.is_dir():
         raise OptionError(f"output {path} is a folder: name a file in it")
@@ -176,7 +177,8 @@ class RasterWriter:
             _check_complete(self._partial)
             if self._overwrite:
                 for ending in SIDECARS:
-                    _beside(self._path, ending).unlink(missing_ok=True)
+                    with suppress(OSError):  # not there, or with a name too long to be there
+                        _beside(self._path, ending).unlink()
             _rename(self._partial, self._path, self._overwrite)
             # GDAL puts beside a GeoTIFF what that cannot hold, some kinds of CRS for one.
             sidecar = _beside(self._partial, ".aux.xml")

@@ -132,6 +132,8 @@ class Plan:
     def written(self) -> int:
         """Pixels of the windows that are written, each of them once."""
         rows, cols = self.grid.rows, self.grid.cols
+        if self.coverage is None:
+            return rows.size * cols.size
         widths = np.array([stop - start for start, stop in map(cols.window, self.columns)])
         heights = (stop - start for start, stop in map(rows.window, self.rows))
         return sum(

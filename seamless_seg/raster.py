@@ -122,8 +122,10 @@ class RasterReader:
         """Read these bands from now on, counted from 1, in this order."""
         if not all(isinstance(band, int | np.integer) for band in bands):
             raise OptionError(f"bands must be whole numbers, not {','.join(map(str, bands))}")
+        if not bands:
+            raise OptionError("bands must name one band at least")
         missing = [band for band in bands if not 1 <= band <= self.count]
-        if missing or not bands:
+        if missing:
             raise OptionError(
                 f"bands {','.join(map(str, bands))}: {self.path} has bands 1 to {self.count}, "
                 f"no {', '.join(map(str, missing))}"
@@ -135,7 +137,9 @@ class RasterReader:
         window = Window.from_slices(rows, cols)
         where = f"rows {rows.start} to {rows.stop}, columns {cols.start} to {cols.stop}"
         with reporting(f"cannot read {where} of {self.path}, which may be damaged"):
-            pixels: npt.NDArray[Any] = self._dataset.read(list(self.bands), window=window)
+            pixels: npt.NDArray[Any] = self._dataset.read(
+                list(self.bands), window=window, out_dtype=self.dtype
+            )
         return pixels
 
     def __enter__(self) -> Self:
@@ -167,7 +171,7 @@ def reporting(what: str) -> Iterator[None]:
     """Turn rasterio's errors into one that says what was being done."""
     try:
         yield
-    except (RasterioError, OSError) as error:
+    except (RasterioError, OSError, UnicodeError) as error:
         # rasterio's own text may only point to the error that GDAL gave.
         reason = error.__cause__ if "See previous" in str(error) and error.__cause__ else error
         raise RasterError(f"{what}: {reason}") from error

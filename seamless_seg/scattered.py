@@ -93,6 +93,8 @@ Bounds = tuple[int, int, int, int]
 def _bounds(geom: shapely.Geometry) -> Bounds:
     if geom.is_empty:
         raise GeometryError("an empty geometry has no box")
+    if not np.isfinite(geom.bounds).all():
+        raise GeometryError(f"a box must have finite sides: {geom.wkt:.80}")
     rows, cols = shape_to_slices(geom)
     if rows.start >= rows.stop or cols.start >= cols.stop:
         raise GeometryError(f"a box must hold at least one pixel: {geom.wkt:.80}")

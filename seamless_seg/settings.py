@@ -26,6 +26,9 @@ BATCH_PIXELS = 2**18
 MOST_TILES = 8
 """A default batch holds this many pixels or tiles at most, whichever is fewer, but one tile."""
 
+MOST = float(np.finfo(np.float32).max)
+"""Models see float32: what lies beyond is infinite to them."""
+
 OPTION, METADATA, DEFAULT = "option", "the model's metadata", "default"
 
 T = TypeVar("T")
@@ -204,7 +207,8 @@ def pixels(
     )
     if any(np.float32(number) <= 0 for number in std.value):
         raise OptionError(
-            f"std must be above 0, pixels are divided by it, not {_listed(std.value)}"
+            f"std must be above 0, pixels are divided by it, not {_listed(std.value)} "
+            f"({std.origin})"
         )
     if np.float32(scale.value) == 0:
         raise OptionError("scale must not be 0: it would make all pixels the same")
@@ -255,7 +259,7 @@ def _number(name: str, value: Any) -> float | None:
         number = float(value)
     except (TypeError, ValueError):
         number = math.nan
-    if not math.isfinite(number):
+    if not abs(number) < MOST:
         raise OptionError(f"{name} must be a finite number, not {value}")
     return number
 
@@ -276,7 +280,7 @@ def _pair(name: str, value: Size | None, least: int) -> Pair | None:
 
 
 def _by(lengths: Any) -> str:
-    return "x".join("?" if length is None else str(length) for length in lengths)
+    return "x".join("any" if length is None else str(length) for length in lengths)
 
 
 def _listed(values: Sequence[Any]) -> str:

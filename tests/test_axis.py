@@ -54,6 +54,12 @@ def test_tiles_over_finds_exactly_the_tiles_that_cover_an_interval(axis):
         assert list(axis.tiles_over(low, high)) == covering
 
 
+@given(axes())
+def test_carried_is_the_most_that_successors_share_of_a_tile(axis):
+    shared = [axis.stop(k) - axis.margin - axis.start(k + 1) for k in range(axis.count - 1)]
+    assert axis.carried == max(shared, default=0)
+
+
 def test_an_image_no_larger_than_a_tile_is_one_tile_of_its_own_size():
     axis = Axis(200, 256, 64, align=8)
     assert (axis.count, axis.start(0), axis.stop(0), axis.window(0)) == (1, 0, 200, (0, 200))
@@ -71,8 +77,11 @@ def test_one_pixel_more_than_a_tile_makes_two():
         ((100, 0, 0), "tile must be at least 1, not 0"),
         ((100, 64, -1), "overlap must be at least 0, not -1"),
         ((100, 64, 64), "overlap 64 must be smaller than the tile, 64 px"),
-        ((100, 64.5, 0), "tile must be a whole number of pixels, not 64.5"),
+        ((100, 64.5, 0), "tile must be a whole number, not 64.5"),
         ((100, 64, 16, 0), "align must be at least 1, not 0"),
+        ((2**31, 64, 0), "size must be at most 2147483647"),
+        ((100, 64, 0, 65), "align 65 is more than the tile, 64 px"),
+        ((100, 64, 40, 1, 32), "margin 32 leaves nothing of a tile of 64 px"),
         ((100, 64, 60, 8), "must leave room for one step of the alignment, 8 px"),
         (
             (100, 64, 16, 1, 8),

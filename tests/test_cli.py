@@ -116,7 +116,7 @@ class TestBadInput:
             (("run", "out", *RUN[2:]), 1, "cannot open out: "),
             (("run", "in.tif", "gone.onnx", RUN[3]), 1, "gone.onnx: there is no such model file"),
             (("run", "in.tif", "noise.tif", RUN[3]), 1, "not a model that onnxruntime can load"),
-            (("run", "in.tif", "out", RUN[3]), 1, "out: there is no such model file"),
+            (("run", "in.tif", "out", RUN[3]), 1, "out is a folder, not a model file"),
             ((*RUN, "--bands", "1,2,9"), 2, "in.tif has bands 1 to 3, no 9"),
             ((*RUN, "--bands", "1,x"), 2, "'1,x' is not a list of whole numbers"),
             ((*RUN, "--bands", "1,2"), 2, "takes 3 bands and would get 2"),
@@ -172,7 +172,7 @@ class TestBadInput:
         ("options", "message"),
         [
             ({"height": 64, "width": 64}, "tile 32x32 contradicts the model, which takes .*64x64"),
-            ({"width": 48}, r"tile 32x32 contradicts the model, which takes tiles of \?x48"),
+            ({"width": 48}, r"tile 32x32 contradicts the model, which takes tiles of anyx48"),
         ],
     )
     def test_a_tile_that_contradicts_the_model(self, folder, cli, options, message):
@@ -400,6 +400,35 @@ def test_info_describes_also_what_run_would_refuse(folder, cli):
     assert status == 0
     assert "input       image: float [?, 3, ?, ?]" in out
     assert "note: run would refuse it: the model calls itself a Detector" in err
+
+
+@pytest.mark.parametrize("closed", ["2>&-", "2>/dev/full", "2>&1 | true"])
+@pytest.mark.parametrize("quiet", ["-q", "-v"])
+def test_a_log_that_cannot_be_written_does_not_end_a_job(folder, closed, quiet):
+    program = f"{sys.executable} -m seamless_seg {' '.join(RUN)} {quiet}"
+    subprocess.run(["bash", "-c", f"set -o pipefail; {program} {closed}"], check=True)
+    assert made.read(RUN[3]).shape == (2, 100, 120)
+
+
+@pytest.mark.parametrize("seconds", [0.02, 0.05, 0.1, 0.15, 0.2, 0.3])
+def test_an_interruption_while_modules_load_is_quiet(folder, seconds):
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from seamless_seg_cli import main; main()", *RUN, "-q"],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    time.sleep(seconds)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert "Traceback" not in err
+    assert made.names("out") in ([], ["out.tif"])
+
+
+def test_huge_plans_answer_at_once(cli):
+    for size, tile, overlap in [("1000000x1000000", 64, 48), ("2147483647x9", 256, 64)]:
+        figures = cli("plan", "--size", size, "--tile", tile, "--overlap", overlap, "--json")
+        assert figures[0] == 0
+    refused(cli("plan", "--size", "9" * 20), 2, "must be at most 2147483647")
 
 
 def test_without_arguments_it_shows_its_help(cli):

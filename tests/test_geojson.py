@@ -91,6 +91,8 @@ def test_a_bow_tie_is_mended(write):
         ({"type": "Polygon", "coordinates": []}, "holds no polygon"),
         ({"type": "Polygon", "coordinates": [[1]]}, "has a broken polygon"),
         ({"type": "Polygon"}, "has a broken polygon"),
+        (polygon([(0, 0), (float("nan"), 0), (1, 1)]), "has a broken polygon: a coordinate is no"),
+        ("[" * 100_000, "is not GeoJSON"),
         (polygon([(0, 0), (1, 0), (1, 1)], crs="nonsense"), "from nonsense into the raster's CRS"),
         (polygon([(9, 1000), (9, 1001), (10, 1001)]), "area .* (cannot be brought|does not know)"),
         (polygon([(9.0, 1.0), (9.1, 1.0), (9.1, 1.1)]), "misses the raster: it spans 5.*, the ras"),

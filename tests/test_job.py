@@ -122,7 +122,7 @@ def test_an_opened_model_is_a_model_with_its_metadata(paths):
     assert summary.tiles > 1
 
 
-@pytest.mark.parametrize("name", ["GTIFF_DIR:1:{}", "mosaic.vrt"])
+@pytest.mark.parametrize("name", ["GTIFF_DIR:1:{}", "file://{}", "mosaic.vrt"])
 def test_an_output_behind_the_input_is_refused(paths, name):
     raster, _, _ = paths
     made.raster(raster, made.pixels(1, 20, 20))
@@ -132,6 +132,23 @@ def test_an_output_behind_the_input_is_refused(paths, name):
     with pytest.raises(OptionError, match="is one of the inputs"):
         segment(source, lambda batch: batch, raster, overwrite=True)
     assert raster.read_bytes() == before
+
+
+def test_bands_of_different_types_are_read_together(paths):
+    raster, _, output = paths
+    made.raster(raster.with_name("a.tif"), made.pixels(1, 30, 40, "uint8"))
+    made.raster(raster.with_name("b.tif"), made.pixels(1, 30, 40, "float32"))
+    source = """<VRTDataset rasterXSize="40" rasterYSize="30">{}</VRTDataset>"""
+    band = """<VRTRasterBand dataType="{}" band="{}"><SimpleSource>
+      <SourceFilename relativeToVRT="1">{}</SourceFilename><SourceBand>1</SourceBand>
+      </SimpleSource></VRTRasterBand>"""
+    bands = band.format("Byte", 1, "a.tif") + band.format("Float32", 2, "b.tif")
+    raster.with_name("in.vrt").write_text(source.format(bands))
+    segment(raster.with_name("in.vrt"), lambda batch: batch, output, scale=1)
+    with pytest.warns(rasterio.errors.NotGeoreferencedWarning):
+        logits = made.read(output)
+    for band, name in zip(logits, ("a.tif", "b.tif"), strict=True):
+        np.testing.assert_array_equal(band, made.read(raster.with_name(name))[0])
 
 
 def test_the_output_lies_where_the_input_does(paths):
@@ -274,7 +291,7 @@ class TestNormalisation:
             ({"std": 1e-50}, "std must be above 0"),
             ({"std": -1}, "std must be above 0, .* not -1"),
             ({"bands": [1.5, 2, 3]}, "bands must be whole numbers, not 1.5,2,3"),
-            ({"threads": "x"}, "threads must be a whole number of at least 1, not 'x'"),
+            ({"threads": "x"}, "threads must be a whole number from 1 to 1024, not 'x'"),
             ({"provider": "x"}, "provider 'x' is not there"),
         ],
     )

@@ -84,6 +84,18 @@ def test_a_model_that_rounds_its_size_up_gets_one_that_it_keeps():
     assert FittedModel(CallableModel(model), 1, (101, 90), (1, 1)).shape == (104, 92)
 
 
+@pytest.mark.parametrize("size", [(1, 1), (33, 47), (100, 64)])
+def test_an_encoder_without_skips_gets_multiples_of_its_stride(size):
+    def model(batch):
+        down = batch[:, :, ::8, ::8][:, :, : batch.shape[2] // 8, : batch.shape[3] // 8]
+        if not down.size:
+            raise ValueError("nothing is left")
+        return down.repeat(8, axis=2).repeat(8, axis=3)
+
+    expected = tuple(-(-length // 8) * 8 for length in size)
+    assert FittedModel(CallableModel(model), 1, size, (1, 1)).shape == expected
+
+
 def test_a_function_may_give_the_same_buffer_each_time(tmp_path):
     image = made.pixels(2, 300, 300, "float32")
     made.raster(tmp_path / "in.tif", image)

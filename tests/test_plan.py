@@ -175,7 +175,7 @@ def test_an_area_that_is_none_is_refused(area, message):
     [
         (((100, 100, 3), 50, 10), "image_size must be one number or .height, width."),
         ((100, "50", 10), "tile_size must be a whole number|one number or"),
-        ((100, 50, 1.5), "overlap must be a whole number of pixels, not 1.5"),
+        ((100, 50, 1.5), "overlap must be a whole number, not 1.5"),
         ((100, 50, (10, 50)), "overlap 50 must be smaller than the tile, 50 px"),
     ],
 )
