@@ -16,6 +16,7 @@ from .plan import plan
 from .run import run
 from .text import say
 
+NOTHING_WRITTEN = "interrupted, nothing was written"
 WRONG_USAGE, FAILED, INTERRUPTED = 2, 1, 130
 ENDINGS = [
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
@@ -45,7 +46,7 @@ def run_program(arguments: list[str]) -> int:
     try:
         program.main(arguments or ["--help"], prog_name="seamless-seg", standalone_mode=False)
     except (KeyboardInterrupt, click.exceptions.Abort):
-        return _complain("interrupted, nothing was written", INTERRUPTED, debug)
+        return _complain(NOTHING_WRITTEN, INTERRUPTED, debug)
     except click.ClickException as error:
         return _complain(f"{error.format_message()}{_hint(error)}", WRONG_USAGE, debug)
     except (OptionError, GeometryError) as error:
@@ -58,6 +59,8 @@ def run_program(arguments: list[str]) -> int:
     except (MemoryError, OSError) as error:
         return _complain(f"{type(error).__name__}: {error}", FAILED, debug)
     except Exception as error:
+        if signal.getsignal(signal.SIGTERM) == signal.SIG_IGN:  # a module that was being imported
+            return _complain(NOTHING_WRITTEN, INTERRUPTED, debug)
         message = f"an error that should not happen, {type(error).__name__}: {error}"
         return _complain(f"{message}; --debug shows where", FAILED, debug)
     return 0

@@ -137,10 +137,16 @@ class RasterReader:
         window = Window.from_slices(rows, cols)
         where = f"rows {rows.start} to {rows.stop}, columns {cols.start} to {cols.stop}"
         with reporting(f"cannot read {where} of {self.path}, which may be damaged"):
-            pixels: npt.NDArray[Any] = self._dataset.read(
-                list(self.bands), window=window, out_dtype=self.dtype
-            )
-        return pixels
+            if self._of_one_type:
+                pixels: npt.NDArray[Any] = self._dataset.read(list(self.bands), window=window)
+                return pixels
+            # rasterio reads bands of different types one by one only.
+            parts = [self._dataset.read(band, window=window) for band in self.bands]
+        return np.stack(parts).astype(self.dtype, copy=False)
+
+    @property
+    def _of_one_type(self) -> bool:
+        return len({self._dataset.dtypes[band - 1] for band in self.bands}) == 1
 
     def __enter__(self) -> Self:
         return self
