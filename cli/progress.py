@@ -6,7 +6,6 @@ import shutil
 import sys
 import time
 from contextlib import suppress
-from types import TracebackType
 from typing import Self, TextIO
 
 from seamless_seg import Progress
@@ -49,12 +48,7 @@ class ProgressBar:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if self._drawn:
             self._write("\n")
 

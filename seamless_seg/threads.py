@@ -6,7 +6,6 @@ import queue
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
-from types import TracebackType
 from typing import Generic, Self, TypeVar
 
 T = TypeVar("T")
@@ -84,12 +83,7 @@ class ReadAhead(_Worker, Generic[T]):
         self._room = threading.Semaphore(depth)
         self._stopped = False
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         self._stop()
         self._wait()
 
@@ -141,12 +135,7 @@ class WriteBehind(_Worker, Generic[T]):
         self._error: BaseException | None = None
         self._dropping = False
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         self._dropping = self._dropping or error is not None
         self._stop()
         self._wait()
