@@ -13,6 +13,7 @@ from seamless_seg import GeometryError, OptionError, SeamlessError, __version__
 
 from .info import info
 from .plan import plan
+from .probe import probe
 from .run import run
 from .text import say
 
@@ -33,7 +34,7 @@ def program() -> None:
     """Run a segmentation model over a raster larger than memory, without tile seams."""
 
 
-for command in (run, plan, info):
+for command in (run, plan, probe, info):
     program.add_command(command)
 
 

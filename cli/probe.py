@@ -1,0 +1,117 @@
+"""``seamless-seg probe``: how far a model sees, and what to give ``run`` for it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import click
+
+from seamless_seg import OptionError
+from seamless_seg.job import open_model
+from seamless_seg.probe import TOLERANCES, Probe
+from seamless_seg.probing import probe_file, to_json
+
+from . import options
+
+
+@click.command()
+@click.argument("path", metavar="MODEL")
+@click.argument("raster", metavar="[INPUT]", required=False)
+@options.execution
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+@click.option("--plot", metavar="FILE", help="Draw the change over the distance (PNG, SVG, ...).")
+@click.option("--again", is_flag=True, help="Ask again, whatever is remembered of this model.")
+@options.debug
+def probe(
+    path: str,
+    raster: str | None,
+    provider: str,
+    threads: int | None,
+    as_json: bool,
+    plot: str | None,
+    again: bool,
+) -> None:
+    """Say how far MODEL sees, and which margin and alignment make its tiles exact.
+
+    The model is run a few dozen times, on white noise or on windows of INPUT. What was found on
+    noise is remembered.
+    """
+    found = _probe(path, raster, provider, threads, again)
+    if as_json:
+        click.echo(json.dumps(to_json(found)))
+    else:
+        click.echo(sentence(found))
+        click.echo("\n".join(_table(found)))
+    if plot is not None:
+        _plot(found, path, plot)
+
+
+def _probe(path: str, raster: str | None, provider: str, threads: int | None, again: bool) -> Probe:
+    model = open_model(path, provider, threads)
+    if raster is None:
+        return probe_file(path, model, again=again)
+    from seamless_seg.raster import RasterReader
+
+    with RasterReader(raster) as reader:
+        return probe_file(path, model, reader)
+
+
+def sentence(found: Probe) -> str:
+    """What it comes to."""
+    if found.tile_wide:
+        return (
+            "The model sees the whole tile: no margin makes its answer that to the whole image, "
+            "and it depends on the tile's size. Blending makes the best of it."
+        )
+    if found.depends_on_batch or not found.deterministic:
+        why = "on the other tiles of its batch" if found.depends_on_batch else "on chance"
+        return f"The model's answer depends {why}: nothing makes tiles of it exact."
+    radius, stride = max(found.radius), max(found.stride)
+    overlap = 2 * radius + 1 if radius else 0
+    return (
+        f"The model sees {radius} px across a cut, on a grid of {stride}: with --margin {radius} "
+        f"--align {stride} --overlap {overlap} or more, and tiles that are multiples of {stride}, "
+        f"tiles give its answer to the whole image."
+    )
+
+
+def _table(found: Probe) -> Iterator[str]:
+    shares = [f"{tolerance:.0e}".replace("e-0", "e-") for tolerance in TOLERANCES]
+    yield f"{'side':<10}{'radius':>8}" + "".join(f"{'< ' + share:>10}" for share in shares)
+    for name, side in zip(("top", "bottom", "left", "right"), found.sides, strict=True):
+        radius = f"{side.radius}+" if side.reaches_across else str(side.radius)
+        effective = "".join(f"{side.effective(tolerance):>10}" for tolerance in TOLERANCES)
+        yield f"{name:<10}{radius:>8}{effective}"
+    yield f"{'stride':<14}{found.stride[0]} x {found.stride[1]}"
+    yield f"{'asked at':<14}{found.size[0]} x {found.size[1]} px"
+    yield f"{'tile-wide':<14}{_word(found.tile_wide)}"
+    yield f"{'batch':<14}{'the other tiles matter' if found.depends_on_batch else 'no matter'}"
+    yield f"{'deterministic':<14}{_word(found.deterministic)}"
+
+
+def _word(value: bool) -> str:
+    return "yes" if value else "no"
+
+
+def _plot(found: Probe, title: str, path: str) -> None:
+    try:
+        from matplotlib.figure import Figure
+    except ModuleNotFoundError:
+        raise OptionError("--plot needs matplotlib: pip install 'seamless-seg[plot]'") from None
+    figure = Figure(figsize=(8, 4.5), layout="constrained")
+    axes = figure.subplots()
+    for name, side in zip(("top", "bottom", "left", "right"), found.sides, strict=True):
+        axes.semilogy(range(len(side.curve)), side.curve, label=name)
+    for tolerance in TOLERANCES:
+        axes.axhline(tolerance, color="0.8", linewidth=0.8, zorder=0)
+    axes.set(
+        xlabel="distance from the cut, px",
+        ylabel="largest change / standard deviation",
+        title=title,
+    )
+    axes.legend(frameon=False)
+    try:
+        figure.savefig(path)
+    except (OSError, ValueError) as error:
+        raise OptionError(f"cannot draw {path}: {error}") from error

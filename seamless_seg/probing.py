@@ -1,0 +1,143 @@
+"""Probing files: an ONNX model, on noise or on pixels of a raster, its answer remembered."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .errors import OptionError
+from .forecast import forecast_raster
+from .model import Model
+from .normalise import Normalisation
+from .probe import Image, Probe, Side, Source, noise, probe
+from .settings import Options
+
+if TYPE_CHECKING:
+    from .raster import RasterReader
+
+NOISE = 0.1
+"""White noise on real pixels, as a share of their standard deviation."""
+
+VERSION = 1
+"""Of what is remembered: raise it when a probe finds out more, or otherwise."""
+
+
+def probe_file(
+    path: Any, model: Model, reader: RasterReader | None = None, *, again: bool = False
+) -> Probe:
+    """Probe a model that was opened from a file, or remember what a probe found.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The model's file.
+    model : Model
+        The same, opened.
+    reader : RasterReader, optional
+        Ask with windows of this raster, normalised as ``run`` would; with white noise without.
+        Only what was found on noise is remembered.
+    again : bool
+        Ask again, whatever is remembered.
+
+    Returns
+    -------
+    Probe
+    """
+    if reader is not None:
+        return probe(model, source=raster_source(reader, model))
+    memory = _memory(Path(path))
+    if not again:
+        with suppress(OSError, ValueError, KeyError, TypeError):  # else it is asked anew
+            return from_json(json.loads(memory.read_text()))
+    found = probe(model, source=noise)
+    with suppress(OSError):  # a memory is a convenience
+        memory.parent.mkdir(parents=True, exist_ok=True)
+        partial = memory.with_suffix(f".{os.getpid()}")
+        partial.write_text(json.dumps(to_json(found)))
+        partial.replace(memory)
+    return found
+
+
+def raster_source(reader: RasterReader, model: Model) -> Source:
+    """Random windows of a raster, normalised; reflected where it is smaller than asked for.
+
+    A little white noise is added: windows of a small or empty raster may be the same, and
+    replacing pixels by the same pixels shows nothing.
+    """
+    settings = forecast_raster(reader, model, Options()).settings
+    normalise = (settings.pixels.normalisation if settings.pixels else Normalisation()).apply
+
+    def source(random: np.random.Generator, shape: tuple[int, int, int]) -> Image:
+        bands, *wanted = shape
+        if bands != len(reader.bands):
+            raise OptionError(f"the raster has {len(reader.bands)} bands, the model takes {bands}")
+        slices, beyond = [], [(0, 0)]
+        for length, whole in zip(wanted, reader.size, strict=True):
+            start = int(random.integers(0, max(1, whole - length + 1)))
+            slices.append(slice(start, min(start + length, whole)))
+            beyond.append((0, max(0, length - whole)))
+        pixels = np.pad(reader.read(*slices), beyond, mode="reflect")
+        image = np.empty(shape, np.float32)
+        normalise(pixels, out=image)
+        spread = float(image.std()) * NOISE or 1.0
+        return image + noise(random, shape) * np.float32(spread)
+
+    return source
+
+
+def to_json(found: Probe) -> dict[str, Any]:
+    """A probe as JSON can hold it."""
+    names = ("top", "bottom", "left", "right")
+    return {
+        "version": VERSION,
+        "radius": list(found.radius),
+        "stride": list(found.stride),
+        "size": list(found.size),
+        "tile_wide": found.tile_wide,
+        "depends_on_batch": found.depends_on_batch,
+        "deterministic": found.deterministic,
+        "sides": {
+            name: {
+                "radius": side.radius,
+                "reaches_across": side.reaches_across,
+                "curve": [float(f"{change:.4g}") for change in side.curve],
+            }
+            for name, side in zip(names, found.sides, strict=True)
+        },
+    }
+
+
+def from_json(document: dict[str, Any]) -> Probe:
+    """The probe that ``to_json`` made a document of; ``ValueError`` for one of another version."""
+    if document["version"] != VERSION:
+        raise ValueError(f"a probe of version {document['version']}")
+    sides = {
+        name: Side(side["radius"], np.array(side["curve"], np.float64), side["reaches_across"])
+        for name, side in document["sides"].items()
+    }
+    return Probe(
+        **sides,
+        stride=(document["stride"][0], document["stride"][1]),
+        size=(document["size"][0], document["size"][1]),
+        tile_wide=document["tile_wide"],
+        depends_on_batch=document["depends_on_batch"],
+        deterministic=document["deterministic"],
+    )
+
+
+def _memory(path: Path) -> Path:
+    """Where what was found of a model is remembered: under the SHA-256 of its files."""
+    digest = hashlib.sha256()
+    # Weights of a large model may lie in a file of their own beside it.
+    for part in (path, *(path.with_name(path.name + ending) for ending in (".data", "_data"))):
+        with suppress(FileNotFoundError), part.open("rb") as file:
+            while chunk := file.read(2**20):
+                digest.update(chunk)
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home) / "seamless_seg" / "probes" / f"{digest.hexdigest()}.json"
