@@ -9,6 +9,7 @@ import numpy as np
 
 from seamless_seg import Options, SeamlessError, Settings
 from seamless_seg.model import OnnxFile, OnnxModel
+from seamless_seg.probing import probe_for
 from seamless_seg.settings import pixels, tiling
 
 from . import options
@@ -28,19 +29,21 @@ def info(path: str) -> None:
     for key, value in sorted(file.properties.items()):
         click.echo(f"{'metadata':<12}{key}: {value}")
     try:
-        for line in _assumed(OnnxModel(file)):
+        for line in _assumed(path, OnnxModel(file)):
             click.echo(line)
     except SeamlessError as error:
         say(f"note: run would refuse it: {error}")
 
 
-def _assumed(model: OnnxModel) -> Iterator[str]:
+def _assumed(path: str, model: OnnxModel) -> Iterator[str]:
+    notes = list(model.metadata.notes)
+    found = probe_for(path, model, Options(), notes)
     count, dtype = model.channels or 1, np.dtype(np.uint8)
     read = pixels(Options(), model, count, False, dtype)
     yield "run assumes, for a uint8 raster and unless options say otherwise:"
-    for line in decisions(Settings(tiling(Options(), model), read)):
+    for line in decisions(Settings(tiling(Options(), model, found), read)):
         yield f"  {line}"
     if model.metadata.class_names:
         yield f"  {'classes':<12}{', '.join(model.metadata.class_names)}"
-    for sentence in model.metadata.notes:
+    for sentence in notes:
         yield f"  note: {sentence}"

@@ -14,16 +14,16 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 class Size(click.ParamType):  # type: ignore[type-arg]  # generic in the newest click only
-    """``512`` or ``512x256``: pixels, height first."""
+    """``512`` or ``512x256``: pixels, height first; ``auto`` for what is left open."""
 
     name = "N|HxW"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int, int]:
+    ) -> tuple[int, int] | str:
         """Parse, or fail with what was expected."""
-        if isinstance(value, tuple):
-            return value
+        if isinstance(value, tuple) or value == "auto":
+            return value  # type: ignore[no-any-return]  # click knows no types here
         parts = value.lower().split("x")
         try:
             lengths = [int(part) for part in parts]
@@ -73,26 +73,34 @@ tiling = several(
     click.option(
         "--tile",
         type=Size(),
-        metavar="N|HxW",
-        help="Pixels of a tile.  [default: the model's own, else 512]",
+        metavar="N|HxW|auto",
+        help="Pixels of a tile.  [default: the model's own, else 512, or what its margin needs]",
     ),
     click.option(
         "--overlap",
         type=Size(),
-        metavar="N|HxW",
-        help="Least overlap of tiles, in pixels.  [default: the model's own, else a quarter]",
+        metavar="N|HxW|auto",
+        help="Least overlap of tiles, in pixels.  [default: what the margin needs; where none is "
+        "exact, the model's own or a quarter]",
     ),
     click.option(
         "--margin",
-        type=int,
-        metavar="N",
-        help="Pixels next to a cut side that are not trusted.  [default: 0]",
+        type=Size(),
+        metavar="N|auto",
+        help="Pixels next to a cut side that are not trusted.  [default: auto, measured]",
     ),
     click.option(
         "--align",
-        type=int,
-        metavar="N",
-        help="Start tiles at multiples of this, a model's total stride.  [default: 1]",
+        type=Size(),
+        metavar="N|auto",
+        help="Start tiles at multiples of this, the model's stride.  [default: auto, measured]",
+    ),
+    click.option(
+        "--tolerance",
+        type=float,
+        metavar="E",
+        help="Be content with a margin beyond which no logit changes by this share of their "
+        "standard deviation.",
     ),
     click.option(
         "--trust",

@@ -14,7 +14,10 @@ from seamless_seg import OptionError, Options
 from seamless_seg.forecast import Forecast, forecast_raster, forecast_size
 from seamless_seg.geojson import read_area
 from seamless_seg.job import open_model
+from seamless_seg.model import Model
 from seamless_seg.plan import Step
+from seamless_seg.probe import Probe
+from seamless_seg.probing import probe_for
 
 from . import options
 from .text import decisions, say, size
@@ -81,14 +84,29 @@ def _forecast(
     choices: Options,
 ) -> Forecast:
     network = open_model(model) if model else None
+    notes: list[str] = []
+    found = probe_for(model, network, choices, notes) if network is not None else None
+    forecast = _settle(raster, image_size, network, area, choices, found)
+    forecast.settings.notes.extend(notes)
+    return forecast
+
+
+def _settle(
+    raster: str | None,
+    image_size: tuple[int, int] | None,
+    network: Model | None,
+    area: str | None,
+    choices: Options,
+    found: Probe | None,
+) -> Forecast:
     if image_size is not None:
         region = read_area(area, image_size) if area is not None else None
-        return forecast_size(image_size, network, choices, region)
+        return forecast_size(image_size, network, choices, region, found)
     from seamless_seg.raster import RasterReader
 
     with RasterReader(raster) as reader:
         region = read_area(area, reader.size, reader.georeference) if area is not None else None
-        return forecast_raster(reader, network, choices, region)
+        return forecast_raster(reader, network, choices, region, found)
 
 
 def _report(forecast: Forecast) -> Iterator[str]:
@@ -104,6 +122,8 @@ def _report(forecast: Forecast) -> Iterator[str]:
     if forecast.held_bytes is not None and forecast.written_bytes is not None:
         held += f", {size(forecast.held_bytes)}"
         written += f", {size(forecast.written_bytes)} before compression"
+    if forecast.exactness is not None:
+        yield f"{'exactness':<12}{forecast.exactness}"
     yield f"{'held':<12}{held}"
     yield f"{'written':<12}{written}"
     yield from (f"{'first':<12}{_step(step)}" for step in islice(made, 3))

@@ -74,6 +74,7 @@ def _line(summary: Summary) -> str:
     return (
         f"{summary.tiles} tiles in {summary.seconds:.1f} s, {speed:.2f} Mpx/s, "
         f"{share:.0%} of the time in the model, peak memory {peak_memory()}"
+        + (f"; {summary.exactness}" if summary.exactness else "")
     )
 
 

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import shapely
 
+from .axis import Axis
 from .errors import OptionError
 from .model import Model
 from .plan import Plan, Size, pair, plan_run_grid
+from .probe import Probe, Reach
 from .settings import Options, Settings, Tiling, notes, pixels, tiling
 
 if TYPE_CHECKING:
@@ -27,6 +29,8 @@ class Forecast:
     plan: Plan
     classes: int | None
     """None where no model is given, or its file does not say."""
+    exactness: str | None = None
+    """How far the output is the model's answer to the whole image; None where nobody asked."""
 
     @property
     def held_bytes(self) -> int | None:
@@ -56,6 +60,8 @@ class Forecast:
             "held_fraction": plan.peak.fraction,
             "written_pixels": plan.written,
         }
+        if self.exactness is not None:
+            figures["exactness"] = self.exactness
         if self.classes is not None:
             figures["classes"] = self.classes
             figures["held_bytes"] = self.held_bytes
@@ -79,6 +85,7 @@ def forecast_raster(
     model: Model | None,
     options: Options,
     area: shapely.Geometry | None = None,
+    found: Probe | None = None,
 ) -> Forecast:
     """Decide and plan for a raster; with a model, the reader is set to the bands that it gets.
 
@@ -87,19 +94,23 @@ def forecast_raster(
     OptionError, GeometryError
         Where the options contradict the raster, the model or each other.
     """
-    decided = tiling(options, model)
+    decided = tiling(options, model, found, reader.size)
     if model is None:
-        return _forecast(Settings(decided), None, reader.size, area)
+        return _forecast(Settings(decided), None, reader.size, area, found)
     if options.bands is not None:
         reader.select(options.bands)
     read = pixels(options, model, reader.count, reader.has_trailing_alpha, reader.dtype)
     reader.select(read.bands.value)
     said = notes(options, model, decided, read, reader.dtype)
-    return _forecast(Settings(decided, read, said), model, reader.size, area)
+    return _forecast(Settings(decided, read, said), model, reader.size, area, found)
 
 
 def forecast_size(
-    size: Size, model: Model | None, options: Options, area: shapely.Geometry | None = None
+    size: Size,
+    model: Model | None,
+    options: Options,
+    area: shapely.Geometry | None = None,
+    found: Probe | None = None,
 ) -> Forecast:
     """Decide and plan for a raster of which the size alone is known.
 
@@ -108,13 +119,18 @@ def forecast_size(
     OptionError, GeometryError
         Where the options contradict the size, the model or each other.
     """
-    decided = tiling(options, model)
+    whole = pair("size", size, 1)
+    decided = tiling(options, model, found, whole)
     said = list(model.metadata.notes) if model else []
-    return _forecast(Settings(decided, notes=said), model, pair("size", size, 1), area)
+    return _forecast(Settings(decided, notes=said), model, whole, area, found)
 
 
 def _forecast(
-    settings: Settings, model: Model | None, size: Size, area: shapely.Geometry | None
+    settings: Settings,
+    model: Model | None,
+    size: Size,
+    area: shapely.Geometry | None,
+    found: Probe | None,
 ) -> Forecast:
     decided: Tiling = settings.tiling
     plan, _ = plan_run_grid(
@@ -128,4 +144,39 @@ def _forecast(
     )
     if area is not None and not plan.tiles:
         raise OptionError("the area holds the centre of no pixel of the raster")
-    return Forecast(settings, plan, model.classes if model else None)
+    exactness = None if found is None else _exactness(found, plan)
+    return Forecast(settings, plan, model.classes if model else None, exactness)
+
+
+def _exactness(found: Probe, plan: Plan) -> str:
+    """How far tiles of a plan give the model's answer to the whole image."""
+    if found.depends_on_batch:
+        return "not exact: the model's answer to a tile depends on the others of its batch"
+    if not found.deterministic:
+        return "not exact: the model does not answer the same twice"
+    axes = [
+        (axis, found.reach(n))
+        for n, axis in enumerate((plan.grid.rows, plan.grid.cols))
+        if axis.count > 1
+    ]
+    if not axes:
+        return "exact: one tile holds the whole image"
+    if found.tile_wide and any(reach.across for _, reach in axes):
+        return "not exact: the model sees its whole tile, and the result depends on the tile's size"
+    if any(axis.align % reach.stride for axis, reach in axes):
+        grid = max(reach.stride for _, reach in axes)
+        return f"not exact: tiles start off the model's grid of {grid}, which --align {grid} mends"
+    change = max(_cut_off(axis, reach, plan.trust) for axis, reach in axes)
+    if change == 0:
+        return "exact: equals one run over the whole image"
+    return (
+        f"not exact: what is cut off changes logits by up to {change:.2g} of their standard "
+        f"deviation where it is nearest"
+    )
+
+
+def _cut_off(axis: Axis, reach: Reach, trust: str) -> float:
+    """Largest change that pixels beyond a cut make where a tile is trusted."""
+    beyond = reach.stride - 1 if axis.tile % reach.stride else 0
+    distance = max(axis.margin, axis.overlap // 2 if trust == "crop" else 0)
+    return reach.change(max(0, distance - beyond))

@@ -15,6 +15,7 @@ from .forecast import Forecast, forecast_raster
 from .model import CallableModel, Model, OnnxFile, OnnxModel
 from .pipeline import OnProgress, Pipeline
 from .plan import Plan
+from .probing import probe_for
 from .settings import Options, Settings
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ class Summary:
     not_finite: int
     """Logits that came out as NaN or infinite."""
     settings: Settings
+    exactness: str | None
+    """How far the output is the model's answer to the whole image; None where nobody asked."""
 
 
 def segment(
@@ -67,7 +70,9 @@ def segment(
         under this name when it is complete, and not at all after an error.
     options : Options, optional
         How to tile and normalise; or give its fields as keywords: ``tile``, ``overlap``,
-        ``margin``, ``align``, ``trust``, ``batch_size``, ``bands``, ``scale``, ``mean``, ``std``.
+        ``margin``, ``align``, ``tolerance``, ``trust``, ``batch_size``, ``bands``, ``scale``,
+        ``mean``, ``std``. Where margin and alignment are left open, an ONNX model is probed for
+        them, a function only if one of them is ``"auto"``.
     provider, threads
         Of onnxruntime: see ``OnnxModel``.
     compress : str
@@ -96,7 +101,10 @@ def segment(
         inputs = [raster, *reader.files] + ([] if callable(model) else [model])
         destination = check_destination(output, inputs, overwrite)
         network = open_model(model, provider, threads)
-        forecast = forecast_raster(reader, network, options)
+        notes: list[str] = []
+        found = probe_for(model, network, options, notes)
+        forecast = forecast_raster(reader, network, options, found=found)
+        forecast.settings.notes.extend(notes)
         settings, plan = forecast.settings, forecast.plan
         if on_start:
             on_start(forecast)
@@ -116,6 +124,7 @@ def segment(
         model_seconds=pipeline.model_seconds,
         not_finite=pipeline.not_finite,
         settings=settings,
+        exactness=forecast.exactness,
     )
 
 

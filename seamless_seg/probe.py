@@ -58,6 +58,31 @@ class Side:
 
 
 @dataclass(frozen=True)
+class Reach:
+    """How far a model sees along one axis: the farther of its two sides at every distance."""
+
+    curve: npt.NDArray[np.float64]
+    """Largest change at each distance from a cut, over the output's standard deviation."""
+    stride: int
+    across: bool
+    """Whether it sees across the whole tile."""
+
+    @property
+    def radius(self) -> int:
+        """Pixels next to a cut whose output depends on what lies beyond it."""
+        return len(self.curve)
+
+    def change(self, distance: int) -> float:
+        """Largest change at a distance from a cut and beyond."""
+        return float(self.curve[distance:].max(initial=0.0))
+
+    def effective(self, tolerance: float) -> int:
+        """Pixels next to a cut beyond which no output changes by ``tolerance`` or more."""
+        changed = np.flatnonzero(self.curve >= tolerance)
+        return int(changed[-1]) + 1 if changed.size else 0
+
+
+@dataclass(frozen=True)
 class Probe:
     """What a probe found out about a model."""
 
@@ -91,8 +116,15 @@ class Probe:
 
     def effective(self, tolerance: float) -> tuple[int, int]:
         """The same for the effective radius at a tolerance."""
-        top, bottom, left, right = (side.effective(tolerance) for side in self.sides)
-        return max(top, bottom), max(left, right)
+        return self.reach(0).effective(tolerance), self.reach(1).effective(tolerance)
+
+    def reach(self, axis: int) -> Reach:
+        """How far the model sees down (0) or across (1)."""
+        sides = self.sides[2 * axis : 2 * axis + 2]
+        curve = np.zeros(max(side.radius for side in sides))
+        for side in sides:
+            curve[: side.radius] = np.maximum(curve[: side.radius], side.curve)
+        return Reach(curve, self.stride[axis], any(side.reaches_across for side in sides))
 
 
 def noise(random: np.random.Generator, shape: tuple[int, int, int]) -> Image:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .errors import OptionError
+from .errors import ModelError, OptionError
 from .forecast import forecast_raster
 from .model import Model
 from .normalise import Normalisation
@@ -62,6 +62,23 @@ def probe_file(
         partial.write_text(json.dumps(to_json(found)))
         partial.replace(memory)
     return found
+
+
+def probe_for(path: Any, model: Model, options: Options, notes: list[str]) -> Probe | None:
+    """Probe a model where its margin or alignment is left open; a function only if asked to.
+
+    A model that cannot be probed is run as if nobody had asked, with a note.
+    """
+    open_for_files = (None, "auto") if not callable(path) else ("auto",)
+    # An array or a pair is no word: hence the type.
+    asked = [v for v in (options.margin, options.align) if v is None or isinstance(v, str)]
+    if not any(value in open_for_files for value in asked):
+        return None
+    try:
+        return probe(model) if callable(path) else probe_file(path, model)
+    except ModelError as error:
+        notes.append(f"how far the model sees could not be measured: {error}")
+        return None
 
 
 def raster_source(reader: RasterReader, model: Model) -> Source:

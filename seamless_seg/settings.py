@@ -9,15 +9,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
 
+from .automatic import Wish, choose
 from .axis import whole_number
 from .errors import OptionError
 from .model import Model
 from .normalise import Normalisation
 from .plan import Size, pair
+from .probe import Probe
 from .trust import profile
 
 TILE = 512
@@ -37,15 +39,16 @@ Pair = tuple[int, int]
 
 @dataclass(frozen=True)
 class Options:
-    """What the user asked for; None where they left it open."""
+    """What the user asked for; None, or "auto" in the first four, where they left it open."""
 
-    tile: Size | None = None
-    overlap: Size | None = None
-    margin: Size | None = None
-    align: Size | None = None
+    tile: Size | Literal["auto"] | None = None
+    overlap: Size | Literal["auto"] | None = None
+    margin: Size | Literal["auto"] | None = None
+    align: Size | Literal["auto"] | None = None
     trust: str | None = None
     batch_size: int | None = None
     bands: Sequence[int] | None = None
+    tolerance: float | None = None
     scale: float | None = None
     mean: Sequence[float] | float | None = None
     std: Sequence[float] | float | None = None
@@ -107,8 +110,10 @@ def decide(*candidates: tuple[T | None, str]) -> Decision[T]:
     return next(Decision(value, origin) for value, origin in candidates if value is not None)
 
 
-def tiling(options: Options, model: Model | None) -> Tiling:
-    """Decide on how to tile.
+def tiling(
+    options: Options, model: Model | None, found: Probe | None = None, size: Pair | None = None
+) -> Tiling:
+    """Decide on how to tile a raster of ``size`` for a model of which so much has been ``found``.
 
     Raises
     ------
@@ -117,12 +122,12 @@ def tiling(options: Options, model: Model | None) -> Tiling:
     GeometryError
         Where a number of pixels is none.
     """
-    tile = _tile(options, model)
-    margin = decide((_pair("margin", options.margin, 0), OPTION), ((0, 0), DEFAULT))
-    align = decide((_pair("align", options.align, 1), OPTION), ((1, 1), DEFAULT))
-    stated = model.metadata.overlap_percent if model else None
     trust = decide((options.trust, OPTION), ("linear", DEFAULT))
     profile(trust.value)
+    if found is not None:
+        tile, overlap, margin, align = _measured(options, model, found, size)
+    else:
+        tile, overlap, margin, align = _usual(options, model)
     usual = max(1, min(MOST_TILES, BATCH_PIXELS // math.prod(tile.value)))
     batch_size = decide(
         (options.batch_size, OPTION),
@@ -130,12 +135,62 @@ def tiling(options: Options, model: Model | None) -> Tiling:
         (usual, DEFAULT),
     )
     whole_number("batch size", batch_size.value, 1)
+    return Tiling(tile, overlap, margin, align, trust, batch_size)
+
+
+Four = tuple[Decision[Pair], Decision[Pair], Decision[Pair], Decision[Pair]]
+"""Tile, overlap, margin and align."""
+
+
+def _usual(options: Options, model: Model | None) -> Four:
+    """Options, metadata and defaults, where nothing has been measured."""
+    tile = _tile(options, model)
+    margin = decide((_pair("margin", options.margin, 0), OPTION), ((0, 0), DEFAULT))
+    align = decide((_pair("align", options.align, 1), OPTION), ((1, 1), DEFAULT))
+    stated = model.metadata.overlap_percent if model else None
     overlap = decide(
         (_pair("overlap", options.overlap, 0), OPTION),
         (_share(tile.value, stated, margin.value, align.value), METADATA),
         (_share(tile.value, 25, margin.value, align.value), f"{DEFAULT}, a quarter of the tile"),
     )
-    return Tiling(tile, overlap, margin, align, trust, batch_size)
+    return tile, overlap, margin, align
+
+
+def _measured(options: Options, model: Model | None, found: Probe, size: Pair | None) -> Four:
+    """Options, and what was found for what they leave open."""
+    usual = _tile(options, model)
+    given = [
+        _pair("tile", options.tile, 1),
+        _pair("overlap", options.overlap, 0),
+        _pair("margin", options.margin, 0),
+        _pair("align", options.align, 1),
+    ]
+    fixed = model.tile if model else (None, None)
+    stated = model.metadata.overlap_percent if model else None
+    choices = []
+    for axis in (0, 1):
+        tile, overlap, margin, align = (pair and pair[axis] for pair in given)
+        wish = Wish(
+            size=size and size[axis],
+            tile=fixed[axis] or tile,
+            usual_tile=usual.value[axis],
+            overlap=overlap,
+            usual_overlap=(25 if stated is None else stated) / 100,
+            margin=margin,
+            align=align,
+            tolerance=_number("tolerance", options.tolerance),
+        )
+        choices.append(choose(wish, found.reach(axis)))
+    down, across = choices
+    measured = "measured"
+    return (
+        usual
+        if (down.tile, across.tile) == usual.value
+        else Decision((down.tile, across.tile), f"{measured}, for at most 1.5 x the pixels"),
+        decide((given[1], OPTION), ((down.overlap, across.overlap), measured)),
+        decide((given[2], OPTION), ((down.margin, across.margin), measured)),
+        decide((given[3], OPTION), ((down.align, across.align), measured)),
+    )
 
 
 def _tile(options: Options, model: Model | None) -> Decision[Pair]:
@@ -275,8 +330,8 @@ def _numbers(name: str, values: Any, count: int) -> tuple[float, ...] | None:
     return tuple(number for number in numbers if number is not None)
 
 
-def _pair(name: str, value: Size | None, least: int) -> Pair | None:
-    return None if value is None else pair(name, value, least)
+def _pair(name: str, value: Size | Literal["auto"] | None, least: int) -> Pair | None:
+    return None if value is None or value == "auto" else pair(name, value, least)
 
 
 def _by(lengths: Any) -> str:

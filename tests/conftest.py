@@ -1,5 +1,14 @@
 import hypothesis
+import pytest
 
 # No deadline: a busy machine is no defect. Speed is for benchmarks/ to show.
 hypothesis.settings.register_profile("default", deadline=None, max_examples=60)
 hypothesis.settings.load_profile("default")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_is_remembered(tmp_path_factory):
+    """What tests find out about models stays among them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield

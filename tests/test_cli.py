@@ -53,8 +53,8 @@ class TestRun:
         note, summary = err.splitlines()
         assert note.startswith("note: pixels are normalised as (pixel * 0.00392157 - 0) / 1")
         assert re.fullmatch(
-            r"6 tiles in \d+\.\d s, \d+\.\d\d Mpx/s, \d+% of the time in the model, "
-            r"peak memory \d+ MB",
+            r"4 tiles in \d+\.\d s, \d+\.\d\d Mpx/s, \d+% of the time in the model, "
+            r"peak memory \d+ MB; exact: equals one run over the whole image",
             summary,
         )
         assert made.read("out/out.tif").shape == (2, 100, 120)
@@ -65,7 +65,7 @@ class TestRun:
     def test_verbose_says_what_was_decided_and_why(self, folder, cli):
         _, _, err = cli("run", "in.tif", "model.onnx", "out/out.tif", "-v", "--tile", "64x32")
         assert re.search(r"^tile +64 x 32  \(option\)$", err, re.M)
-        assert re.search(r"^overlap +16 x 8  \(default, a quarter of the tile\)$", err, re.M)
+        assert re.search(r"^overlap +0 x 0  \(measured\)$", err, re.M)
 
     def test_every_option_reaches_the_job(self, folder, cli):
         image = made.pixels(4, 100, 120, "uint16")
@@ -96,7 +96,6 @@ class TestRun:
         status, _, err = cli("run", "in.tif", "model.onnx", "out/out.tif", "-v")
         assert status == 0
         assert 'note: the model\'s metadata has tile_size "big", which is ignored' in err
-        assert re.search(r"overlap +61 x 61  \(the model's metadata\)", err)
 
 
 RUN = ("run", "in.tif", "model.onnx", "out/out.tif")
@@ -120,7 +119,11 @@ class TestBadInput:
             ((*RUN, "--bands", "1,2,9"), 2, "in.tif has bands 1 to 3, no 9"),
             ((*RUN, "--bands", "1,x"), 2, "'1,x' is not a list of whole numbers"),
             ((*RUN, "--bands", "1,2"), 2, "takes 3 bands and would get 2"),
-            ((*RUN, "--overlap", "512"), 2, "overlap 512 must be smaller than the tile, 512 px"),
+            (
+                (*RUN, "--tile", "512", "--overlap", "512"),
+                2,
+                "overlap 512 must be smaller than the tile, 512 px",
+            ),
             ((*RUN, "--overlap", "-1"), 2, "overlap must be at least 0, not -1"),
             ((*RUN, "--overlap", "some"), 2, "'some' is neither a number of pixels nor"),
             ((*RUN, "--overlap", "1.5"), 2, "'1.5' is neither a number of pixels nor"),
@@ -296,7 +299,8 @@ class TestPlan:
         figures = self.plan(cli, "in.tif", "model.onnx")
         assert figures["image_size"] == [100, 120]
         assert figures["tile_size"] == [64, 32]
-        assert figures["overlap"] == [16, 8]
+        assert figures["overlap"] == [0, 0], "a pointwise model needs none"
+        assert figures["exactness"] == "exact: equals one run over the whole image"
         assert figures["classes"] == 7
         assert figures["held_bytes"] == figures["held_pixels"] * 7 * 4
 
@@ -385,7 +389,7 @@ def test_info_says_what_a_model_is_and_what_run_would_assume(folder, cli):
         r"output +logits: float \[4, 2, \?, \?\]",
         r"metadata +tiles_size: 128",
         r" +tile +128 x 128  \(the model's metadata\)",
-        r" +overlap +32 x 32  \(the model's metadata\)",
+        r" +overlap +0 x 0  \(measured\)",
         r" +batch size +4  \(the model's fixed batch\)",
         r" +mean +0\.5, 0\.25, 0\.125  \(the model's metadata\)",
         r" +std +1  \(default\)",

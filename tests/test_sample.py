@@ -48,7 +48,7 @@ def test_with_its_margin_and_alignment_it_is_the_whole_image_s_answer(scene, tmp
 
 
 def test_blending_leaves_no_step_where_cropping_does(scene, tmp_path):
-    plan, _ = plan_run_grid((901, 807), 256, 64)
+    plan, _ = plan_run_grid((901, 807), 256, 64, align=STRIDE)
     cols = plan.grid.cols
     cuts = [cols.start(j) + (cols.overlap_before(j) + 1) // 2 for j in range(1, cols.count)]
 
