@@ -24,7 +24,7 @@ Source: TypeAlias = Callable[[np.random.Generator, tuple[int, int, int]], Image]
 
 TOLERANCES = (1e-2, 1e-3, 1e-4)
 """Shares of the output's standard deviation for which an effective radius is told."""
-LENGTHS = (384, 768, 1536, 3072)
+LENGTHS = (384, 768, 1536)
 """Lengths at which a model of free size is asked, until one is large enough."""
 BREADTHS = (192, 384, 768)
 """Its other length, the first that it takes. Like the rest, a multiple of 3 and of powers of 2."""
@@ -242,13 +242,30 @@ def _side(asked: _Asked, axis: int, length: int, after: bool) -> Side:
         replaced = image.copy()
         replaced[..., beyond] = asked.image(axis, length, seed + len(SEEDS))[..., beyond]
         told = asked.logits(axis, image)
-        change = np.abs(asked.logits(axis, replaced) - told).max(axis=(0, 1))
+        change = _difference(asked.logits(axis, replaced), told).max(axis=(0, 1))
         changes.append(change[::-1][cut:] if after else change[cut:])
-        spread.append(told.std())
-    curve = np.max(changes, axis=0) / max(float(np.mean(spread)), np.finfo(np.float32).tiny)
+        spread.append(_spread(told))
+        if changes[-1][-1]:
+            break  # it reaches across, and other images would not take that back
+    curve = np.max(changes, axis=0) / np.mean(spread)
     changed = np.flatnonzero(curve)
     radius = int(changed[-1]) + 1 if changed.size else 0
     return Side(radius, curve[:radius], reaches_across=radius == len(curve))
+
+
+def _difference(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """How far two answers are apart; where both are the same infinity, or none, they are not."""
+    same = (one == other) | (np.isnan(one) & np.isnan(other))
+    with np.errstate(invalid="ignore", over="ignore"):
+        apart = np.abs(one.astype(np.float64) - other)
+    most = float(np.finfo(np.float32).max)
+    return np.where(same, 0.0, np.nan_to_num(apart, nan=most, posinf=most))
+
+
+def _spread(logits: npt.NDArray[Any]) -> float:
+    """Standard deviation of the finite logits, above 0."""
+    finite = logits[np.isfinite(logits)].astype(np.float64)
+    return max(float(finite.std()) if finite.size else 0.0, float(np.finfo(np.float32).tiny))
 
 
 def _stride(asked: _Asked, axis: int, length: int, before: Side, after: Side) -> int:
@@ -277,8 +294,8 @@ def _shifts(
         if high - low < 1:
             return
         shifted = asked.logits(axis, long[..., shift : shift + length])
-        difference = np.abs(shifted[..., low:high] - told[..., low + shift : high + shift]).max()
-        share = float(difference / max(float(told.std()), np.finfo(np.float32).tiny))
+        difference = _difference(shifted[..., low:high], told[..., low + shift : high + shift])
+        share = float(difference.max()) / _spread(told)
         yield shift, share
         if share < SAME:
             return

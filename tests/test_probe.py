@@ -116,6 +116,25 @@ def test_a_model_that_throws_dice_is_found_out():
     assert not probe(dicing).deterministic
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_logits_that_are_not_finite_do_not_hide_the_rest(value):
+    def masked(batch):
+        padded = np.pad(batch, [(0, 0), (0, 0), (2, 2), (2, 2)])
+        logits = padded[:, :, :-4, :-4] + padded[:, :, 4:, 4:]
+        logits[:, 1] = value
+        return logits
+
+    found = probe(CallableModel(masked))
+    assert found.radius == (2, 2)
+    assert not found.tile_wide
+
+
+def test_a_constant_sees_nothing():
+    found = probe(CallableModel(lambda batch: np.ones_like(batch)))
+    assert found.radius == (0, 0)
+    assert found.stride == (1, 1)
+
+
 def test_images_may_come_from_elsewhere():
     seen = []
 
