@@ -166,6 +166,9 @@ def _exactness(found: Probe, plan: Plan) -> str:
     if any(axis.align % reach.stride for axis, reach in axes):
         grid = max(reach.stride for _, reach in axes)
         return f"not exact: tiles start off the model's grid of {grid}, which --align {grid} mends"
+    if any(axis.tile % reach.stride for axis, reach in axes):
+        grid = max(reach.stride for _, reach in axes)
+        return f"not exact: the tile is no multiple of the model's grid of {grid}"
     change = max(_cut_off(axis, reach, plan.trust) for axis, reach in axes)
     if change == 0:
         return "exact: equals one run over the whole image"
@@ -177,6 +180,4 @@ def _exactness(found: Probe, plan: Plan) -> str:
 
 def _cut_off(axis: Axis, reach: Reach, trust: str) -> float:
     """Largest change that pixels beyond a cut make where a tile is trusted."""
-    beyond = reach.stride - 1 if axis.tile % reach.stride else 0
-    distance = max(axis.margin, axis.overlap // 2 if trust == "crop" else 0)
-    return reach.change(max(0, distance - beyond))
+    return reach.change(max(axis.margin, axis.overlap // 2 if trust == "crop" else 0))

@@ -135,6 +135,7 @@ def test_the_default_run_is_the_model_s_answer_to_the_whole_image(tmp_path, laye
         ([CONV], {"tile": 64, "overlap": 0}, "not exact: what is cut off changes logits by up to"),
         ([CONV], {"tile": 64, "trust": "crop"}, "exact: equals"),
         (networks.u_net(2), {"align": 2}, "not exact: tiles start off the model's grid of 4"),
+        (networks.u_net(2), {"tile": 66}, "not exact: the tile is no multiple of the model's grid"),
         ([("squeeze_excite",)], {"tile": 64}, "not exact: the model sees its whole tile"),
         ([CONV], {"margin": 1, "align": 1}, None),
     ],

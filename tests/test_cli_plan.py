@@ -1,0 +1,117 @@
+import json
+import re
+
+import made
+import pytest
+from command import refused
+
+
+class TestPlan:
+    def plan(self, cli, *arguments):
+        status, out, err = cli("plan", *arguments, "--json")
+        assert status == 0, err
+        return json.loads(out)
+
+    def test_the_figures_of_a_large_raster(self, cli):
+        figures = self.plan(
+            cli, "--size", "40000x40000", "--tile", 256, "--overlap", 64, "--dry-run"
+        )
+        assert figures["tiles"] == 43_264
+        assert figures["held_fraction"] < 0.004
+        assert (
+            figures
+            | {
+                "image_size": [40_000, 40_000],
+                "tile_size": [256, 256],
+                "overlap": [64, 64],
+                "grid": [208, 208],
+                "skipped": 0,
+                "held_pixels": 2_576_384,
+            }
+            == figures
+        )
+
+    def test_a_raster_and_a_model_settle_what_is_left_open(self, folder, cli):
+        made.pointwise("model.onnx", 3, 7, height=64, width=32)
+        figures = self.plan(cli, "in.tif", "model.onnx")
+        assert figures["image_size"] == [100, 120]
+        assert figures["tile_size"] == [64, 32]
+        assert figures["overlap"] == [0, 0], "a pointwise model needs none"
+        assert figures["exactness"] == "exact: equals one run over the whole image"
+        assert figures["classes"] == 7
+        assert figures["held_bytes"] == figures["held_pixels"] * 7 * 4
+
+    def test_a_size_and_a_model_are_enough(self, folder, cli):
+        made.pointwise("model.onnx", 3, 7, height=64, width=32)
+        assert self.plan(cli, "--size", "1000", "model.onnx")["tile_size"] == [64, 32]
+
+    def test_it_prints_the_grid_the_cost_and_the_first_and_last_steps(self, folder, cli):
+        status, out, _ = cli("plan", "in.tif", "model.onnx", "--tile", 64, "--overlap", 16)
+        assert status == 0
+        for line in (
+            r"image +100 x 120 px",
+            r"tile +64 x 64  \(option\)",
+            r"grid +2 x 3, 6 tiles, 0 skipped",
+            r"redundancy +2\.05 x the pixels written",
+            r"held +\d+ px at most between tiles, \d+\.\d+% of the image, [\d.]+ kB",
+            r"written +6 windows, 0\.012 Mpx, 96 kB before compression",
+            r"first +load \(0, 0\): rows 0 to 64, columns 0 to 64",
+            r"last +unload \(1, 2\)",
+        ):
+            assert re.search(f"^{line}$", out, re.M), line
+
+    def test_output_writes_it_with_every_start_unless_it_is_a_dry_run(self, folder, cli):
+        sizes = ("--size", "100x120", "--tile", "64", "--overlap", "16")
+        cli("plan", *sizes, "-o", "plan.json", "--dry-run")
+        assert "plan.json" not in made.names(folder)
+        cli("plan", *sizes, "-o", "plan.json")
+        written = json.loads((folder / "plan.json").read_text())
+        assert written["row_starts"] == [0, 36]
+        assert written["col_starts"] == [0, 28, 56]
+
+    def test_an_area_in_pixels_skips_tiles(self, folder, cli):
+        ring = [[10, 20], [30, 20], [30, 900], [10, 900], [10, 20]]
+        area = {"type": "Feature", "geometry": {"type": "Polygon", "coordinates": [ring]}}
+        (folder / "area.geojson").write_text(json.dumps(area))
+        arguments = ("--size", "1000x500", "--tile", 100, "--overlap", 0, "--area", "area.geojson")
+        assert self.plan(cli, *arguments) | {"tiles": 9, "skipped": 41} == self.plan(
+            cli, *arguments
+        )
+
+    def test_an_area_that_misses_the_raster_is_refused_with_both_extents(self, folder, cli):
+        ring = [[900, 0], [901, 0], [901, 1], [900, 0]]
+        area = {"type": "Polygon", "coordinates": [ring]}
+        (folder / "area.geojson").write_text(json.dumps(area))
+        result = cli("plan", "--size", 50, "--tile", 20, "--area", "area.geojson")
+        message = "misses the raster: it spans 900, 0, 901, 1, the raster 0, 0, 50, 50"
+        refused(result, 2, message)
+
+    def test_it_replaces_nothing_unless_told_to(self, folder, cli):
+        before = (folder / "in.tif").read_bytes()
+        result = cli("plan", "in.tif", "-o", "in.tif")
+        refused(result, 2, "in.tif exists already: --overwrite replaces it")
+        assert (folder / "in.tif").read_bytes() == before
+        assert cli("plan", "in.tif", "-o", "plan.json")[0] == 0
+        assert cli("plan", "in.tif", "-o", "plan.json", "--overwrite")[0] == 0
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            ((), "give either INPUT or --size HxW"),
+            (("in.tif", "model.onnx", "--size", "5"), "give either INPUT or --size HxW"),
+            (("--size", "0x5"), "size must be at least 1, not 0"),
+            (("--size", "50", "--area", "gone.json"), "gone.json cannot be read: No such file"),
+            (("--size", "50", "--tile", "9", "-o", "no/plan.json"), "cannot write no/plan.json"),
+        ],
+    )
+    def test_wrong_usage(self, folder, cli, arguments, message):
+        status, _, err = cli("plan", *arguments)
+        assert status == 2
+        assert re.search(message, err.splitlines()[-1]), err
+
+
+def test_huge_plans_answer_at_once(cli):
+    for size, tile, overlap in [("1000000x1000000", 64, 48), ("2147483647x9", 256, 64)]:
+        figures = cli("plan", "--size", size, "--tile", tile, "--overlap", overlap, "--json")
+        assert figures[0] == 0
+    refused(cli("plan", "--size", "9" * 20), 2, "must be at most 2147483647")
