@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from seamless_seg import Forecast, Summary, segment
+from seamless_seg.forecast import TILE_WIDE
 
 from . import options
 from .progress import ProgressBar
@@ -46,6 +47,8 @@ def run(
         if verbose:
             for line in decisions(forecast.settings):
                 say(line)
+        if forecast.exactness == TILE_WIDE:
+            say(f"warning: {TILE_WIDE}")
         for sentence in [] if quiet else forecast.settings.notes:
             say(f"note: {sentence}")
 

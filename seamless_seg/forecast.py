@@ -17,6 +17,9 @@ from .settings import Options, Settings, Tiling, notes, pixels, tiling
 if TYPE_CHECKING:
     from .raster import RasterReader
 
+TILE_WIDE = "not exact: the model sees its whole tile, and the result depends on the tile's size"
+"""What is said of a model that no overlap makes exact."""
+
 FLOAT32 = 4
 """Bytes of a logit."""
 
@@ -162,7 +165,7 @@ def _exactness(found: Probe, plan: Plan) -> str:
     if not axes:
         return "exact: one tile holds the whole image"
     if found.tile_wide and any(reach.across for _, reach in axes):
-        return "not exact: the model sees its whole tile, and the result depends on the tile's size"
+        return TILE_WIDE
     if any(axis.align % reach.stride for axis, reach in axes):
         grid = max(reach.stride for _, reach in axes)
         return f"not exact: tiles start off the model's grid of {grid}, which --align {grid} mends"

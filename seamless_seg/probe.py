@@ -8,6 +8,7 @@ read, so it works for any function.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -274,9 +275,10 @@ def _stride(asked: _Asked, axis: int, length: int, before: Side, after: Side) ->
     for shift, difference in differences.items():
         if difference < SAME:
             return shift
-    # Tile-wide models never say quite the same: take the first that is about as near as any.
-    nearest = min(differences.values(), default=0.0)
-    return next((s for s, difference in differences.items() if difference <= 1.5 * nearest), 1)
+    # Tile-wide models never say quite the same: take the first that is clearly nearer than 1 is.
+    nearest, first = min(differences.values(), default=0.0), differences.get(1, 0.0)
+    near = math.sqrt(nearest * first) if first > 3 * nearest else first
+    return next((shift for shift, difference in differences.items() if difference <= near), 1)
 
 
 def _shifts(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -156,5 +157,14 @@ def _memory(path: Path) -> Path:
         with suppress(FileNotFoundError), part.open("rb") as file:
             while chunk := file.read(2**20):
                 digest.update(chunk)
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "seamless_seg" / "probes" / f"{digest.hexdigest()}.json"
+    return _caches() / "seamless_seg" / "probes" / f"{digest.hexdigest()}.json"
+
+
+def _caches() -> Path:
+    """The folder of the user's caches; that of temporary files for a user without a home."""
+    if os.environ.get("XDG_CACHE_HOME"):
+        return Path(os.environ["XDG_CACHE_HOME"])
+    try:
+        return Path.home() / ".cache"
+    except RuntimeError:
+        return Path(tempfile.gettempdir())

@@ -124,6 +124,8 @@ def tiling(
     """
     trust = decide((options.trust, OPTION), ("linear", DEFAULT))
     profile(trust.value)
+    if options.tolerance is not None and (_number("tolerance", options.tolerance) or 0) <= 0:
+        raise OptionError(f"tolerance must be above 0, not {options.tolerance}")
     if found is not None:
         tile, overlap, margin, align = _measured(options, model, found, size)
     else:

@@ -6,6 +6,7 @@ import sys
 import time
 
 import made
+import networks
 import numpy as np
 import pytest
 from command import RUN, refused
@@ -57,6 +58,13 @@ class TestRun:
         assert status == 0
         assert "warning: 2 logits are not finite (NaN or infinite)" in err
 
+    @pytest.mark.parametrize("quiet", [[], ["-q"]])
+    def test_a_tile_wide_model_is_a_warning(self, folder, cli, quiet):
+        networks.save("model.onnx", [("conv", 3, 1), ("squeeze_excite",)])
+        status, _, err = cli(*RUN, "--tile", 64, *quiet)
+        assert status == 0
+        assert "warning: not exact: the model sees its whole tile, and the result depends" in err
+
     def test_metadata_that_makes_no_sense_is_noted(self, folder, cli):
         made.pointwise("model.onnx", 3, 2, metadata={"tile_size": "big", "tiles_overlap": 12})
         status, _, err = cli("run", "in.tif", "model.onnx", "out/out.tif", "-v")
@@ -98,6 +106,8 @@ class TestBadInput:
             ((*RUN, "--mean", "1,2"), 2, "mean has 2 numbers for 3 bands"),
             ((*RUN, "--std", "1,0,1"), 2, "std must be above 0, .* not 1,0,1"),
             ((*RUN, "--std", "1,,1"), 2, "'1,,1' is not a list of numbers"),
+            ((*RUN, "--tolerance", "-1"), 2, "tolerance must be above 0, not -1"),
+            ((*RUN, "--margin", "some"), 2, "'some' is neither a number of pixels nor"),
             ((*RUN, "--scale", "big"), 2, "'big' is not a valid float"),
             ((*RUN, "--provider", "warp"), 2, "provider 'warp' is not there: choose one of .*cpu"),
             ((*RUN, "--trust", "blind"), 2, "'blind' is not one of 'linear', 'hann'"),

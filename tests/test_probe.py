@@ -73,6 +73,7 @@ def test_what_sees_the_whole_tile_is_called_tile_wide(tmp_path, kind, around):
     found = asked(tmp_path, [CONV, RELU, *around[:1], (kind,), *around[1:], CONV])
     assert found.tile_wide
     assert all(side.reaches_across for side in found.sides)
+    assert found.stride == ((4, 4) if around else (1, 1))
 
 
 def test_models_of_fixed_size_and_batch_are_asked_at_theirs(tmp_path):

@@ -67,6 +67,13 @@ def test_a_memory_that_cannot_be_read_is_made_anew(model, tmp_path, rubbish):
     assert from_json(json.loads(memory.read_text())).radius == (RADIUS, RADIUS)
 
 
+def test_without_xdg_it_lies_in_the_home(model, tmp_path, monkeypatch):
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    probe_file(model, open_model(model))
+    assert len(made.names(tmp_path / "home/.cache/seamless_seg/probes")) == 1
+
+
 def test_a_memory_that_cannot_be_written_does_no_harm(model, tmp_path):
     (tmp_path / "cache").write_text("a file where a folder should be")
     assert probe_file(model, open_model(model)).radius == (RADIUS, RADIUS)
