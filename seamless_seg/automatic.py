@@ -38,8 +38,6 @@ class Choice:
     overlap: int
     margin: int
     align: int
-    change: float
-    """Largest change of a logit, over their standard deviation, that what is cut off can make."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +72,7 @@ def choose(wish: Wish, reach: Reach) -> Choice:
     if margin is None:
         fits = goal.finite and _room(goal.margin) <= overlap
         margin = goal.margin if fits else smoothest_margin(reach, overlap)
-    beyond = reach.stride - 1 if tile % reach.stride else 0
-    return Choice(tile, overlap, margin, align, reach.change(max(0, margin - beyond)))
+    return Choice(tile, overlap, margin, align)
 
 
 def smoothest_margin(reach: Reach, overlap: int) -> int:

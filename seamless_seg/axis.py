@@ -130,7 +130,7 @@ class Axis:
         low, high = max(0, low), min(self.size, high)
         if low >= high:
             return range(0)
-        first = last = self.window_at(low)
+        first = self.window_at(low)
         while first > 0 and self.stop(first - 1) > low:
             first -= 1
         last = self.window_at(high - 1)

@@ -164,13 +164,12 @@ def _exactness(found: Probe, plan: Plan) -> str:
     ]
     if not axes:
         return "exact: one tile holds the whole image"
-    if found.tile_wide and any(reach.across for _, reach in axes):
+    if any(reach.across for _, reach in axes):
         return TILE_WIDE
+    grid = max(reach.stride for _, reach in axes)
     if any(axis.align % reach.stride for axis, reach in axes):
-        grid = max(reach.stride for _, reach in axes)
         return f"not exact: tiles start off the model's grid of {grid}, which --align {grid} mends"
     if any(axis.tile % reach.stride for axis, reach in axes):
-        grid = max(reach.stride for _, reach in axes)
         return f"not exact: the tile is no multiple of the model's grid of {grid}"
     change = max(_cut_off(axis, reach, plan.trust) for axis, reach in axes)
     if change == 0:

@@ -146,9 +146,11 @@ class RasterWriter:
             name.unlink(missing_ok=True)
 
     def _writing(self) -> AbstractContextManager[None]:
+        return reporting(f"cannot write {self._path}", self._scarce_space)
+
+    def _scarce_space(self) -> str:
         free = shutil.disk_usage(self._path.parent).free
-        space = f" ({free / 1e6:.1f} MB are free there)" if free < SCARCE else ""
-        return reporting(f"cannot write {self._path}{space}")
+        return f" ({free / 1e6:.1f} MB are free there)" if free < SCARCE else ""
 
     def _new_block(self, i: int, j: int) -> _Block:
         top, left = i * self._block[0], j * self._block[1]

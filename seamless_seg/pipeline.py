@@ -13,7 +13,6 @@ import shapely
 from .fit import FittedModel
 from .forecast import Forecast
 from .grid import Index, shape_to_slices
-from .normalise import Normalisation
 from .plan import Batch
 from .run import run_plan
 from .threads import ReadAhead, WriteBehind
@@ -67,10 +66,9 @@ class Pipeline:
     def __init__(
         self, forecast: Forecast, reader: Reader, model: FittedModel, writer: Writer
     ) -> None:
-        pixels, tiling = forecast.settings.pixels, forecast.settings.tiling
-        self._plan = forecast.plan
-        self._batch_size = min(tiling.batch_size.value, self._plan.tiles)
-        self._normalise = (pixels.normalisation if pixels else Normalisation()).apply
+        settings, self._plan = forecast.settings, forecast.plan
+        self._batch_size = min(settings.tiling.batch_size.value, self._plan.tiles)
+        self._normalise = settings.normalisation.apply
         self._reader = reader
         self._model = model
         self._writer = writer
@@ -117,22 +115,25 @@ class Pipeline:
             yield tiles
 
     def _read_run(self, geoms: list[shapely.Polygon], tiles: Values) -> None:
-        """Read neighbouring tiles of one row at once; what sticks out is reflected."""
+        """Read neighbouring tiles of one row at once."""
         rows, first = shape_to_slices(geoms[0])
         _, last = shape_to_slices(geoms[-1])
-        height, width = self._reader.size
-        inside = (
-            slice(rows.start, min(rows.stop, height)),
-            slice(first.start, min(last.stop, width)),
-        )
-        pixels = self._reader.read(*inside)
-        beyond = [(0, 0), (0, rows.stop - inside[0].stop), (0, last.stop - inside[1].stop)]
-        if any(after for _, after in beyond):
-            pixels = np.pad(pixels, beyond, mode="reflect")
+        pixels = read_extended(self._reader, rows, slice(first.start, last.stop))
         for geom, tile in zip(geoms, tiles, strict=True):
             _, cols = shape_to_slices(geom)
             own = pixels[:, :, cols.start - first.start : cols.stop - first.start]
             self._normalise(own, out=self._model.place(tile))
+
+
+def read_extended(reader: Reader, rows: slice, cols: slice) -> Pixels:
+    """Pixels of a window; what sticks out of the raster at the right or bottom is reflected."""
+    height, width = reader.size
+    bottom, right = min(rows.stop, height), min(cols.stop, width)
+    pixels = reader.read(slice(rows.start, bottom), slice(cols.start, right))
+    beyond = [(0, 0), (0, rows.stop - bottom), (0, cols.stop - right)]
+    if any(after for _, after in beyond):
+        pixels = np.pad(pixels, beyond, mode="reflect")
+    return pixels
 
 
 def _runs(batch: Batch) -> Iterator[tuple[int, int]]:

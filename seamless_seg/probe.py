@@ -39,18 +39,20 @@ SAME = 1e-3
 
 
 @dataclass(frozen=True)
-class Side:
-    """How far the model sees across a cut on one side of a tile.
+class Curve:
+    """How much outputs change with the distance from a cut, until they change no more."""
 
-    The cut lies at a multiple of the stride; across any other it is less than a stride more.
-    """
-
-    radius: int
-    """Pixels next to the cut whose output depends on what lies beyond it, to the last bit."""
     curve: npt.NDArray[np.float64]
-    """Largest change at each distance from the cut, over the output's standard deviation."""
-    reaches_across: bool
-    """Whether the far side of the tile changes, too: the true radius is not less than this."""
+    """Largest change at each distance, over the output's standard deviation."""
+
+    @property
+    def radius(self) -> int:
+        """Pixels next to the cut whose output depends on what lies beyond it, to the last bit."""
+        return len(self.curve)
+
+    def change(self, distance: int) -> float:
+        """Largest change at a distance from the cut and beyond."""
+        return float(self.curve[distance:].max(initial=0.0))
 
     def effective(self, tolerance: float) -> int:
         """Pixels next to the cut beyond which no output changes by ``tolerance`` or more."""
@@ -59,28 +61,23 @@ class Side:
 
 
 @dataclass(frozen=True)
-class Reach:
+class Side(Curve):
+    """How far the model sees across a cut on one side of a tile.
+
+    The cut lies at a multiple of the stride; across any other it is less than a stride more.
+    """
+
+    reaches_across: bool
+    """Whether the far side of the tile changes, too: the true radius is not less than this."""
+
+
+@dataclass(frozen=True)
+class Reach(Curve):
     """How far a model sees along one axis: the farther of its two sides at every distance."""
 
-    curve: npt.NDArray[np.float64]
-    """Largest change at each distance from a cut, over the output's standard deviation."""
     stride: int
     across: bool
     """Whether it sees across the whole tile."""
-
-    @property
-    def radius(self) -> int:
-        """Pixels next to a cut whose output depends on what lies beyond it."""
-        return len(self.curve)
-
-    def change(self, distance: int) -> float:
-        """Largest change at a distance from a cut and beyond."""
-        return float(self.curve[distance:].max(initial=0.0))
-
-    def effective(self, tolerance: float) -> int:
-        """Pixels next to a cut beyond which no output changes by ``tolerance`` or more."""
-        changed = np.flatnonzero(self.curve >= tolerance)
-        return int(changed[-1]) + 1 if changed.size else 0
 
 
 @dataclass(frozen=True)
@@ -95,8 +92,6 @@ class Probe:
     """Down and across, in pixels: the shifts after which the inner output is the same."""
     size: tuple[int, int]
     """The smallest height and width, of those tried, that showed it."""
-    tile_wide: bool
-    """Whether a pixel's output depends on the whole tile, so that no margin makes it exact."""
     depends_on_batch: bool
     """Whether a tile's output depends on the other tiles of its batch."""
     deterministic: bool
@@ -108,12 +103,14 @@ class Probe:
         return self.top, self.bottom, self.left, self.right
 
     @property
+    def tile_wide(self) -> bool:
+        """Whether a pixel's output depends on the whole tile, so that no margin makes it exact."""
+        return any(side.reaches_across for side in self.sides)
+
+    @property
     def radius(self) -> tuple[int, int]:
         """The larger radius of top and bottom, and of left and right."""
-        return (
-            max(self.top.radius, self.bottom.radius),
-            max(self.left.radius, self.right.radius),
-        )
+        return self.reach(0).radius, self.reach(1).radius
 
     def effective(self, tolerance: float) -> tuple[int, int]:
         """The same for the effective radius at a tolerance."""
@@ -160,12 +157,13 @@ def probe(model: Model, channels: int | None = None, source: Source = noise) -> 
     asked = _Asked(model, model.channels or channels or 3, source)
     top, bottom, height = _sides(asked, 0)
     left, right, width = _sides(asked, 1)
-    sides = (top, bottom, left, right)
     return Probe(
-        *sides,
+        top,
+        bottom,
+        left,
+        right,
         stride=(_stride(asked, 0, height, top, bottom), _stride(asked, 1, width, left, right)),
         size=(height, width),
-        tile_wide=any(side.reaches_across for side in sides),
         depends_on_batch=_depends_on_batch(asked),
         deterministic=_deterministic(asked),
     )
@@ -251,7 +249,7 @@ def _side(asked: _Asked, axis: int, length: int, after: bool) -> Side:
     curve = np.max(changes, axis=0) / np.mean(spread)
     changed = np.flatnonzero(curve)
     radius = int(changed[-1]) + 1 if changed.size else 0
-    return Side(radius, curve[:radius], reaches_across=radius == len(curve))
+    return Side(curve[:radius], reaches_across=radius == len(curve))
 
 
 def _difference(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> npt.NDArray[np.float64]:

@@ -15,7 +15,7 @@ import numpy as np
 from .errors import ModelError, OptionError
 from .forecast import forecast_raster
 from .model import Model
-from .normalise import Normalisation
+from .pipeline import read_extended
 from .probe import Image, Probe, Side, Source, noise, probe
 from .settings import Options
 
@@ -70,13 +70,15 @@ def probe_for(path: Any, model: Model, options: Options, notes: list[str]) -> Pr
 
     A model that cannot be probed is run as if nobody had asked, with a note.
     """
-    open_for_files = (None, "auto") if not callable(path) else ("auto",)
-    # An array or a pair is no word: hence the type.
-    asked = [v for v in (options.margin, options.align) if v is None or isinstance(v, str)]
-    if not any(value in open_for_files for value in asked):
+    is_function = callable(path)
+
+    def is_open(choice: object) -> bool:
+        return choice == "auto" if isinstance(choice, str) else choice is None and not is_function
+
+    if not (is_open(options.margin) or is_open(options.align)):
         return None
     try:
-        return probe(model) if callable(path) else probe_file(path, model)
+        return probe(model) if is_function else probe_file(path, model)
     except ModelError as error:
         notes.append(f"how far the model sees could not be measured: {error}")
         return None
@@ -88,21 +90,18 @@ def raster_source(reader: RasterReader, model: Model) -> Source:
     A little white noise is added: windows of a small or empty raster may be the same, and
     replacing pixels by the same pixels shows nothing.
     """
-    settings = forecast_raster(reader, model, Options()).settings
-    normalise = (settings.pixels.normalisation if settings.pixels else Normalisation()).apply
+    normalise = forecast_raster(reader, model, Options()).settings.normalisation.apply
 
     def source(random: np.random.Generator, shape: tuple[int, int, int]) -> Image:
         bands, *wanted = shape
         if bands != len(reader.bands):
             raise OptionError(f"the raster has {len(reader.bands)} bands, the model takes {bands}")
-        slices, beyond = [], [(0, 0)]
+        slices = []
         for length, whole in zip(wanted, reader.size, strict=True):
             start = int(random.integers(0, max(1, whole - length + 1)))
-            slices.append(slice(start, min(start + length, whole)))
-            beyond.append((0, max(0, length - whole)))
-        pixels = np.pad(reader.read(*slices), beyond, mode="reflect")
+            slices.append(slice(start, start + length))
         image = np.empty(shape, np.float32)
-        normalise(pixels, out=image)
+        normalise(read_extended(reader, *slices), out=image)
         spread = float(image.std()) * NOISE or 1.0
         return image + noise(random, shape) * np.float32(spread)
 
@@ -136,14 +135,13 @@ def from_json(document: dict[str, Any]) -> Probe:
     if document["version"] != VERSION:
         raise ValueError(f"a probe of version {document['version']}")
     sides = {
-        name: Side(side["radius"], np.array(side["curve"], np.float64), side["reaches_across"])
+        name: Side(np.array(side["curve"], np.float64), side["reaches_across"])
         for name, side in document["sides"].items()
     }
     return Probe(
         **sides,
         stride=(document["stride"][0], document["stride"][1]),
         size=(document["size"][0], document["size"][1]),
-        tile_wide=document["tile_wide"],
         depends_on_batch=document["depends_on_batch"],
         deterministic=document["deterministic"],
     )

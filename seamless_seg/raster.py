@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
@@ -167,11 +167,11 @@ def cache_bytes(blocks: BlockLayout, width: int, tile_height: int) -> int:
 
 
 @contextmanager
-def reporting(what: str) -> Iterator[None]:
-    """Turn rasterio's errors into one that says what was being done."""
+def reporting(what: str, more: Callable[[], str] = str) -> Iterator[None]:
+    """Turn rasterio's errors into one that says what was being done, and ``more()`` about it."""
     try:
         yield
     except (RasterioError, OSError, UnicodeError) as error:
         # rasterio's own text may only point to the error that GDAL gave.
         reason = error.__cause__ if "See previous" in str(error) and error.__cause__ else error
-        raise RasterError(f"{what}: {reason}") from error
+        raise RasterError(f"{what}{more()}: {reason}") from error

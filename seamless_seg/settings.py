@@ -98,6 +98,11 @@ class Settings:
     """None where no raster is known."""
     notes: list[str] = field(default_factory=list)
 
+    @property
+    def normalisation(self) -> Normalisation:
+        """What is done to pixels: nothing where no raster is known."""
+        return Normalisation() if self.pixels is None else self.pixels.normalisation
+
     def decisions(self) -> Iterator[tuple[str, Decision[Any]]]:
         """Each setting's name and decision, in the order in which they are shown."""
         yield from vars(self.tiling).items()

@@ -13,3 +13,10 @@ def _nothing_is_remembered(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture
+def paths(tmp_path):
+    """Names for a raster, a model and an output in a folder of its own."""
+    (tmp_path / "out").mkdir()
+    return tmp_path / "in.tif", tmp_path / "model.onnx", tmp_path / "out" / "out.tif"

@@ -21,17 +21,6 @@ def whole(model, image):
     return logits[0]
 
 
-@pytest.fixture
-def paths(tmp_path):
-    """Names for a raster, a model and an output in a folder of their own."""
-    return tmp_path / "in.tif", tmp_path / "model.onnx", tmp_path / "out" / "out.tif"
-
-
-@pytest.fixture(autouse=True)
-def _folder(tmp_path):
-    (tmp_path / "out").mkdir()
-
-
 @pytest.mark.parametrize("size", AWKWARD)
 @pytest.mark.parametrize(
     ("bands", "dtype", "profile"),

@@ -5,17 +5,6 @@ import pytest
 from seamless_seg import OptionError, segment
 
 
-@pytest.fixture
-def paths(tmp_path):
-    """Names for a raster, a model and an output in a folder of their own."""
-    return tmp_path / "in.tif", tmp_path / "model.onnx", tmp_path / "out" / "out.tif"
-
-
-@pytest.fixture(autouse=True)
-def _folder(tmp_path):
-    (tmp_path / "out").mkdir()
-
-
 class TestNormalisation:
     def run(self, paths, image, metadata=None, **options):
         raster, model, output = paths
