@@ -1,5 +1,7 @@
 """Blending: a running mean along x into the strip of a tile row, then along y.
 
+Anything else that is done value by value can stand in for the mean: see ``Combine``.
+
 Each tile that is added finishes one window. All that is held in between is the carry: the
 means that later tiles still move, that is the columns shared with the next tile and, over
 the image's width, the rows shared with the next tile row.
@@ -7,6 +9,7 @@ the image's width, the rows shared with the next tile row.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -19,8 +22,37 @@ from .weights import Alpha, alpha
 
 Array: TypeAlias = npt.NDArray[Any]
 
+Combine: TypeAlias = Callable[[Array, Array, Array, Array], object]
+"""``(held, new, share, out)``: what becomes of what is held where a tile brings new values.
+
+``share`` is the newest tile's share in the trust so far, and broadcasts; ``out`` may be
+``new``.
+"""
+
 REAL = "biuf"
 """Kinds of dtype that can be blended: bool, integers and floats."""
+
+
+def running_mean(held: Array, new: Array, share: Array, out: Array) -> None:
+    """Move what is held towards the new values; where they agree, to the last bit, nowhere."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        try:
+            with np.errstate(invalid="raise"):
+                np.subtract(new, held, out=out, dtype=out.dtype, casting="unsafe")
+        except FloatingPointError:  # infinities that agree: they do not differ
+            out[np.isnan(out) & np.isinf(held)] = 0
+        out *= share
+        out += held
+
+
+def largest(held: Array, new: Array, share: Array, out: Array) -> None:
+    """Keep the larger value."""
+    np.maximum(held, new, out=out)
+
+
+def smallest(held: Array, new: Array, share: Array, out: Array) -> None:
+    """Keep the smaller value."""
+    np.minimum(held, new, out=out)
 
 
 class Blender:
@@ -30,6 +62,8 @@ class Blender:
     ----------
     plan : Plan
         Where the tiles lie and how far they are trusted.
+    combine : callable
+        What is done where tiles overlap.
 
     Notes
     -----
@@ -37,8 +71,9 @@ class Blender:
     held: float32 and wider floats keep their dtype, others blend in float32.
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, combine: Combine = running_mean) -> None:
         self._plan = plan
+        self._combine = combine
         self._trailing: tuple[int, ...] | None = None
         self._last_added: Index | None = None
         self._last_row_added = np.full(len(plan.columns), -1)
@@ -141,19 +176,11 @@ class Blender:
         if first:
             out[along(0, first)] = carry[along(start, start + first)]
         if first < middle:
-            mean = carry[along(start + first, start + middle)]
+            held = carry[along(start + first, start + middle)]
             part = out[along(first, middle)]
             offset = start - share.first
             weight = self._weight(share, axis)[along(offset + first, offset + middle)]
-            new = tile[along(first, middle)]
-            with np.errstate(invalid="ignore", over="ignore"):
-                try:
-                    with np.errstate(invalid="raise"):
-                        np.subtract(new, mean, out=part, dtype=self._dtype, casting="unsafe")
-                except FloatingPointError:  # infinities that agree: they do not differ
-                    part[np.isnan(part) & np.isinf(mean)] = 0
-                part *= weight
-                part += mean
+            self._combine(held, tile[along(first, middle)], weight, part)
         if middle < length and out is not tile:
             out[along(middle, length)] = tile[along(middle, length)]
 

@@ -13,6 +13,7 @@ from .model import Model
 from .plan import Plan, Size, pair, plan_run_grid
 from .probe import Probe, Reach
 from .settings import Options, Settings, Tiling, notes, pixels, tiling
+from .trust import Profile
 
 if TYPE_CHECKING:
     from .raster import RasterReader
@@ -180,6 +181,6 @@ def _exactness(found: Probe, plan: Plan) -> str:
     )
 
 
-def _cut_off(axis: Axis, reach: Reach, trust: str) -> float:
+def _cut_off(axis: Axis, reach: Reach, trust: str | Profile) -> float:
     """Largest change that pixels beyond a cut make where a tile is trusted."""
     return reach.change(max(axis.margin, axis.overlap // 2 if trust == "crop" else 0))

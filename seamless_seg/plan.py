@@ -18,7 +18,7 @@ from .axis import Axis, whole_number
 from .coverage import Coverage, Mask
 from .errors import GeometryError
 from .grid import Boxes, Grid, Index
-from .trust import profile
+from .trust import Profile, profile
 
 Size: TypeAlias = "int | tuple[int, int]"
 """Pixels as (height, width); a single number means both."""
@@ -82,7 +82,7 @@ class Plan:
     """
 
     grid: Grid
-    trust: str
+    trust: str | Profile
     coverage: Coverage | None = None
 
     @property
@@ -224,7 +224,7 @@ def plan_run_grid(
     *,
     margin: Size = 0,
     align: Size = 1,
-    trust: str = "linear",
+    trust: str | Profile = "linear",
 ) -> tuple[Plan, Grid]:
     """Plan to run a model over an image in a grid of overlapping tiles.
 
@@ -246,8 +246,9 @@ def plan_run_grid(
     align : int or (height, width)
         Tiles start at multiples of this: a model's total stride. The last tile may then
         stick out of the image by less than that; fill what sticks out by reflection.
-    trust : str
-        Name of a profile in ``seamless_seg.PROFILES``.
+    trust : str or callable
+        Name of a profile in ``seamless_seg.PROFILES``, or one of your own with their signature:
+        ``(length, before, after, margin) -> trust``, positive outside the margin.
 
     Returns
     -------

@@ -15,9 +15,9 @@ import numpy as np
 from .errors import ModelError, OptionError
 from .forecast import forecast_raster
 from .model import Model
-from .pipeline import read_extended
 from .probe import Image, Probe, Side, Source, noise, probe
 from .settings import Options
+from .tiles import read_extended
 
 if TYPE_CHECKING:
     from .raster import RasterReader

@@ -11,7 +11,7 @@ import shapely
 
 from .errors import GeometryError
 from .grid import shape_to_slices
-from .trust import profile
+from .trust import Profile, profile
 
 Slices = tuple[slice, slice]
 Trim = tuple[int, int, int | None, int | None]
@@ -32,7 +32,7 @@ def overlap_weights(
     nearby: Sequence[shapely.Geometry],
     trim_bounds: Trim | None = None,
     *,
-    trust: str = "linear",
+    trust: str | Profile = "linear",
 ) -> OverlapWeights:
     """Weights that blend a central tile with tiles near it, wherever those lie.
 
@@ -47,9 +47,9 @@ def overlap_weights(
     trim_bounds : (top, left, bottom, right), optional
         Leaves out that much of the central tile, as slice bounds: ``(0, 20, None, -10)`` is
         ``tile[0:None, 20:-10]``.
-    trust : str
-        Name of a profile in ``seamless_seg.PROFILES``. A box's trust falls towards a side only
-        where another box overlaps it there and reaches beyond that side.
+    trust : str or callable
+        Name of a profile in ``seamless_seg.PROFILES``, or one of your own. A box's trust falls
+        towards a side only where another box overlaps it there and reaches beyond that side.
 
     Returns
     -------
@@ -101,7 +101,7 @@ def _bounds(geom: shapely.Geometry) -> Bounds:
     return rows.start, cols.start, rows.stop, cols.stop
 
 
-def _box_trust(n: int, boxes: list[Bounds], trust: str) -> npt.NDArray[np.float64]:
+def _box_trust(n: int, boxes: list[Bounds], trust: str | Profile) -> npt.NDArray[np.float64]:
     own = boxes[n]
     top, left, bottom, right = own
     overlapping = [

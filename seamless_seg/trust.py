@@ -84,10 +84,18 @@ PROFILES: dict[str, Profile] = {
 }
 
 
-def profile(name: Any) -> Profile:
-    """Look a profile up by its name in ``PROFILES``; ``OptionError`` where there is none."""
+def profile(trust: Any) -> Profile:
+    """Look a profile up by its name in ``PROFILES``, or take one as it is.
+
+    Raises
+    ------
+    OptionError
+        Where there is none of that name.
+    """
+    if callable(trust):
+        return trust  # type: ignore[no-any-return]  # what it returns is seen when it is called
     try:
-        return PROFILES[name]
+        return PROFILES[trust]
     except (KeyError, TypeError):
         known = ", ".join(PROFILES)
-        raise OptionError(f"trust {name!r} is not a profile: choose one of {known}") from None
+        raise OptionError(f"trust {trust!r} is not a profile: choose one of {known}") from None

@@ -17,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .axis import Axis
-from .trust import profile
+from .errors import OptionError
+from .trust import Profile, profile
 
 
 class Alpha(NamedTuple):
@@ -38,7 +39,7 @@ class Alpha(NamedTuple):
         return Alpha(0, 0, self.stop, self.values[:0])
 
 
-def alpha(axis: Axis, k: int, trust: str) -> Alpha:
+def alpha(axis: Axis, k: int, trust: str | Profile) -> Alpha:
     """Share of tile ``k`` in the running mean of the tiles ``0 .. k`` along ``axis``."""
     start = axis.start(k)
     earliest = k
@@ -54,11 +55,18 @@ def alpha(axis: Axis, k: int, trust: str) -> Alpha:
 
 
 @lru_cache(maxsize=1024)
-def _alpha(trust: str, length: int, margin: int, chain: tuple[tuple[int, int, int], ...]) -> Alpha:
+def _alpha(
+    trust: str | Profile, length: int, margin: int, chain: tuple[tuple[int, int, int], ...]
+) -> Alpha:
     # Even spacing repeats a handful of chains along the whole axis, hence the cache.
     shape = profile(trust)
     *earlier, (_, before, after) = chain
     own = shape(length, before, after, margin)
+    if own.shape != (length,) or not np.isfinite(own).all() or own.min() < 0 or not own.any():
+        raise OptionError(
+            f"trust {trust} gives no weights for a tile of {length} px: they must be one finite "
+            f"number a pixel, none below 0 and some above"
+        )
     total = np.zeros(length)
     for shift, left, right in earlier:
         total[: length - shift] += shape(length, left, right, margin)[shift:]
@@ -71,7 +79,7 @@ def _alpha(trust: str, length: int, margin: int, chain: tuple[tuple[int, int, in
     return Alpha(first, middle, stop, values[first:middle])
 
 
-def weights(axis: Axis, trust: str) -> list[npt.NDArray[np.float64]]:
+def weights(axis: Axis, trust: str | Profile) -> list[npt.NDArray[np.float64]]:
     """Final weight of every tile along ``axis``, each of shape ``(length,)``.
 
     sum over k of weights[k][p - start(k)] = 1 at every pixel p of the axis
