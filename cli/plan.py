@@ -13,8 +13,7 @@ import click
 from seamless_seg import OptionError, Options
 from seamless_seg.forecast import Forecast, forecast_raster, forecast_size
 from seamless_seg.geojson import read_area
-from seamless_seg.job import open_model
-from seamless_seg.model import Model
+from seamless_seg.model import Model, open_model
 from seamless_seg.plan import Step
 from seamless_seg.probe import Probe
 from seamless_seg.probing import probe_for

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import click
 
 from seamless_seg import OptionError
-from seamless_seg.job import open_model
+from seamless_seg.model import open_model
 from seamless_seg.probe import TOLERANCES, Probe
 from seamless_seg.probing import probe_file, to_json
 

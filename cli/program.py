@@ -11,6 +11,7 @@ import click
 
 from seamless_seg import GeometryError, OptionError, SeamlessError, __version__
 
+from .check import check_command
 from .info import info
 from .plan import plan
 from .probe import probe
@@ -34,7 +35,7 @@ def program() -> None:
     """Run a segmentation model over a raster larger than memory, without tile seams."""
 
 
-for command in (run, plan, probe, info):
+for command in (run, plan, check_command, probe, info):
     program.add_command(command)
 
 

@@ -28,11 +28,14 @@ class ProgressBar:
         self._stream = stream or sys.stderr  # None where the program was started without one
         self._terminal = self._stream is not None and self._stream.isatty()
         self._started = self._shown = time.monotonic()
+        self._unit = ""
         self._drawn = 0
 
     def __call__(self, progress: Progress) -> None:
         """Show ``progress`` if it is time to."""
         now = time.monotonic()
+        if progress.unit != self._unit:  # another part of the work: its speed is another
+            self._unit, self._started = progress.unit, now if self._unit else self._started
         due = now - self._shown >= (DRAW_EVERY if self._terminal else LINE_EVERY)
         if not due and not (self._terminal and progress.done == progress.tiles):
             return
@@ -70,7 +73,8 @@ def _bar(progress: Progress, text: str, columns: int) -> str:
 def _text(progress: Progress, seconds: float) -> str:
     speed = progress.pixels / 1e6 / max(seconds, 1e-9)
     left = seconds * (progress.tiles / progress.done - 1)
-    return f"{progress.done}/{progress.tiles} tiles, {speed:.2f} Mpx/s, {duration(left)} left"
+    done = f"{progress.done}/{progress.tiles} {progress.unit}"
+    return f"{done}, {speed:.2f} Mpx/s, {duration(left)} left"
 
 
 def duration(seconds: float) -> str:

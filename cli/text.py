@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
@@ -29,6 +31,19 @@ def plain(value: Any) -> str:
         whole = len(value) == 2 and all(isinstance(number, int) for number in value)
         return (" x " if whole else ", ").join(plain(number) for number in value)
     return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def to_json(document: Any) -> str:
+    """JSON, which knows no infinity and no NaN: they become null."""
+
+    def known(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: known(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [known(item) for item in value]
+        return None if isinstance(value, float) and not math.isfinite(value) else value
+
+    return json.dumps(known(document))
 
 
 def size(count: float) -> str:

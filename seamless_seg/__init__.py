@@ -1,10 +1,12 @@
 """Seamless segmentation of rasters larger than memory."""
 
+from .check import Report, check
 from .errors import (
     BudgetError,
     GeometryError,
     ModelError,
     OptionError,
+    QualityError,
     RasterError,
     SeamlessError,
     TileError,
@@ -14,6 +16,7 @@ from .grid import Grid, shape_to_slices
 from .job import Summary, segment
 from .pipeline import Progress
 from .plan import Load, Peak, Plan, Unload, Write, plan_run_grid
+from .probe import Probe, probe
 from .run import run_plan, tiles_held
 from .scattered import overlap_weights
 from .settings import Options, Settings
@@ -33,8 +36,11 @@ __all__ = [
     "Options",
     "Peak",
     "Plan",
+    "Probe",
     "Progress",
+    "QualityError",
     "RasterError",
+    "Report",
     "SeamlessError",
     "Settings",
     "Summary",
@@ -42,8 +48,10 @@ __all__ = [
     "Unload",
     "Write",
     "__version__",
+    "check",
     "overlap_weights",
     "plan_run_grid",
+    "probe",
     "run_plan",
     "segment",
     "shape_to_slices",

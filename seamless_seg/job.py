@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .compression import check_compression
-from .fit import FittedModel
-from .forecast import Forecast, forecast_raster
-from .model import CallableModel, Model, OnnxFile, OnnxModel
+from .forecast import Forecast
 from .pipeline import OnProgress, Pipeline
-from .plan import Plan
-from .probing import probe_for
-from .settings import Options, Settings
+from .provenance import to_tags
+from .settings import Options, Settings, merged
+from .task import Task, open_task
 
 if TYPE_CHECKING:
     from .output import Output
-    from .raster import RasterReader
 
 OnStart: TypeAlias = Callable[[Forecast], object]
 
@@ -94,74 +90,43 @@ def segment(
     from .output import RasterWriter, check_destination
     from .raster import RasterReader
 
-    options = _merged(options, choices)
+    options = merged(options, choices)
     check_compression(compress)
     with ExitStack() as stack:
         reader = stack.enter_context(RasterReader(raster))
         inputs = [raster, *reader.files] + ([] if callable(model) else [model])
         destination = check_destination(output, inputs, overwrite)
-        network = open_model(model, provider, threads)
-        notes: list[str] = []
-        found = probe_for(model, network, options, notes)
-        forecast = forecast_raster(reader, network, options, found=found)
-        forecast.settings.notes.extend(notes)
-        settings, plan = forecast.settings, forecast.plan
+        task = open_task(reader, model, options, provider, threads)
         if on_start:
-            on_start(forecast)
-        stack.enter_context(_block_cache(reader, plan))
+            on_start(task.forecast)
+        stack.enter_context(task.block_cache())
         started = time.perf_counter()
-        align = plan.grid.rows.align, plan.grid.cols.align
-        fitted = FittedModel(network, len(reader.bands), plan.grid.tile_shape, align)
-        look = _look(reader, fitted.classes, network.metadata.class_names, compress)
+        look = _look(task, compress)
         with RasterWriter(destination, look, overwrite) as writer:
-            pipeline = Pipeline(forecast, reader, fitted, writer)
+            pipeline = Pipeline(task, writer)
             pipeline.run(on_progress)
     return Summary(
-        tiles=plan.tiles,
+        tiles=task.plan.tiles,
         pixels=reader.size[0] * reader.size[1],
-        classes=fitted.classes,
+        classes=task.fitted.classes,
         seconds=time.perf_counter() - started,
         model_seconds=pipeline.model_seconds,
         not_finite=pipeline.not_finite,
-        settings=settings,
-        exactness=forecast.exactness,
+        settings=task.forecast.settings,
+        exactness=task.forecast.exactness,
     )
 
 
-def open_model(model: Any, provider: str = "cpu", threads: int | None = None) -> Model:
-    """Open an ONNX file, wrap a function, or take a model as it is."""
-    if isinstance(model, Model):
-        return model
-    if callable(model):
-        return CallableModel(model)
-    return OnnxModel(OnnxFile(model, provider, threads))
-
-
-def _block_cache(reader: RasterReader, plan: Plan) -> AbstractContextManager[object]:
-    """GDAL's block cache at the size that the plan needs, unless the user has set one."""
-    import rasterio
-    from rasterio.env import getenv, hasenv
-
-    from .raster import cache_bytes
-
-    if "GDAL_CACHEMAX" in os.environ or (hasenv() and "GDAL_CACHEMAX" in getenv()):
-        return nullcontext()
-    cache = cache_bytes(reader.blocks, reader.size[1], plan.grid.tile_shape[0])
-    env: AbstractContextManager[object] = rasterio.Env(GDAL_CACHEMAX=cache)
-    return env
-
-
-def _look(reader: RasterReader, classes: int, names: tuple[str, ...], compress: str) -> Output:
+def _look(task: Task, compress: str) -> Output:
     from .output import Output
 
-    descriptions = names if len(names) == classes else ()
-    return Output(reader.size, classes, reader.georeference, compress, descriptions)
-
-
-def _merged(options: Options | None, choices: dict[str, Any]) -> Options:
-    if options is not None and choices:
-        raise TypeError("give either options or their fields as keywords, not both")
-    try:
-        return options or Options(**choices)
-    except TypeError as error:
-        raise TypeError(f"segment: {error}") from None
+    reader, classes = task.reader, task.fitted.classes
+    names = task.model.metadata.class_names
+    return Output(
+        reader.size,
+        classes,
+        reader.georeference,
+        compress,
+        descriptions=names if len(names) == classes else (),
+        tags=to_tags(task.forecast.settings),
+    )

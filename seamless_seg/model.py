@@ -134,6 +134,15 @@ class OnnxModel:
         return np.asarray(logits)
 
 
+def open_model(model: Any, provider: str = "cpu", threads: int | None = None) -> Model:
+    """Open an ONNX file, wrap a function, or take a model as it is."""
+    if isinstance(model, Model):
+        return model
+    if callable(model):
+        return CallableModel(model)
+    return OnnxModel(OnnxFile(model, provider, threads))
+
+
 def providers() -> dict[str, str]:
     """Execution providers that are there, by their short names."""
     import onnxruntime

@@ -6,9 +6,9 @@ import os
 import secrets
 import shutil
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,6 +21,7 @@ from rasterio.windows import Window
 
 from .compression import COMPRESSION
 from .errors import OptionError, RasterError
+from .provenance import NAMESPACE
 from .raster import Georeference, reporting
 
 BLOCK = 256
@@ -42,6 +43,9 @@ class Output:
     georeference: Georeference
     compress: str = "zstd"
     descriptions: Sequence[str] = ()
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """What stands in the file under the name of this package."""
+    nodata: float | None = None
 
 
 def check_destination(path: Any, inputs: Sequence[Any], overwrite: bool) -> Path:
@@ -219,6 +223,7 @@ def _create(path: Path, block: Sequence[int], output: Output) -> Any:
             width=width,
             count=output.count,
             dtype="float32",
+            nodata=output.nodata,
             crs=place.crs,
             transform=place.transform,
             tiled=True,
@@ -232,6 +237,7 @@ def _create(path: Path, block: Sequence[int], output: Output) -> Any:
         dataset.gcps = (place.gcps, place.crs or CRS())
     if place.rpcs:
         dataset.rpcs = place.rpcs
+    dataset.update_tags(ns=NAMESPACE, **output.tags)
     for band, description in enumerate(output.descriptions, start=1):
         dataset.set_band_description(band, description)
     return dataset

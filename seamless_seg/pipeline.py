@@ -9,12 +9,11 @@ from typing import NamedTuple, Protocol, TypeAlias
 import numpy as np
 import shapely
 
-from .fit import FittedModel
-from .forecast import Forecast
 from .grid import Index, shape_to_slices
 from .run import run_plan
+from .task import Task
 from .threads import ReadAhead, WriteBehind
-from .tiles import Reader, TileReader, Values
+from .tiles import Values
 
 
 class Progress(NamedTuple):
@@ -23,7 +22,13 @@ class Progress(NamedTuple):
     done: int
     tiles: int
     pixels: int
-    """Pixels of the output that are finished."""
+    """Pixels that are finished."""
+    unit: str = "tiles"
+    """What ``tiles`` are, where they are something else."""
+
+    def more(self, pixels: int) -> Progress:
+        """One tile later."""
+        return self._replace(done=self.done + 1, pixels=self.pixels + pixels)
 
 
 OnProgress: TypeAlias = Callable[[Progress], object]
@@ -44,13 +49,9 @@ class Pipeline:
     blends and the writer's compresses. An error in any of them ends them all.
     """
 
-    def __init__(
-        self, forecast: Forecast, reader: Reader, model: FittedModel, writer: Writer
-    ) -> None:
-        settings, self._plan = forecast.settings, forecast.plan
-        self._batch_size = min(settings.tiling.batch_size.value, self._plan.tiles)
-        self._tiles = TileReader(reader, model, settings.normalisation)
-        self._model = model
+    def __init__(self, task: Task, writer: Writer) -> None:
+        self._plan, self._batch_size = task.plan, task.batch_size
+        self._tiles, self._model = task.tiles, task.fitted
         self._writer = writer
         self.model_seconds = 0.0
         self.not_finite = 0
@@ -69,8 +70,7 @@ class Pipeline:
             def write_tile(index: Index, geom: shapely.Polygon, window: Values) -> None:
                 nonlocal progress
                 written.put((geom, window))
-                pixels = window.shape[0] * window.shape[1]
-                progress = Progress(progress.done + 1, progress.tiles, progress.pixels + pixels)
+                progress = progress.more(window.shape[0] * window.shape[1])
                 if on_progress:
                     on_progress(progress)
 

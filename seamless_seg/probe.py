@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .errors import ModelError
-from .model import Model
+from .model import Model, open_model
 
 Image: TypeAlias = npt.NDArray[np.float32]
 Source: TypeAlias = Callable[[np.random.Generator, tuple[int, int, int]], Image]
@@ -130,7 +130,7 @@ def noise(random: np.random.Generator, shape: tuple[int, int, int]) -> Image:
     return random.standard_normal(shape, np.float32)
 
 
-def probe(model: Model, channels: int | None = None, source: Source = noise) -> Probe:
+def probe(model: Any, channels: int | None = None, source: Source = noise) -> Probe:
     """Ask a model how far it sees.
 
     It is run a few dozen times, on long and narrow images where its size is free: seconds on a
@@ -138,8 +138,9 @@ def probe(model: Model, channels: int | None = None, source: Source = noise) -> 
 
     Parameters
     ----------
-    model : Model
-        See ``open_model``.
+    model : str, path-like or callable
+        An ONNX file, or a function from ``(B, C, H, W)`` float32 to ``(B, K, H, W)`` logits; a
+        ``Model`` is taken as it is.
     channels : int, optional
         Bands that it takes, where the model does not say; else 3.
     source : callable, optional
@@ -154,7 +155,8 @@ def probe(model: Model, channels: int | None = None, source: Source = noise) -> 
     ModelError
         Where the model fails at every size that it was tried at.
     """
-    asked = _Asked(model, model.channels or channels or 3, source)
+    opened = open_model(model)
+    asked = _Asked(opened, opened.channels or channels or 3, source)
     top, bottom, height = _sides(asked, 0)
     left, right, width = _sides(asked, 1)
     return Probe(

@@ -77,8 +77,13 @@ def probe_for(path: Any, model: Model, options: Options, notes: list[str]) -> Pr
 
     if not (is_open(options.margin) or is_open(options.align)):
         return None
+    return probe_always(path, model, options, notes)
+
+
+def probe_always(path: Any, model: Model, options: Options, notes: list[str]) -> Probe | None:
+    """The same, whatever has been left open."""
     try:
-        return probe(model) if is_function else probe_file(path, model)
+        return probe(model) if callable(path) else probe_file(path, model)
     except ModelError as error:
         notes.append(f"how far the model sees could not be measured: {error}")
         return None

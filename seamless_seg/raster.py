@@ -16,6 +16,7 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
 
 from .errors import OptionError, RasterError
+from .provenance import NAMESPACE
 
 SMALLEST_CACHE = 8_000_000
 """Bytes that GDAL's block cache gets at least."""
@@ -96,6 +97,12 @@ class RasterReader:
     def files(self) -> list[str]:
         """The files that the pixels come from, those behind a mosaic or a subdataset included."""
         return [str(name) for name in self._dataset.files]
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """What this package wrote into the file about how it was made."""
+        tags: dict[str, str] = self._dataset.tags(ns=NAMESPACE)
+        return tags
 
     @property
     def georeference(self) -> Georeference:

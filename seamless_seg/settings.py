@@ -54,6 +54,16 @@ class Options:
     std: Sequence[float] | float | None = None
 
 
+def merged(options: Options | None, choices: dict[str, Any]) -> Options:
+    """Options given as such, or one by one."""
+    if options is not None and choices:
+        raise TypeError("give either options or their fields as keywords, not both")
+    try:
+        return options or Options(**choices)
+    except TypeError as error:
+        raise TypeError(f"{error}") from None
+
+
 @dataclass(frozen=True)
 class Decision(Generic[T]):
     """A setting and where it came from."""

@@ -5,9 +5,9 @@ from rasterio.env import get_gdal_config
 
 from seamless_seg import Options, segment
 from seamless_seg.fit import FittedModel
-from seamless_seg.forecast import forecast_raster
 from seamless_seg.model import CallableModel
 from seamless_seg.pipeline import Pipeline
+from seamless_seg.task import open_task
 
 
 class FakeReader:
@@ -45,11 +45,10 @@ def test_neighbouring_tiles_of_a_batch_are_read_at_once(align):
     reader = FakeReader(90, 250)
     model = CallableModel(lambda batch: batch)
     options = Options(tile=64, overlap=16, batch_size=3, align=align)
-    forecast = forecast_raster(reader, model, options)
+    task = open_task(reader, model, options)
     writer = FakeWriter(reader)
-    fitted = FittedModel(model, 2, forecast.plan.grid.tile_shape, (align, align))
-    Pipeline(forecast, reader, fitted, writer).run(None)
-    assert forecast.plan.grid.shape == (2, 5)
+    Pipeline(task, writer).run(None)
+    assert task.plan.grid.shape == (2, 5)
     # Batches of three tiles of a row of five: 3, then 2 and 1 of the next row, 3, 1.
     assert [len(set(reader.reads)), len(reader.reads)] == [5, 5]
     assert all(bottom <= 90 and right <= 250 for _, bottom, _, right in reader.reads)

@@ -5,8 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seamless_seg import ModelError
-from seamless_seg.job import open_model
-from seamless_seg.model import CallableModel
+from seamless_seg.model import CallableModel, open_model
 from seamless_seg.probe import noise, probe
 
 CONV, RELU = ("conv", 3, 1), ("relu",)

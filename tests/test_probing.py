@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from seamless_seg import OptionError
-from seamless_seg.job import open_model
+from seamless_seg.model import open_model
 from seamless_seg.probing import from_json, probe_file, raster_source, to_json
 from seamless_seg.raster import RasterReader
 from seamless_seg_cli.program import run_program

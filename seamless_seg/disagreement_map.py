@@ -1,0 +1,35 @@
+"""The disagreement of overlapping tiles over a whole raster, as a raster."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from .disagreement import Disagreements
+from .grid import shape_to_slices
+from .output import Output, RasterWriter
+from .pipeline import OnProgress, Progress
+from .task import Task
+from .trial import answers
+
+
+def map_disagreement(
+    task: Task, destination: Path, overwrite: bool, on_progress: OnProgress | None
+) -> None:
+    """Run all tiles and write how far they are apart at every pixel.
+
+    One band of float32: the difference of the largest and the smallest logit that tiles give, of
+    the class where it is largest; NaN where one tile alone speaks.
+    """
+    reader = task.reader
+    look = Output(reader.size, 1, reader.georeference, descriptions=["disagreement"], nodata=np.nan)
+    progress, disagreements = Progress(0, task.plan.tiles, 0), Disagreements(task.plan)
+    with RasterWriter(destination, look, overwrite) as writer:
+        for index, geom, tile in answers(task, task.plan):
+            found = disagreements.add(index, geom, tile)
+            apart = np.where(found.shared, found.apart, np.float32(np.nan))
+            writer.write(*shape_to_slices(geom), apart[..., None])
+            progress = progress.more(apart.size)
+            if on_progress:
+                on_progress(progress)

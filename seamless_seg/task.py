@@ -1,0 +1,102 @@
+"""The task: a raster and a model, opened, with all that was decided about the two."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from .fit import FittedModel
+from .forecast import Forecast, forecast_raster
+from .grid import Index
+from .model import Model, open_model
+from .plan import Plan
+from .probe import Probe
+from .probing import probe_always, probe_for
+from .settings import Options
+from .threads import ReadAhead
+from .tiles import TileReader, Values
+
+if TYPE_CHECKING:
+    from .raster import RasterReader
+
+
+@dataclass(frozen=True)
+class Task:
+    """What runs a model over a raster, or over parts of it."""
+
+    reader: RasterReader
+    model: Model
+    forecast: Forecast
+    found: Probe | None
+    """What is known of how far the model sees."""
+
+    @property
+    def plan(self) -> Plan:
+        """The plan for the whole raster."""
+        return self.forecast.plan
+
+    @property
+    def batch_size(self) -> int:
+        """Tiles at a time."""
+        return min(self.forecast.settings.tiling.batch_size.value, self.plan.tiles)
+
+    @cached_property
+    def fitted(self) -> FittedModel:
+        """The model, fitted to the plan's tiles by a trial run."""
+        grid = self.plan.grid
+        align = grid.rows.align, grid.cols.align
+        return FittedModel(self.model, len(self.reader.bands), grid.tile_shape, align)
+
+    @cached_property
+    def tiles(self) -> TileReader:
+        """The raster's tiles as the model takes them."""
+        return TileReader(self.reader, self.fitted, self.forecast.settings.normalisation)
+
+    def answers(self, plan: Plan) -> Iterator[tuple[Index, Values]]:
+        """The model's answer to each tile of a plan on the same grid, ``(height, width, classes)``.
+
+        Tiles are read in a thread, one batch ahead.
+        """
+        with ReadAhead(self.tiles.batches(plan, self.batch_size)) as pixels:
+            for batch in plan.batches(self.batch_size):
+                yield from zip(batch.indices, self.fitted(next(pixels)), strict=True)
+
+    def block_cache(self) -> AbstractContextManager[object]:
+        """GDAL's block cache at the size that the plan needs, unless the user has set one."""
+        import rasterio
+        from rasterio.env import getenv, hasenv
+
+        from .raster import cache_bytes
+
+        if "GDAL_CACHEMAX" in os.environ or (hasenv() and "GDAL_CACHEMAX" in getenv()):
+            return nullcontext()
+        tile_height, _ = self.plan.grid.tile_shape
+        cache = cache_bytes(self.reader.blocks, self.reader.size[1], tile_height)
+        env: AbstractContextManager[object] = rasterio.Env(GDAL_CACHEMAX=cache)
+        return env
+
+
+def open_task(
+    reader: RasterReader,
+    model: Any,
+    options: Options,
+    provider: str = "cpu",
+    threads: int | None = None,
+    *,
+    probe_anyway: bool = False,
+) -> Task:
+    """Open a model for a raster and decide on everything that the options leave open.
+
+    It is probed where the margin or the alignment is open, or ``probe_anyway``.
+    """
+    network = open_model(model, provider, threads)
+    notes: list[str] = []
+    probe = probe_always if probe_anyway else probe_for
+    found = probe(model, network, options, notes)
+    forecast = forecast_raster(reader, network, options, found=found)
+    forecast.settings.notes.extend(notes)
+    return Task(reader, network, forecast, found)

@@ -1,0 +1,66 @@
+"""Trials: the tiles of a task run for a window, blended in several ways at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+import shapely
+
+from .blend import Blender
+from .coverage import Coverage
+from .disagreement import Disagreement, Disagreements
+from .grid import Index, shape_to_slices
+from .plan import Plan
+from .sample import Window
+from .task import Task
+from .tiles import Values
+from .trust import Profile
+
+
+def blend_window(
+    task: Task, window: Window, trusts: Sequence[str | Profile]
+) -> tuple[list[Values], Disagreement]:
+    """Logits of a window for each of the profiles, and how far the tiles are apart there.
+
+    The bits are those of a run over the whole raster. Each tile is run once for all of it.
+    """
+    plan = replace(task.plan, coverage=Coverage(task.plan.grid, _box(window)))
+    blenders = [Blender(replace(plan, trust=trust)) for trust in trusts]
+    blended = [np.empty((*window.shape, task.fitted.classes), np.float32) for _ in trusts]
+    everywhere = Disagreement(*(np.empty(window.shape, kind) for kind in (bool, np.float32, bool)))
+    disagreements = Disagreements(plan)
+    for index, geom, tile in answers(task, plan):
+        to, part = _common(window, geom)
+        for blender, logits in zip(blenders, blended, strict=True):
+            logits[to] = blender.add(index, tile)[part]
+        found = disagreements.add(index, geom, tile)
+        for whole, own in zip(everywhere, found, strict=True):
+            whole[to] = own[part]
+    return blended, everywhere
+
+
+def answers(task: Task, plan: Plan) -> Iterator[tuple[Index, shapely.Polygon, Values]]:
+    """Each tile's index, the window that it finishes and the model's answer to it."""
+    for (index, geom), (_, tile) in zip(plan.windows(), task.answers(plan), strict=True):
+        yield index, geom, tile
+
+
+def _box(window: Window) -> shapely.Polygon:
+    rows, cols = window
+    return shapely.box(rows.start, cols.start, rows.stop, cols.stop)
+
+
+Slices = tuple[slice, slice]
+
+
+def _common(window: Window, geom: shapely.Polygon) -> tuple[Slices, Slices]:
+    """What is in both, as slices of the one and of the other; empty where nothing is."""
+    to, part = [], []
+    for mine, other in zip(window, shape_to_slices(geom), strict=True):
+        start, stop = max(mine.start, other.start), min(mine.stop, other.stop)
+        stop = max(start, stop)
+        to.append(slice(start - mine.start, stop - mine.start))
+        part.append(slice(start - other.start, stop - other.start))
+    return (to[0], to[1]), (part[0], part[1])
