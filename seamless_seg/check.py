@@ -18,6 +18,7 @@ from .forecast import Forecast
 from .job import OnStart
 from .pipeline import OnProgress, Progress
 from .plan import Plan
+from .probing import probe_anyway
 from .provenance import from_tags
 from .reference import Reference
 from .sample import Sample, Window
@@ -167,14 +168,23 @@ def check(
             inputs = [raster, *reader.files] + ([] if callable(model) else [model])
             inputs += [] if output is None else [output]
             destination = check_destination(disagreement_map, inputs, overwrite)
-        task = open_task(reader, model, options, provider, threads, probe_anyway=True)
+        task = open_task(reader, model, options, provider, threads)
+        notes = task.forecast.settings.notes
+        found = task.found or probe_anyway(model, task.model, notes)
         if made is not None:
             _check_output(made, task)
         if on_start:
             on_start(task.forecast)
         stack.enter_context(task.block_cache())
         sample = Sample(task.plan.grid, _count(task.plan, windows), seed)
-        report = _report(task, made, list(compare), sample, seed, on_progress)
+        reference = Reference(
+            reader,
+            task.model,
+            task.forecast.settings.normalisation,
+            found,
+            task.plan.grid.tile_shape,
+        )
+        report = _report(task, reference, made, list(compare), sample, seed, on_progress)
         if destination is not None:
             map_disagreement(task, destination, overwrite, on_progress)
         return report
@@ -190,16 +200,14 @@ def _count(plan: Plan, windows: int | None) -> int:
 
 def _report(
     task: Task,
+    reference: Reference,
     made: RasterReader | None,
     compare: list[str | Profile],
     sample: Sample,
     seed: int,
     on_progress: OnProgress | None,
 ) -> Report:
-    settings, plan = task.forecast.settings, task.plan
-    reference = Reference(
-        task.reader, task.model, settings.normalisation, task.found, plan.grid.tile_shape
-    )
+    plan = task.plan
     trusts = list(dict.fromkeys([plan.trust, *compare]))
     judges = [_Judge(replace(plan, trust=trust), _name(trust)) for trust in trusts]
     file = None if made is None else _Judge(plan, str(made.path))

@@ -27,7 +27,7 @@ class Fidelity:
         same = (logits == reference) | (np.isnan(logits) & np.isnan(reference))
         with np.errstate(invalid="ignore", over="ignore"):
             apart = np.abs(logits.astype(np.float64) - reference)
-        apart = np.where(same, 0.0, np.nan_to_num(apart, nan=np.inf))
+        apart = np.where(same, 0.0, np.nan_to_num(apart, nan=np.inf, posinf=np.inf))
         self.pixels += same[..., 0].size
         self._identical += int(same.all(axis=-1).sum())
         self._total += float(apart.sum())

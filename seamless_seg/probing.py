@@ -77,10 +77,10 @@ def probe_for(path: Any, model: Model, options: Options, notes: list[str]) -> Pr
 
     if not (is_open(options.margin) or is_open(options.align)):
         return None
-    return probe_always(path, model, options, notes)
+    return probe_anyway(path, model, notes)
 
 
-def probe_always(path: Any, model: Model, options: Options, notes: list[str]) -> Probe | None:
+def probe_anyway(path: Any, model: Model, notes: list[str]) -> Probe | None:
     """The same, whatever has been left open."""
     try:
         return probe(model) if callable(path) else probe_file(path, model)

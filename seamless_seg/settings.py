@@ -13,7 +13,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
 
-from .automatic import Wish, choose
+from .automatic import BLEND, Wish, choose
 from .axis import whole_number
 from .errors import OptionError
 from .model import Model
@@ -137,14 +137,14 @@ def tiling(
     GeometryError
         Where a number of pixels is none.
     """
-    trust = decide((options.trust, OPTION), ("linear", DEFAULT))
-    profile(trust.value)
     if options.tolerance is not None and (_number("tolerance", options.tolerance) or 0) <= 0:
         raise OptionError(f"tolerance must be above 0, not {options.tolerance}")
     if found is not None:
-        tile, overlap, margin, align = _measured(options, model, found, size)
+        tile, overlap, margin, align, trust = _measured(options, model, found, size)
     else:
-        tile, overlap, margin, align = _usual(options, model)
+        tile, overlap, margin, align, trust = _usual(options, model)
+    trust = decide((options.trust, OPTION), (trust.value, trust.origin))
+    profile(trust.value)
     usual = max(1, min(MOST_TILES, BATCH_PIXELS // math.prod(tile.value)))
     batch_size = decide(
         (options.batch_size, OPTION),
@@ -155,11 +155,11 @@ def tiling(
     return Tiling(tile, overlap, margin, align, trust, batch_size)
 
 
-Four = tuple[Decision[Pair], Decision[Pair], Decision[Pair], Decision[Pair]]
-"""Tile, overlap, margin and align."""
+Five = tuple[Decision[Pair], Decision[Pair], Decision[Pair], Decision[Pair], Decision[str]]
+"""Tile, overlap, margin, align and trust."""
 
 
-def _usual(options: Options, model: Model | None) -> Four:
+def _usual(options: Options, model: Model | None) -> Five:
     """Options, metadata and defaults, where nothing has been measured."""
     tile = _tile(options, model)
     margin = decide((_pair("margin", options.margin, 0), OPTION), ((0, 0), DEFAULT))
@@ -170,10 +170,10 @@ def _usual(options: Options, model: Model | None) -> Four:
         (_share(tile.value, stated, margin.value, align.value), METADATA),
         (_share(tile.value, 25, margin.value, align.value), f"{DEFAULT}, a quarter of the tile"),
     )
-    return tile, overlap, margin, align
+    return tile, overlap, margin, align, Decision("linear", DEFAULT)
 
 
-def _measured(options: Options, model: Model | None, found: Probe, size: Pair | None) -> Four:
+def _measured(options: Options, model: Model | None, found: Probe, size: Pair | None) -> Five:
     """Options, and what was found for what they leave open."""
     usual = _tile(options, model)
     given = [
@@ -207,6 +207,9 @@ def _measured(options: Options, model: Model | None, found: Probe, size: Pair | 
         decide((given[1], OPTION), ((down.overlap, across.overlap), measured)),
         decide((given[2], OPTION), ((down.margin, across.margin), measured)),
         decide((given[3], OPTION), ((down.align, across.align), measured)),
+        Decision("linear", DEFAULT)
+        if down.enough and across.enough
+        else Decision(BLEND, f"{DEFAULT} where tiles are not exact"),
     )
 
 

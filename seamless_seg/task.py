@@ -15,7 +15,7 @@ from .grid import Index
 from .model import Model, open_model
 from .plan import Plan
 from .probe import Probe
-from .probing import probe_always, probe_for
+from .probing import probe_for
 from .settings import Options
 from .threads import ReadAhead
 from .tiles import TileReader, Values
@@ -32,7 +32,7 @@ class Task:
     model: Model
     forecast: Forecast
     found: Probe | None
-    """What is known of how far the model sees."""
+    """How far the model sees; None where nobody needed to know."""
 
     @property
     def plan(self) -> Plan:
@@ -86,17 +86,11 @@ def open_task(
     options: Options,
     provider: str = "cpu",
     threads: int | None = None,
-    *,
-    probe_anyway: bool = False,
 ) -> Task:
-    """Open a model for a raster and decide on everything that the options leave open.
-
-    It is probed where the margin or the alignment is open, or ``probe_anyway``.
-    """
+    """Open a model for a raster and decide on everything that the options leave open."""
     network = open_model(model, provider, threads)
     notes: list[str] = []
-    probe = probe_always if probe_anyway else probe_for
-    found = probe(model, network, options, notes)
+    found = probe_for(model, network, options, notes)
     forecast = forecast_raster(reader, network, options, found=found)
     forecast.settings.notes.extend(notes)
     return Task(reader, network, forecast, found)

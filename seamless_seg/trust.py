@@ -54,10 +54,24 @@ def hann(length: int, before: int, after: int, margin: int) -> Trust:
     return np.asarray(np.sin(np.pi / 2 * depth(length, before, after, margin)) ** 2)
 
 
+def bell(length: int, before: int, after: int, margin: int) -> Trust:
+    """Trust as the same Gaussian as ``gaussian``, less what that still is at a cut side.
+
+    So trust begins at zero, however small the overlap: no step where a tile begins to speak.
+    """
+    inside = depth(length, before, after, margin)
+    return _gauss(inside) - _gauss(np.zeros(1))
+
+
 def gaussian(length: int, before: int, after: int, margin: int) -> Trust:
     """Trust as a Gaussian about the centre, sigma an eighth of the trusted length."""
     inside = depth(length, before, after, margin)
-    return np.where(inside > 0, np.exp(-0.5 * (4 * (1 - inside)) ** 2), 0.0)
+    return np.where(inside > 0, _gauss(inside), 0.0)
+
+
+def _gauss(inside: Trust) -> Trust:
+    """A Gaussian of depth: its sigma is a quarter of the way from a side to the centre."""
+    return np.asarray(np.exp(-0.5 * (4 * (1 - inside)) ** 2))
 
 
 def flat(length: int, before: int, after: int, margin: int) -> Trust:
@@ -78,6 +92,7 @@ def crop(length: int, before: int, after: int, margin: int) -> Trust:
 PROFILES: dict[str, Profile] = {
     "linear": linear,
     "hann": hann,
+    "bell": bell,
     "gaussian": gaussian,
     "flat": flat,
     "crop": crop,

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from .axis import Axis
 from .errors import OptionError
-from .trust import Profile, profile
+from .trust import Profile, Trust, profile
 
 
 class Alpha(NamedTuple):
@@ -61,12 +61,7 @@ def _alpha(
     # Even spacing repeats a handful of chains along the whole axis, hence the cache.
     shape = profile(trust)
     *earlier, (_, before, after) = chain
-    own = shape(length, before, after, margin)
-    if own.shape != (length,) or not np.isfinite(own).all() or own.min() < 0 or not own.any():
-        raise OptionError(
-            f"trust {trust} gives no weights for a tile of {length} px: they must be one finite "
-            f"number a pixel, none below 0 and some above"
-        )
+    own = _checked(shape(length, before, after, margin), length, before, after, margin, trust)
     total = np.zeros(length)
     for shift, left, right in earlier:
         total[: length - shift] += shape(length, left, right, margin)[shift:]
@@ -77,6 +72,21 @@ def _alpha(
     shared = np.flatnonzero(values[:stop] < 1)
     middle = max(first, int(shared[-1]) + 1 if shared.size else 0)
     return Alpha(first, middle, stop, values[first:middle])
+
+
+def _checked(
+    own: Trust, length: int, before: int, after: int, margin: int, trust: str | Profile
+) -> Trust:
+    """What a profile of somebody's own gives, or what is wrong with it."""
+    name = f"trust {trust if isinstance(trust, str) else getattr(trust, '__name__', trust)}"
+    if own.shape != (length,) or not np.isfinite(own).all() or own.min() < 0 or not own.any():
+        raise OptionError(
+            f"{name} gives no weights for a tile of {length} px: they must be one finite number "
+            f"a pixel, none below 0 and some above"
+        )
+    if (before and own[:margin].any()) or (after and own[length - margin :].any()):
+        raise OptionError(f"{name} must be 0 within the margin, {margin} px of a cut side")
+    return own
 
 
 def weights(axis: Axis, trust: str | Profile) -> list[npt.NDArray[np.float64]]:

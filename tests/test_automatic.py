@@ -90,10 +90,16 @@ def test_a_tolerance_makes_do_with_less():
     assert near.tile <= exact.tile
 
 
-def test_a_tile_wide_model_overlaps_as_usual_with_the_smoothest_margin():
+def test_a_tile_wide_model_overlaps_as_usual_without_a_margin():
     choice = choose(wish(), reach(512, across=True))
-    assert (choice.tile, choice.overlap) == (512, 128)
-    assert choice.margin == smoothest_margin(reach(512), 128)
+    assert (choice.tile, choice.overlap, choice.margin) == (512, 128, 0)
+    assert not choice.enough
+
+
+@given(st.integers(1, 200), st.integers(0, 300), st.booleans())
+def test_what_is_not_exact_is_blended_by_the_best_trust(radius, overlap, across):
+    choice = choose(wish(tile=512, overlap=overlap), reach(radius, across=across))
+    assert choice.enough == (not across and 2 * radius < overlap)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import onnxruntime
 import pytest
 import rasterio
 
-from seamless_seg import plan_run_grid, segment
+from seamless_seg import check, plan_run_grid, probe, segment
 
 SAMPLE = Path(__file__).parent.parent / "sample_data"
 RADIUS, STRIDE = 84, 8
@@ -45,6 +45,36 @@ def test_with_its_margin_and_alignment_it_is_the_whole_image_s_answer(scene, tmp
     logits, expected = made.read(output), whole(made.read(scene))
     np.testing.assert_array_equal(logits.argmax(axis=0), expected.argmax(axis=0))
     np.testing.assert_allclose(logits, expected, rtol=0, atol=1e-5)
+
+
+def test_the_default_run_is_the_whole_image_s_answer_at_a_moderate_cost(scene, tmp_path):
+    summary = segment(scene, SAMPLE / "model.onnx", tmp_path / "out.tif")
+    logits, expected = made.read(tmp_path / "out.tif"), whole(made.read(scene))
+    assert summary.exactness == "exact: equals one run over the whole image"
+    assert (logits == expected).mean() >= 0.99
+    np.testing.assert_allclose(logits, expected, rtol=0, atol=1e-5)
+    np.testing.assert_array_equal(logits.argmax(axis=0), expected.argmax(axis=0))
+
+
+def test_a_margin_of_one_pixel_less_than_the_radius_is_not_exact(scene):
+    radius = max(probe(SAMPLE / "model.onnx").radius)
+
+    def identical(margin):
+        options = {"tile": 384, "overlap": 2 * radius + 1, "margin": margin, "align": STRIDE}
+        return check(scene, SAMPLE / "model.onnx", windows=4, **options).judged.identical
+
+    assert identical(radius) == 1 > identical(radius - 1)
+
+
+def test_the_tile_wide_variant_is_blended_as_the_quality_benchmark_says(scene):
+    model = SAMPLE / "model_tile_wide.onnx"
+    report = check(scene, model, tile=256, compare=["crop", "linear", "gaussian"], windows=6)
+    bell, crop, linear, _ = report.qualities
+    assert report.forecast.settings.tiling.trust.value == bell.name == "bell"
+    assert report.forecast.settings.tiling.margin.value == (0, 0)
+    assert bell.mean < 0.8 * linear.mean
+    assert bell.mean < 1.05 * crop.mean
+    assert bell.seams / report.reference_seams < 1.03 < crop.seams / report.reference_seams
 
 
 def test_blending_leaves_no_step_where_cropping_does(scene, tmp_path):

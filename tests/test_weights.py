@@ -73,6 +73,20 @@ def test_hann_steps_stay_under_two_and_a_half_times_the_ideal(axis):
     assert largest_step(axis, "hann") <= 2.5
 
 
+@given(axes(largest_tile=300, largest_size=1500, deepest=0.75))
+@example(Axis(584, 292, 146, margin=5))
+def test_bell_steps_stay_about_four_times_the_ideal(axis):
+    assert largest_step(axis, "bell") <= 4.02
+
+
+@given(st.integers(8, 300), st.integers(2, 300))
+def test_bell_begins_at_nothing_however_small_the_overlap(tile, overlap):
+    axis = Axis(2 * tile - min(overlap, tile // 2), tile, min(overlap, tile // 2))
+    first, second = weights(axis, "bell")
+    assert second[0] == pytest.approx(1 - first[axis.start(1)])
+    assert second[0] < 1.5 / (axis.overlap + 1)
+
+
 @given(axes(), trusts)
 def test_no_tile_is_trusted_within_the_margin_of_a_cut_side(axis, trust):
     full = on_the_axis(axis, trust)
@@ -92,3 +106,25 @@ def test_crop_gives_every_pixel_to_one_tile(axis):
 def test_an_unknown_profile_is_refused_with_those_that_exist():
     with pytest.raises(OptionError, match="'cosine' is not a profile: choose one of linear, hann"):
         plan_run_grid(100, 50, 10, trust="cosine")
+
+
+@given(axes())
+def test_a_profile_of_one_s_own_counts_like_one_by_name(axis):
+    named, own = weights(axis, "hann"), weights(axis, PROFILES["hann"])
+    for one, other in zip(named, own, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize(
+    ("profile", "margin", "message"),
+    [
+        (lambda length, *_: np.ones(length - 1), 0, "gives no weights for a tile of 50 px"),
+        (lambda length, *_: np.zeros(length), 0, "gives no weights"),
+        (lambda length, *_: np.linspace(-1, 1, length), 0, "none below 0"),
+        (lambda length, *_: np.full(length, np.nan), 0, "one finite number a pixel"),
+        (lambda length, *_: np.ones(length), 3, "must be 0 within the margin, 3 px of a cut side"),
+    ],
+)
+def test_a_profile_that_makes_no_weights_is_refused(profile, margin, message):
+    with pytest.raises(OptionError, match=message):
+        weights(Axis(100, 50, 10, margin=margin), profile)
