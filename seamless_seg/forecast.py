@@ -100,13 +100,14 @@ def forecast_raster(
     """
     decided = tiling(options, model, found, reader.size)
     if model is None:
-        return _forecast(Settings(decided), None, reader.size, area, found)
+        return _forecast(Settings(decided), None, reader.size, area, found, options.tolerance)
     if options.bands is not None:
         reader.select(options.bands)
     read = pixels(options, model, reader.count, reader.has_trailing_alpha, reader.dtype)
     reader.select(read.bands.value)
     said = notes(options, model, decided, read, reader.dtype)
-    return _forecast(Settings(decided, read, said), model, reader.size, area, found)
+    settings = Settings(decided, read, said)
+    return _forecast(settings, model, reader.size, area, found, options.tolerance)
 
 
 def forecast_size(
@@ -126,7 +127,7 @@ def forecast_size(
     whole = pair("size", size, 1)
     decided = tiling(options, model, found, whole)
     said = list(model.metadata.notes) if model else []
-    return _forecast(Settings(decided, notes=said), model, whole, area, found)
+    return _forecast(Settings(decided, notes=said), model, whole, area, found, options.tolerance)
 
 
 def _forecast(
@@ -135,6 +136,7 @@ def _forecast(
     size: Size,
     area: shapely.Geometry | None,
     found: Probe | None,
+    tolerance: float | None,
 ) -> Forecast:
     decided: Tiling = settings.tiling
     plan, _ = plan_run_grid(
@@ -148,11 +150,11 @@ def _forecast(
     )
     if area is not None and not plan.tiles:
         raise OptionError("the area holds the centre of no pixel of the raster")
-    exactness = None if found is None else _exactness(found, plan)
+    exactness = None if found is None else _exactness(found, plan, tolerance)
     return Forecast(settings, plan, model.classes if model else None, exactness)
 
 
-def _exactness(found: Probe, plan: Plan) -> str:
+def _exactness(found: Probe, plan: Plan, tolerance: float | None) -> str:
     """How far tiles of a plan give the model's answer to the whole image."""
     if found.depends_on_batch:
         return "not exact: the model's answer to a tile depends on the others of its batch"
@@ -175,6 +177,11 @@ def _exactness(found: Probe, plan: Plan) -> str:
     change = max(_cut_off(axis, reach, plan.trust) for axis, reach in axes)
     if change == 0:
         return "exact: equals one run over the whole image"
+    if tolerance is not None and change < tolerance:
+        return (
+            f"within the tolerance: what is cut off changes no logit by as much as "
+            f"{tolerance:g} of their standard deviation"
+        )
     return (
         f"not exact: what is cut off changes logits by up to {change:.2g} of their standard "
         f"deviation where it is nearest"

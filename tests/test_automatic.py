@@ -149,6 +149,7 @@ def test_the_default_run_is_the_model_s_answer_to_the_whole_image(tmp_path, laye
         (networks.u_net(2), {"tile": 66}, "not exact: the tile is no multiple of the model's grid"),
         ([("squeeze_excite",)], {"tile": 64}, "not exact: the model sees its whole tile"),
         ([CONV], {"margin": 1, "align": 1}, None),
+        (8 * [CONV], {"tolerance": 0.1}, "within the tolerance: what is cut off changes no logit"),
     ],
 )
 def test_the_summary_says_how_exact_it_is(tmp_path, layers, options, sentence):
