@@ -43,7 +43,7 @@ def test_the_first_two_commands_bring_their_own_environment():
 def test_commands_run(clone, line):
     program, *arguments = shlex.split(line)
     assert program == "seamless-seg"
-    if arguments[0] in ("run", "plan", "check") and "--bands" not in arguments and "input.tif" in arguments:
+    if "input.tif" in arguments and "--bands" not in arguments:
         made.raster("input.tif", made.pixels(3, 700, 600))
     assert run_program(arguments) == 0
 
