@@ -9,8 +9,9 @@ import numpy as np
 
 from seamless_seg import Options, SeamlessError, Settings
 from seamless_seg.model import OnnxFile, OnnxModel
+from seamless_seg.preprocessing import decide_pixels
 from seamless_seg.probing import probe_for
-from seamless_seg.settings import pixels, tiling
+from seamless_seg.tiling import decide_tiling
 
 from . import options
 from .text import decisions, say
@@ -39,9 +40,9 @@ def _assumed(path: str, model: OnnxModel) -> Iterator[str]:
     notes = list(model.metadata.notes)
     found = probe_for(path, model, Options(), notes)
     count, dtype = model.channels or 1, np.dtype(np.uint8)
-    read = pixels(Options(), model, count, False, dtype)
+    read = decide_pixels(Options(), model, count, False, dtype)
     yield "run assumes, for a uint8 raster and unless options say otherwise:"
-    for line in decisions(Settings(tiling(Options(), model, found), read)):
+    for line in decisions(Settings(decide_tiling(Options(), model, found), read)):
         yield f"  {line}"
     if model.metadata.class_names:
         yield f"  {'classes':<12}{', '.join(model.metadata.class_names)}"

@@ -14,12 +14,13 @@ from .errors import (
 from .forecast import Forecast
 from .grid import Grid, shape_to_slices
 from .job import Summary, segment
+from .options import Options
 from .pipeline import Progress
 from .plan import Load, Peak, Plan, Unload, Write, plan_run_grid
 from .probe import Probe, probe
 from .run import run_plan, tiles_held
 from .scattered import overlap_weights
-from .settings import Options, Settings
+from .settings import Settings
 from .trust import PROFILES
 
 __version__ = "0.1.0"

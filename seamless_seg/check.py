@@ -16,6 +16,7 @@ from .errors import OptionError
 from .fidelity import Fidelity
 from .forecast import Forecast
 from .job import OnStart
+from .options import Options, merged
 from .pipeline import OnProgress, Progress
 from .plan import Plan
 from .probing import probe_anyway
@@ -23,7 +24,6 @@ from .provenance import from_tags
 from .reference import Reference
 from .sample import Sample, Window
 from .seams import SeamScore
-from .settings import Options, merged
 from .task import Task, open_task
 from .trial import blend_window
 from .trust import Profile

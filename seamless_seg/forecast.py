@@ -10,9 +10,12 @@ import shapely
 from .axis import Axis
 from .errors import OptionError
 from .model import Model
+from .options import Options
 from .plan import Plan, Size, pair, plan_run_grid
+from .preprocessing import decide_pixels, notes
 from .probe import Probe, Reach
-from .settings import Options, Settings, Tiling, notes, pixels, tiling
+from .settings import Settings, Tiling
+from .tiling import decide_tiling
 from .trust import Profile
 
 if TYPE_CHECKING:
@@ -98,12 +101,12 @@ def forecast_raster(
     OptionError, GeometryError
         Where the options contradict the raster, the model or each other.
     """
-    decided = tiling(options, model, found, reader.size)
+    decided = decide_tiling(options, model, found, reader.size)
     if model is None:
         return _forecast(Settings(decided), None, reader.size, area, found, options.tolerance)
     if options.bands is not None:
         reader.select(options.bands)
-    read = pixels(options, model, reader.count, reader.has_trailing_alpha, reader.dtype)
+    read = decide_pixels(options, model, reader.count, reader.has_trailing_alpha, reader.dtype)
     reader.select(read.bands.value)
     said = notes(options, model, decided, read, reader.dtype)
     settings = Settings(decided, read, said)
@@ -125,7 +128,7 @@ def forecast_size(
         Where the options contradict the size, the model or each other.
     """
     whole = pair("size", size, 1)
-    decided = tiling(options, model, found, whole)
+    decided = decide_tiling(options, model, found, whole)
     said = list(model.metadata.notes) if model else []
     return _forecast(Settings(decided, notes=said), model, whole, area, found, options.tolerance)
 

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .compression import check_compression
 from .forecast import Forecast
+from .options import Options, merged
 from .pipeline import OnProgress, Pipeline
 from .provenance import to_tags
-from .settings import Options, Settings, merged
+from .settings import Settings
 from .task import Task, open_task
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ import numpy as np
 from .errors import ModelError, OptionError
 from .forecast import forecast_raster
 from .model import Model
+from .options import Options
 from .probe import Image, Probe, Side, Source, noise, probe
-from .settings import Options
 from .tiles import read_extended
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-from .settings import Options, Settings
+from .options import Options
+from .settings import Settings
 
 NAMESPACE = "seamless_seg"
 """Domain of the tags in the file's metadata."""

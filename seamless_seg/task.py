@@ -13,10 +13,10 @@ from .fit import FittedModel
 from .forecast import Forecast, forecast_raster
 from .grid import Index
 from .model import Model, open_model
+from .options import Options
 from .plan import Plan
 from .probe import Probe
 from .probing import probe_for
-from .settings import Options
 from .threads import ReadAhead
 from .tiles import TileReader, Values
 

@@ -1,0 +1,140 @@
+"""Tiling: how to cut a raster into tiles for a model."""
+
+from __future__ import annotations
+
+import math
+
+from .automatic import BLEND, Wish, choose
+from .axis import whole_number
+from .errors import OptionError
+from .model import Model
+from .options import Options, by, number_of, pair_of
+from .probe import Probe
+from .settings import DEFAULT, METADATA, OPTION, Decision, Pair, Tiling, decide
+from .trust import profile
+
+TILE = 512
+"""Pixels of a tile where neither an option nor the model says anything."""
+BATCH_PIXELS = 2**18
+MOST_TILES = 8
+"""A default batch holds this many pixels or tiles at most, whichever is fewer, but one tile."""
+
+
+def decide_tiling(
+    options: Options, model: Model | None, found: Probe | None = None, size: Pair | None = None
+) -> Tiling:
+    """Decide on how to tile a raster of ``size`` for a model of which so much has been ``found``.
+
+    Raises
+    ------
+    OptionError
+        Where an option contradicts the model.
+    GeometryError
+        Where a number of pixels is none.
+    """
+    if options.tolerance is not None and (number_of("tolerance", options.tolerance) or 0) <= 0:
+        raise OptionError(f"tolerance must be above 0, not {options.tolerance}")
+    if found is not None:
+        tile, overlap, margin, align, trust = _measured(options, model, found, size)
+    else:
+        tile, overlap, margin, align, trust = _usual(options, model)
+    trust = decide((options.trust, OPTION), (trust.value, trust.origin))
+    profile(trust.value)
+    usual = max(1, min(MOST_TILES, BATCH_PIXELS // math.prod(tile.value)))
+    batch_size = decide(
+        (options.batch_size, OPTION),
+        (model.batch if model else None, "the model's fixed batch"),
+        (usual, DEFAULT),
+    )
+    whole_number("batch size", batch_size.value, 1)
+    return Tiling(tile, overlap, margin, align, trust, batch_size)
+
+
+Five = tuple[Decision[Pair], Decision[Pair], Decision[Pair], Decision[Pair], Decision[str]]
+"""Tile, overlap, margin, align and trust."""
+
+
+def _usual(options: Options, model: Model | None) -> Five:
+    """Options, metadata and defaults, where nothing has been measured."""
+    tile = _tile(options, model)
+    margin = decide((pair_of("margin", options.margin, 0), OPTION), ((0, 0), DEFAULT))
+    align = decide((pair_of("align", options.align, 1), OPTION), ((1, 1), DEFAULT))
+    stated = model.metadata.overlap_percent if model else None
+    overlap = decide(
+        (pair_of("overlap", options.overlap, 0), OPTION),
+        (_share(tile.value, stated, margin.value, align.value), METADATA),
+        (_share(tile.value, 25, margin.value, align.value), f"{DEFAULT}, a quarter of the tile"),
+    )
+    return tile, overlap, margin, align, Decision("linear", DEFAULT)
+
+
+def _measured(options: Options, model: Model | None, found: Probe, size: Pair | None) -> Five:
+    """Options, and what was found for what they leave open."""
+    usual = _tile(options, model)
+    given = [
+        pair_of("tile", options.tile, 1),
+        pair_of("overlap", options.overlap, 0),
+        pair_of("margin", options.margin, 0),
+        pair_of("align", options.align, 1),
+    ]
+    fixed = model.tile if model else (None, None)
+    stated = model.metadata.overlap_percent if model else None
+    choices = []
+    for axis in (0, 1):
+        tile, overlap, margin, align = (pair and pair[axis] for pair in given)
+        wish = Wish(
+            size=size and size[axis],
+            tile=fixed[axis] or tile,
+            usual_tile=usual.value[axis],
+            overlap=overlap,
+            usual_overlap=(25 if stated is None else stated) / 100,
+            margin=margin,
+            align=align,
+            tolerance=number_of("tolerance", options.tolerance),
+        )
+        choices.append(choose(wish, found.reach(axis)))
+    down, across = choices
+    measured = "measured"
+    return (
+        usual
+        if (down.tile, across.tile) == usual.value
+        else Decision((down.tile, across.tile), f"{measured}, for at most 1.5 x the pixels"),
+        decide((given[1], OPTION), ((down.overlap, across.overlap), measured)),
+        decide((given[2], OPTION), ((down.margin, across.margin), measured)),
+        decide((given[3], OPTION), ((down.align, across.align), measured)),
+        Decision("linear", DEFAULT)
+        if down.enough and across.enough
+        else Decision(BLEND, f"{DEFAULT} where tiles are not exact"),
+    )
+
+
+def _tile(options: Options, model: Model | None) -> Decision[Pair]:
+    asked = pair_of("tile", options.tile, 1)
+    fixed = model.tile if model else (None, None)
+    stated = model.metadata.tile if model else None
+    if asked and any(length not in (None, own) for own, length in zip(asked, fixed, strict=True)):
+        raise OptionError(
+            f"tile {by(asked)} contradicts the model, which takes tiles of {by(fixed)} only: "
+            f"leave the tile out"
+        )
+    usual = stated or TILE
+    height, width = (length or usual for length in fixed)
+    return decide(
+        (asked, OPTION),
+        ((height, width) if any(fixed) else None, "the model's fixed size"),
+        ((height, width) if stated else None, METADATA),
+        ((height, width), DEFAULT),
+    )
+
+
+def _share(tile: Pair, percent: float | None, margin: Pair, align: Pair) -> Pair | None:
+    """An overlap of so many per cent, widened for the margin and left room for the alignment."""
+    if percent is None:
+        return None
+
+    def along(axis: int) -> int:
+        least = 2 * margin[axis] + 1 if margin[axis] else 0
+        wide = max(int(tile[axis] * percent / 100), least)
+        return max(0, min(wide, tile[axis] - align[axis]))
+
+    return along(0), along(1)
