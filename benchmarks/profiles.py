@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from seamless_seg.probe import Probe
+from seamless_seg.reach import Probe
 from seamless_seg.trust import Trust, depth
 
 

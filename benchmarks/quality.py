@@ -117,7 +117,7 @@ def cells(report: Report, profiles: list, margin: str | int) -> Iterator[tuple[s
             Cell(
                 quality.mean,
                 quality.other_class,
-                quality.seams / report.reference_seams,
+                quality.seams,
                 step * (rows.overlap + 1),
             ),
         )

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import Any
 
 import click
 
-from seamless_seg import PROFILES
-from seamless_seg.check import Report, check
-from seamless_seg.errors import QualityError
+from seamless_seg import PROFILES, Report, check
+from seamless_seg.errors import SeamlessError
+from seamless_seg.trust import name_of
 
 from . import options
 from .progress import ProgressBar
@@ -25,6 +26,10 @@ MEASURES: dict[str, Callable[[Report], float | None]] = {
     "disagreement": lambda report: report.dispute.p99 if report.dispute else None,
 }
 """What ``--fail-above`` can look at."""
+
+
+class QualityError(SeamlessError):
+    """A result that is worse than it may be."""
 
 
 class Bound(click.ParamType):  # type: ignore[type-arg]  # generic in the newest click only
@@ -43,9 +48,12 @@ class Bound(click.ParamType):  # type: ignore[type-arg]  # generic in the newest
         if measure not in MEASURES:
             self.fail(f"{measure!r} is not one of {', '.join(MEASURES)}", param, ctx)
         try:
-            return measure, float(number)
+            bound = float(number)
         except ValueError:
+            bound = math.nan
+        if math.isnan(bound):
             self.fail(f"{number!r} is not a number", param, ctx)
+        return measure, bound
 
 
 @click.command(name="check")
@@ -61,7 +69,9 @@ class Bound(click.ParamType):  # type: ignore[type-arg]  # generic in the newest
     metavar="N",
     help="Parts of INPUT to look at.  [default: about four million pixels of it]",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="It draws the windows.")
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="It draws the windows."
+)
 @click.option("--compare", is_flag=True, help=f"Compare with {', '.join(PROFILES)}.")
 @click.option(
     "--map",
@@ -69,7 +79,7 @@ class Bound(click.ParamType):  # type: ignore[type-arg]  # generic in the newest
     metavar="PATH",
     help="Run all tiles, and write how far they are apart at every pixel, a GeoTIFF.",
 )
-@click.option("--overwrite", is_flag=True, help="Replace that file where it exists.")
+@click.option("--overwrite", is_flag=True, help="Replace the map where it exists.")
 @click.option(
     "--fail-above",
     "bounds",
@@ -104,6 +114,16 @@ def check_command(
     stands against OUTPUT there, which says itself how it was tiled, or else against the tiles
     that a run would blend.
     """
+
+    def show(report: Report) -> None:
+        bar.interrupt()
+        if as_json:
+            click.echo(to_json(figures(report)))
+        else:
+            click.echo("\n".join(_lines(report)))
+        for sentence in [] if quiet else report.forecast.settings.notes:
+            say(f"note: {sentence}")
+
     with ProgressBar() as bar:
         report = check(
             raster,
@@ -117,43 +137,40 @@ def check_command(
             provider=provider,
             threads=threads,
             on_progress=None if quiet else bar,
+            on_report=show,
             **choices,
         )
-    if as_json:
-        click.echo(to_json(figures(report)))
-    else:
-        click.echo("\n".join(_lines(report)))
-    for sentence in [] if quiet else report.forecast.settings.notes:
-        say(f"note: {sentence}")
     _hold(report, bounds)
 
 
 def _hold(report: Report, bounds: tuple[tuple[str, float], ...]) -> None:
-    """Raise where a measure is above its bound."""
+    """Raise where measures are above their bounds."""
+    broken = []
     for measure, bound in bounds:
         value = MEASURES[measure](report)
         if value is not None and not value <= bound:
-            raise QualityError(f"{measure} of {report.judged.name} is {value:.6g}, above {bound:g}")
+            broken.append(f"{measure} is {value:.6g}, above {bound:g}")
+    if broken:
+        raise QualityError(f"{report.judged.name}: {'; '.join(broken)}")
 
 
 def _lines(report: Report) -> Iterator[str]:
     """A report as people read it."""
-    tiling, shown = report.forecast.settings.tiling, ("tile", "overlap", "margin", "align")
-    tiles = ", ".join(f"{name} {plain(getattr(tiling, name).value)}" for name in shown)
-    yield f"{'tiles':<14}{tiles}"
+    tiling, shown = report.forecast.settings.tiling, ("overlap", "margin", "align")
+    pixels = ", ".join(f"{name} {plain(getattr(tiling, name).value)}" for name in shown)
+    trust = name_of(tiling.trust.value)
+    yield f"{'tiles':<11}{plain(tiling.tile.value)}, {pixels}, trust {trust}"
     if report.forecast.exactness is not None:
-        yield f"{'exactness':<14}{report.forecast.exactness}"
+        yield f"{'exactness':<11}{report.forecast.exactness}"
     yield (
-        f"{'windows':<14}{report.windows} of {report.population}, {report.pixels / 1e6:.3g} Mpx, "
+        f"{'windows':<11}{report.windows} of {report.population}, {report.pixels / 1e6:.3g} Mpx, "
         f"seed {report.seed}"
     )
-    yield f"{'reference':<14}{_reference(report)}"
+    yield f"{'reference':<11}{_reference(report)}"
     yield ""
-    names = [quality.name for quality in report.qualities]
-    width = max(map(len, ["reference", *names])) + 2
-    heads = ("identical", "largest", "mean", "other class", "seams")
+    width = max(len(quality.name) for quality in report.qualities) + 2
+    heads = ("identical", "largest", "mean", "other class", "seams", "steps", "reference")
     yield " " * width + "".join(f"{head:>13}" for head in heads)
-    yield "reference".ljust(width) + " " * 52 + f"{_score(report.reference_seams):>13}"
     for quality in report.qualities:
         cells = (
             f"{_share(quality.identical)}",
@@ -161,6 +178,8 @@ def _lines(report: Report) -> Iterator[str]:
             f"{quality.mean:.3g}",
             f"{_share(quality.other_class)}",
             _score(quality.seams),
+            _score(quality.steps),
+            _score(quality.reference_steps),
         )
         yield quality.name.ljust(width) + "".join(f"{cell:>13}" for cell in cells)
     yield ""
@@ -187,11 +206,13 @@ def _dispute(report: Report) -> str:
 
 def _share(value: float) -> str:
     """A share in per cent: 100 % and 0 % only where it is all and nothing."""
-    return f"{value:.3%}" if 0 < value < 1 else f"{value:.0%}"
+    if value in (0, 1):
+        return f"{value:.0%}"
+    return "<0.001%" if value < 1e-5 else ">99.999%" if value > 1 - 1e-5 else f"{value:.3%}"
 
 
 def _score(value: float | None) -> str:
-    return "no seams" if value is None else f"{value:.3f}"
+    return "none" if value is None else f"{value:.3f}"
 
 
 def figures(report: Report) -> dict[str, Any]:
@@ -206,8 +227,7 @@ def figures(report: Report) -> dict[str, Any]:
             "run": list(report.reference_run),
             "context": list(report.context),
             "complete": report.complete,
-            "seams": report.reference_seams,
         },
         "results": [asdict(quality) for quality in report.qualities],
-        "disagreement": report.dispute and asdict(report.dispute),
+        "disagreement": report.dispute and report.dispute._asdict(),
     }

@@ -105,8 +105,7 @@ tiling = several(
     click.option(
         "--trust",
         type=click.Choice(list(PROFILES)),
-        help="How trust falls towards a cut side; crop cuts hard.  [default: bell where tiles "
-        "are not exact, else linear]",
+        help="How trust falls towards a cut side; crop cuts hard.  [default: bell]",
     ),
     click.option("--batch-size", type=int, metavar="N", help="Tiles for the model at a time."),
 )

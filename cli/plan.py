@@ -15,8 +15,8 @@ from seamless_seg.forecast import Forecast, forecast_raster, forecast_size
 from seamless_seg.geojson import read_area
 from seamless_seg.model import Model, open_model
 from seamless_seg.plan import Step
-from seamless_seg.probe import Probe
 from seamless_seg.probing import probe_for
+from seamless_seg.reach import Probe
 
 from . import options
 from .text import decisions, say, size

@@ -9,8 +9,8 @@ import click
 
 from seamless_seg import OptionError
 from seamless_seg.model import open_model
-from seamless_seg.probe import TOLERANCES, Probe
 from seamless_seg.probing import probe_file, to_json
+from seamless_seg.reach import TOLERANCES, Probe
 
 from . import options
 

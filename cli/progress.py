@@ -37,7 +37,7 @@ class ProgressBar:
         if progress.unit != self._unit:  # another part of the work: its speed is another
             self._unit, self._started = progress.unit, now if self._unit else self._started
         due = now - self._shown >= (DRAW_EVERY if self._terminal else LINE_EVERY)
-        if not due and not (self._terminal and progress.done == progress.tiles):
+        if not due and not (self._terminal and progress.done == progress.total):
             return
         self._shown = now
         text = _text(progress, now - self._started)
@@ -48,12 +48,17 @@ class ProgressBar:
         else:
             self._write(text + "\n")
 
+    def interrupt(self) -> None:
+        """Make room for something else to be printed."""
+        if self._drawn:
+            self._write("\n")
+            self._drawn = 0
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if self._drawn:
-            self._write("\n")
+        self.interrupt()
 
     def _write(self, text: str) -> None:
         with suppress(OSError, ValueError):  # a log that cannot be written must not end a job
@@ -66,14 +71,14 @@ def _bar(progress: Progress, text: str, columns: int) -> str:
     length = min(BAR, columns - len(text) - 3)
     if length < 1:
         return text[:columns]
-    filled = length * progress.done // progress.tiles
+    filled = length * progress.done // progress.total
     return f"[{'#' * filled}{'.' * (length - filled)}] {text}"
 
 
 def _text(progress: Progress, seconds: float) -> str:
     speed = progress.pixels / 1e6 / max(seconds, 1e-9)
-    left = seconds * (progress.tiles / progress.done - 1)
-    done = f"{progress.done}/{progress.tiles} {progress.unit}"
+    left = seconds * (progress.total / progress.done - 1)
+    done = f"{progress.done}/{progress.total} {progress.unit}"
     return f"{done}, {speed:.2f} Mpx/s, {duration(left)} left"
 
 

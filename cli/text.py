@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from seamless_seg.settings import Settings
+from seamless_seg.trust import name_of
 
 
 def say(sentence: str) -> None:
@@ -30,6 +31,8 @@ def plain(value: Any) -> str:
     if isinstance(value, tuple):
         whole = len(value) == 2 and all(isinstance(number, int) for number in value)
         return (" x " if whole else ", ").join(plain(number) for number in value)
+    if callable(value):
+        return name_of(value)
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 

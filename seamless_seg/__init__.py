@@ -1,12 +1,12 @@
 """Seamless segmentation of rasters larger than memory."""
 
-from .check import Report, check
+from .checking import Quality, Report, check
+from .disagreement import Dispute
 from .errors import (
     BudgetError,
     GeometryError,
     ModelError,
     OptionError,
-    QualityError,
     RasterError,
     SeamlessError,
     TileError,
@@ -17,7 +17,7 @@ from .job import Summary, segment
 from .options import Options
 from .pipeline import Progress
 from .plan import Load, Peak, Plan, Unload, Write, plan_run_grid
-from .probe import Probe, probe
+from .reach import Probe, probe
 from .run import run_plan, tiles_held
 from .scattered import overlap_weights
 from .settings import Settings
@@ -28,6 +28,7 @@ __version__ = "0.1.0"
 __all__ = [
     "PROFILES",
     "BudgetError",
+    "Dispute",
     "Forecast",
     "GeometryError",
     "Grid",
@@ -39,7 +40,7 @@ __all__ = [
     "Plan",
     "Probe",
     "Progress",
-    "QualityError",
+    "Quality",
     "RasterError",
     "Report",
     "SeamlessError",

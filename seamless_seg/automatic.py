@@ -7,15 +7,12 @@ from dataclasses import dataclass
 
 from .axis import Axis
 from .errors import GeometryError
-from .probe import Reach
+from .reach import Reach
 
 REDUNDANCY = 1.5
 """Pixels run over pixels of the image that a tile of free size is made large enough for."""
 LARGEST = 2048
 """Pixels of an automatic tile at most."""
-BLEND = "bell"
-"""The trust by which tiles that differ come nearest to the model's own answer, of those whose steps
-are bounded: see ``benchmarks/quality.py``."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +38,6 @@ class Choice:
     overlap: int
     margin: int
     align: int
-    enough: bool
-    """Whether the margin is all that the model, or the tolerance, asks for."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +63,7 @@ def choose(wish: Wish, reach: Reach) -> Choice:
     Where the model does not see across its tile, a margin of its radius makes it exact; the
     overlap leaves room for that, and the tile for the overlap. Where there is no room, the
     margin is the one with the smallest steps: see ``smoothest_margin``. Where the model does see
-    across its tile there is none: ``BLEND`` does without.
+    across its tile there is none: the default trust does without.
     """
     goal = _goal(wish, reach)
     tile = wish.tile or _tile(wish, reach, goal)
@@ -80,7 +75,7 @@ def choose(wish: Wish, reach: Reach) -> Choice:
     elif margin is None:
         fits = _room(goal.margin) <= overlap
         margin = goal.margin if fits else smoothest_margin(reach, overlap)
-    return Choice(tile, overlap, margin, align, goal.finite and margin >= goal.margin)
+    return Choice(tile, overlap, margin, align)
 
 
 def smoothest_margin(reach: Reach, overlap: int) -> int:

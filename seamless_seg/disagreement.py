@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -11,12 +11,15 @@ import shapely
 
 from .axis import Axis
 from .blend import Blender, largest, smallest
-from .fidelity import classes
+from .fidelity import Logits, classes
 from .grid import Index, shape_to_slices
 from .plan import Plan
+from .weights import trusted
 
-Logits: TypeAlias = npt.NDArray[Any]
 Mask: TypeAlias = npt.NDArray[np.bool_]
+
+EVERYONE = "flat"
+"""The trust by which all tiles speak, outside of their margin."""
 
 
 class Disagreement(NamedTuple):
@@ -29,6 +32,12 @@ class Disagreement(NamedTuple):
     other_class: Mask
     """Whether the tiles name different classes."""
 
+    def part(self, rows: slice, cols: slice) -> Disagreement:
+        """The same for a part of the window."""
+        return Disagreement(
+            self.shared[rows, cols], self.apart[rows, cols], self.other_class[rows, cols]
+        )
+
 
 class Disagreements:
     """Follows the tiles of a plan, in its order, and tells how far they are apart.
@@ -37,13 +46,15 @@ class Disagreements:
     """
 
     def __init__(self, plan: Plan) -> None:
-        everyone = replace(plan, trust="flat")
+        everyone = replace(plan, trust=EVERYONE)
         self._plan = plan
         self._largest, self._smallest = Blender(everyone, largest), Blender(everyone, smallest)
 
     def add(self, index: Index, geom: shapely.Polygon, tile: Logits) -> Disagreement:
         """Add a tile ``(height, width, classes)``; returns what its window ``geom`` comes to."""
+        # NaN is what no tile should say: from all others it is infinitely far.
         said = np.concatenate([tile, classes(tile)[..., None]], axis=-1, dtype=np.float32)
+        said[np.isnan(said)] = np.inf
         highest, lowest = self._largest.add(index, said), self._smallest.add(index, said)
         with np.errstate(invalid="ignore", over="ignore"):
             apart = np.where(highest == lowest, 0, highest - lowest)
@@ -53,11 +64,54 @@ class Disagreements:
         return Disagreement(shared, apart[..., :-1].max(axis=-1), apart[..., -1] > 0)
 
 
+class Dispute(NamedTuple):
+    """How far overlapping tiles are apart, over the pixels for which more than one speaks."""
+
+    pixels: int
+    mean: float
+    p95: float
+    """95th percentile, and the 99th: to a few parts in ten thousand."""
+    p99: float
+    other_class: float
+    """Share of those pixels for which tiles name different classes."""
+
+
+class Disputes:
+    """Gathers disagreements in a fixed amount of memory."""
+
+    _SHIFT = 11
+    """Floats above 0 are in the order of their bits: these are too fine to be counted apart."""
+
+    def __init__(self) -> None:
+        self._counts = np.zeros(2**31 >> self._SHIFT, np.int64)
+        self._total = 0.0
+        self._other_class = 0
+
+    def add(self, found: Disagreement) -> None:
+        """Add a window."""
+        apart = np.ascontiguousarray(found.apart[found.shared], np.float32)
+        numbers = apart.view(np.uint32) >> np.uint32(self._SHIFT)
+        np.add.at(self._counts, numbers, 1)
+        self._total += float(apart.sum(dtype=np.float64))
+        self._other_class += int(found.other_class[found.shared].sum())
+
+    def value(self) -> Dispute | None:
+        """What it comes to; None where no two tiles speak for a pixel."""
+        pixels = int(self._counts.sum())
+        if not pixels:
+            return None
+        p95, p99 = (self._percentile(share * pixels) for share in (0.95, 0.99))
+        return Dispute(pixels, self._total / pixels, p95, p99, self._other_class / pixels)
+
+    def _percentile(self, rank: float) -> float:
+        number = int(np.searchsorted(np.cumsum(self._counts), rank))
+        return float(np.uint32(number << self._SHIFT).view(np.float32))
+
+
 def _speakers(axis: Axis, interval: slice) -> npt.NDArray[np.int64]:
     """How many tiles speak for each pixel of an interval."""
     count = np.zeros(interval.stop - interval.start, np.int64)
     for k in axis.tiles_over(interval.start, interval.stop):
-        start = axis.start(k) + (axis.margin if k else 0)
-        stop = axis.stop(k) - (axis.margin if k < axis.count - 1 else 0)
+        start, stop = trusted(axis, k, EVERYONE)
         count[max(0, start - interval.start) : max(0, stop - interval.start)] += 1
     return count

@@ -27,9 +27,5 @@ class RasterError(SeamlessError, OSError):
     """A raster that cannot be opened, read or written."""
 
 
-class QualityError(SeamlessError, RuntimeError):
-    """A result that is worse than it may be."""
-
-
 class ModelError(SeamlessError, ValueError):
     """A model that cannot be loaded, or does not do what a segmentation model does."""

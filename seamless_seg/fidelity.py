@@ -24,10 +24,8 @@ class Fidelity:
 
     def add(self, logits: Logits, reference: Logits) -> None:
         """Add a window: both of shape ``(height, width, classes)``."""
-        same = (logits == reference) | (np.isnan(logits) & np.isnan(reference))
-        with np.errstate(invalid="ignore", over="ignore"):
-            apart = np.abs(logits.astype(np.float64) - reference)
-        apart = np.where(same, 0.0, np.nan_to_num(apart, nan=np.inf, posinf=np.inf))
+        apart = difference(logits, reference)
+        same = apart == 0
         self.pixels += same[..., 0].size
         self._identical += int(same.all(axis=-1).sum())
         self._total += float(apart.sum())
@@ -49,6 +47,14 @@ class Fidelity:
     def other_class(self) -> float:
         """Share of the pixels whose class is another."""
         return self._other_class / max(1, self.pixels)
+
+
+def difference(one: Logits, other: Logits) -> npt.NDArray[np.float64]:
+    """How far values are apart: infinitely where one of them is finite or NaN and the other not."""
+    same = (one == other) | (np.isnan(one) & np.isnan(other))
+    with np.errstate(invalid="ignore", over="ignore"):
+        apart = np.abs(one.astype(np.float64) - other)
+    return np.where(same, 0.0, np.nan_to_num(apart, nan=np.inf, posinf=np.inf))
 
 
 def classes(logits: Logits) -> npt.NDArray[np.int64]:

@@ -13,10 +13,10 @@ from .model import Model
 from .options import Options
 from .plan import Plan, Size, pair, plan_run_grid
 from .preprocessing import decide_pixels, notes
-from .probe import Probe, Reach
+from .reach import Probe, Reach
 from .settings import Settings, Tiling
 from .tiling import decide_tiling
-from .trust import Profile
+from .trust import Profile, name_of
 
 if TYPE_CHECKING:
     from .raster import RasterReader
@@ -58,7 +58,7 @@ class Forecast:
             "overlap": list(tiling.overlap.value),
             "margin": list(tiling.margin.value),
             "align": list(tiling.align.value),
-            "trust": tiling.trust.value,
+            "trust": name_of(tiling.trust.value),
             "grid": list(plan.grid.shape),
             "tiles": plan.tiles,
             "skipped": plan.skipped,
@@ -153,11 +153,11 @@ def _forecast(
     )
     if area is not None and not plan.tiles:
         raise OptionError("the area holds the centre of no pixel of the raster")
-    exactness = None if found is None else _exactness(found, plan, tolerance)
-    return Forecast(settings, plan, model.classes if model else None, exactness)
+    said = None if found is None else exactness(found, plan, tolerance)
+    return Forecast(settings, plan, model.classes if model else None, said)
 
 
-def _exactness(found: Probe, plan: Plan, tolerance: float | None) -> str:
+def exactness(found: Probe, plan: Plan, tolerance: float | None) -> str:
     """How far tiles of a plan give the model's answer to the whole image."""
     if found.depends_on_batch:
         return "not exact: the model's answer to a tile depends on the others of its batch"

@@ -129,5 +129,5 @@ def _look(task: Task, compress: str) -> Output:
         reader.georeference,
         compress,
         descriptions=names if len(names) == classes else (),
-        tags=to_tags(task.forecast.settings),
+        tags=to_tags(task.forecast.settings, task.source),
     )

@@ -11,6 +11,7 @@ import numpy as np
 
 from .errors import OptionError
 from .plan import Size, pair
+from .trust import Profile
 
 MOST = float(np.finfo(np.float32).max)
 """Models see float32: what lies beyond is infinite to them."""
@@ -24,7 +25,7 @@ class Options:
     overlap: Size | Literal["auto"] | None = None
     margin: Size | Literal["auto"] | None = None
     align: Size | Literal["auto"] | None = None
-    trust: str | None = None
+    trust: str | Profile | None = None
     batch_size: int | None = None
     bands: Sequence[int] | None = None
     tolerance: float | None = None
@@ -37,10 +38,7 @@ def merged(options: Options | None, choices: dict[str, Any]) -> Options:
     """Options given as such, or one by one."""
     if options is not None and choices:
         raise TypeError("give either options or their fields as keywords, not both")
-    try:
-        return options or Options(**choices)
-    except TypeError as error:
-        raise TypeError(f"{error}") from None
+    return options or Options(**choices)
 
 
 def number_of(name: str, value: Any) -> float | None:

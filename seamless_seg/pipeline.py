@@ -20,11 +20,11 @@ class Progress(NamedTuple):
     """How far a job has come."""
 
     done: int
-    tiles: int
+    total: int
     pixels: int
     """Pixels that are finished."""
     unit: str = "tiles"
-    """What ``tiles`` are, where they are something else."""
+    """What there are so many of."""
 
     def more(self, pixels: int) -> Progress:
         """One tile later."""

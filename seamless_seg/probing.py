@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import tempfile
@@ -16,7 +15,8 @@ from .errors import ModelError, OptionError
 from .forecast import forecast_raster
 from .model import Model
 from .options import Options
-from .probe import Image, Probe, Side, Source, noise, probe
+from .provenance import fingerprint
+from .reach import Image, Probe, Side, Source, noise, probe
 from .tiles import read_extended
 
 if TYPE_CHECKING:
@@ -65,25 +65,33 @@ def probe_file(
     return found
 
 
-def probe_for(path: Any, model: Model, options: Options, notes: list[str]) -> Probe | None:
-    """Probe a model where its margin or alignment is left open; a function only if asked to.
+def probe_for(
+    path: Any, model: Model, options: Options, notes: list[str], channels: int | None = None
+) -> Probe | None:
+    """Probe a model where ``is_wanted``.
 
     A model that cannot be probed is run as if nobody had asked, with a note.
     """
-    is_function = callable(path)
+    return probe_anyway(path, model, notes, channels) if is_wanted(path, options) else None
+
+
+def is_wanted(path: Any, options: Options) -> bool:
+    """Whether a model's margin or alignment is left open; for a function, left to be measured."""
 
     def is_open(choice: object) -> bool:
-        return choice == "auto" if isinstance(choice, str) else choice is None and not is_function
+        return choice == "auto" if isinstance(choice, str) else choice is None
 
-    if not (is_open(options.margin) or is_open(options.align)):
-        return None
-    return probe_anyway(path, model, notes)
+    if callable(path):
+        return "auto" in (options.margin, options.align)
+    return is_open(options.margin) or is_open(options.align)
 
 
-def probe_anyway(path: Any, model: Model, notes: list[str]) -> Probe | None:
+def probe_anyway(
+    path: Any, model: Model, notes: list[str], channels: int | None = None
+) -> Probe | None:
     """The same, whatever has been left open."""
     try:
-        return probe(model) if callable(path) else probe_file(path, model)
+        return probe(model, channels) if callable(path) else probe_file(path, model)
     except ModelError as error:
         notes.append(f"how far the model sees could not be measured: {error}")
         return None
@@ -153,14 +161,8 @@ def from_json(document: dict[str, Any]) -> Probe:
 
 
 def _memory(path: Path) -> Path:
-    """Where what was found of a model is remembered: under the SHA-256 of its files."""
-    digest = hashlib.sha256()
-    # Weights of a large model may lie in a file of their own beside it.
-    for part in (path, *(path.with_name(path.name + ending) for ending in (".data", "_data"))):
-        with suppress(FileNotFoundError), part.open("rb") as file:
-            while chunk := file.read(2**20):
-                digest.update(chunk)
-    return _caches() / "seamless_seg" / "probes" / f"{digest.hexdigest()}.json"
+    """Where what was found of a model is remembered."""
+    return _caches() / "seamless_seg" / "probes" / f"{fingerprint(path)}.json"
 
 
 def _caches() -> Path:

@@ -2,32 +2,102 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from .errors import RasterError
 from .options import Options
 from .settings import Settings
+from .trust import PROFILES, name_of
 
 NAMESPACE = "seamless_seg"
 """Domain of the tags in the file's metadata."""
+MODEL, DIGEST = "model", "model_sha256"
+GEOMETRY = ("tile", "overlap", "margin", "align")
+"""Options that make sense together only."""
 
 
-def to_tags(settings: Settings) -> dict[str, str]:
-    """Each setting that the pixels depend on, as JSON."""
-    return {
-        name: json.dumps(decision.value)
+def to_tags(settings: Settings, model: Any) -> dict[str, str]:
+    """Each setting that the pixels depend on, as JSON, and which file the model was, if any."""
+    tags = {
+        name: json.dumps(decision.value, default=_plain)
         for name, decision in settings.decisions()
         if name != "batch_size"
     }
+    if not callable(model):
+        path = Path(model)
+        tags |= {MODEL: json.dumps(path.name), DIGEST: json.dumps(fingerprint(path))}
+    return tags
 
 
-def from_tags(tags: Mapping[str, str]) -> dict[str, Any]:
-    """Options by name that give the same settings again; none for a file without tags."""
-    known = {field.name for field in fields(Options)}
-    return {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in ((name, json.loads(text)) for name, text in tags.items())
-        if name in known
-    }
+def as_made(options: Options, tags: Mapping[str, str], path: Any) -> Options:
+    """Options as an output says that it was made, but for those that are given.
+
+    Raises
+    ------
+    RasterError
+        Where its tags are damaged.
+    """
+    given = {name: value for name, value in vars(options).items() if value is not None}
+    stated = _stated(tags, path)
+    if {"tile", "overlap"} & set(given):
+        stated = {name: value for name, value in stated.items() if name not in GEOMETRY}
+    return Options(**(stated | given))
+
+
+def doubts(options: Options, tags: Mapping[str, str], path: Any, model: Any) -> Iterator[str]:
+    """Sentences on why an output may not be what it is taken for."""
+    stated = _stated(tags, path)
+    if not stated:
+        yield f"{path} does not say how it was tiled: it is taken for a run with these options"
+    for name, value in stated.items():
+        given = getattr(options, name)
+        if given not in (None, "auto") and not _is_same(value, given):
+            was, now = _said(value), _said(given)
+            yield f"{path} says that its {name} was {was}, and is checked for {now}"
+    if DIGEST in tags and not callable(model) and tags[DIGEST] != json.dumps(fingerprint(model)):
+        yield f"{path} was made with another model: {tags.get(MODEL, 'without a name')}"
+
+
+def fingerprint(path: Any) -> str:
+    """SHA-256 of a model's files: the weights of a large one may lie in one of their own beside."""
+    digest, path = hashlib.sha256(), Path(path)
+    for part in (path, *(path.with_name(path.name + ending) for ending in (".data", "_data"))):
+        with suppress(FileNotFoundError), part.open("rb") as file:
+            while chunk := file.read(2**20):
+                digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _stated(tags: Mapping[str, str], path: Any) -> dict[str, Any]:
+    known, stated = {field.name for field in fields(Options)}, {}
+    for name in known & set(tags):
+        try:
+            value = json.loads(tags[name])
+        except ValueError:
+            raise RasterError(f"{path}: its tag {name} is damaged, {tags[name]!r}") from None
+        if name != "trust" or value in PROFILES:  # profiles of somebody's own are not in the file
+            stated[name] = tuple(value) if isinstance(value, list) else value
+    return stated
+
+
+def _is_same(stated: Any, given: Any) -> bool:
+    """Whether both say the same; one number may stand for all."""
+    one, other = (list(v) if isinstance(v, Sequence) else [v] for v in (stated, given))
+    most = max(len(one), len(other))
+    return [*one * (most // len(one))] == [*other * (most // len(other))]
+
+
+def _said(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else name_of(value)

@@ -14,7 +14,7 @@ import numpy as np
 from .fit import FittedModel
 from .model import Model
 from .normalise import Normalisation
-from .probe import Probe, Reach
+from .reach import Probe, Reach
 from .sample import Window
 from .tiles import Reader, Values, read_extended
 
@@ -40,14 +40,15 @@ class Pieces(NamedTuple):
     @property
     def context(self) -> int:
         """Pixels around a piece at least, unless the image ends before."""
-        return (self.run - self.piece) // 2 - self.stride + 1
+        return max(0, (self.run - self.piece) // 2 - self.stride // 2)
 
     def within(self, window: slice) -> Iterator[tuple[slice, int]]:
         """The pieces of a window, and where the run of each begins."""
         last = -(-max(0, self.size - self.run) // self.stride) * self.stride
         for start in range(window.start, window.stop, self.piece):
             piece = slice(start, min(start + self.piece, window.stop))
-            centred = (start - (self.run - self.piece) // 2) // self.stride * self.stride
+            centred = start - (self.run - self.piece) // 2 + self.stride // 2
+            centred = centred // self.stride * self.stride
             yield piece, max(0, min(centred, last))
 
 
@@ -70,6 +71,8 @@ class Reference:
         What is known of how far it sees.
     tile : (int, int)
         Height and width of the tiles that it is used with.
+    window : (int, int)
+        Height and width of the largest window that will be asked for.
     """
 
     def __init__(
@@ -79,10 +82,12 @@ class Reference:
         normalisation: Normalisation,
         found: Probe | None,
         tile: tuple[int, int],
+        window: tuple[int, int],
     ) -> None:
         reaches = (None, None) if found is None else (found.reach(0), found.reach(1))
         self.rows, self.cols = (
-            _pieces(*along) for along in zip(reader.size, tile, model.tile, reaches, strict=True)
+            _pieces(*along)
+            for along in zip(reader.size, window, tile, model.tile, reaches, strict=True)
         )
         self._reader = reader
         self._normalisation = normalisation
@@ -118,18 +123,22 @@ def _shifted(interval: slice, origin: int) -> slice:
     return slice(interval.start - origin, interval.stop - origin)
 
 
-def _pieces(size: int, tile: int, fixed: int | None, reach: Reach | None) -> Pieces:
+def _pieces(size: int, window: int, tile: int, fixed: int | None, reach: Reach | None) -> Pieces:
     if reach is None or reach.across:
         run = fixed or tile
-        return _clipped(size, run, run // 4, reach.stride if reach else 1, False)
-    # A run starts at the multiple of the stride before the one that would centre its piece.
+        # So coarse a grid would leave a piece no room in its run.
+        stride = 1 if reach is None or reach.stride > run // 4 else reach.stride
+        return _clipped(size, run, run // 4, stride, False)
+    # A run starts at the multiple of the stride that centres its piece best.
     around = 2 * (reach.radius + 2 * reach.stride)
     if fixed is not None:
         # Where the far side is cut off the model's grid, that is seen from up to a stride more.
         around += 2 * (reach.stride if fixed % reach.stride else 0)
-        enough = fixed - around >= fixed // 8
-        return _clipped(size, fixed, fixed - around if enough else fixed // 4, reach.stride, enough)
-    piece = max(SMALLEST, min(around, LARGEST - around))
+        if fixed - around >= fixed // 8:
+            return _clipped(size, fixed, fixed - around, reach.stride, True)
+        stride = 1 if reach.stride > fixed // 4 else reach.stride
+        return _clipped(size, fixed, fixed // 4, stride, False)
+    piece = max(SMALLEST, min(window, LARGEST - around))
     run = math.ceil(max(tile, around + piece) / reach.stride) * reach.stride
     return _clipped(size, run, run - around, reach.stride, True)
 

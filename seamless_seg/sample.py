@@ -10,6 +10,9 @@ import numpy as np
 from .axis import Axis
 from .grid import Grid
 
+PIXELS, FEWEST = 4_000_000, 4
+"""Pixels to look at, and windows at least, where nobody says how many windows."""
+
 
 class Window(NamedTuple):
     """A part of an image, in half-open pixels."""
@@ -22,27 +25,47 @@ class Window(NamedTuple):
         """Height and width in pixels."""
         return self.rows.stop - self.rows.start, self.cols.stop - self.cols.start
 
+    def within(self, other: Window) -> tuple[slice, slice]:
+        """Where it lies in another window that holds it."""
+        rows, cols = (
+            slice(own.start - wider.start, own.stop - wider.start)
+            for own, wider in zip(self, other, strict=True)
+        )
+        return rows, cols
+
+    def extended(self) -> Window:
+        """With one row above and one column to the left, where the image has them."""
+        rows, cols = self
+        return Window(
+            slice(max(0, rows.start - 1), rows.stop), slice(max(0, cols.start - 1), cols.stop)
+        )
+
 
 class Sample:
     """Some of the windows that an image falls into.
 
-    Each window is cut half-way between the starts of tiles, so that it holds one tile's start in
-    either direction, and with it a place where tiles meet; together they are the whole image.
+    Most windows are cut half-way between the starts of tiles, so that each holds one tile's start
+    in either direction, and with it a place where tiles meet; together they are the whole image.
 
     Parameters
     ----------
     grid : Grid
         The tiles.
-    count : int
-        Windows to draw; all of them where there are no more.
+    count : int, optional
+        Windows to draw; all of them where there are no more. By default about as many as hold
+        ``PIXELS``.
     seed : int
         The same seed draws the same windows.
     """
 
-    def __init__(self, grid: Grid, count: int, seed: int) -> None:
-        self._grid = grid
-        rows, cols = grid.shape
-        self.population = rows * cols
+    def __init__(self, grid: Grid, count: int | None, seed: int) -> None:
+        self._axes = _Cuts(grid.rows), _Cuts(grid.cols)
+        rows, cols = self._axes
+        self.population = rows.count * cols.count
+        self.largest = rows.largest, cols.largest
+        if count is None:
+            pixels = grid.rows.size * grid.cols.size
+            count = max(FEWEST, PIXELS * self.population // pixels)
         drawn = np.random.default_rng(seed).choice(
             self.population, min(count, self.population), replace=False, shuffle=False
         )
@@ -52,12 +75,30 @@ class Sample:
         return len(self._drawn)
 
     def __iter__(self) -> Iterator[Window]:
+        rows, cols = self._axes
         for number in self._drawn:
-            i, j = divmod(int(number), self._grid.shape[1])
-            yield Window(_between(self._grid.rows, i), _between(self._grid.cols, j))
+            i, j = divmod(int(number), cols.count)
+            yield Window(rows.between(i), cols.between(j))
 
 
-def _between(axis: Axis, k: int) -> slice:
-    start = (axis.start(k - 1) + axis.start(k)) // 2 if k else 0
-    stop = (axis.start(k) + axis.start(k + 1)) // 2 if k < axis.count - 1 else axis.size
-    return slice(start, stop)
+class _Cuts:
+    """Where an axis is cut: half-way between the starts of tiles, and the last tile in halves."""
+
+    def __init__(self, axis: Axis) -> None:
+        self._axis = axis
+        self.count = axis.count + 1 if axis.count > 1 else 1
+        ends = {0, 1, self.count - 2, self.count - 1} & set(range(self.count))
+        self.largest = max(k.stop - k.start for k in map(self.between, ends)) + 1
+
+    def between(self, k: int) -> slice:
+        return slice(self._cut(k), self._cut(k + 1))
+
+    def _cut(self, k: int) -> int:
+        axis = self._axis
+        if k == 0:
+            return 0
+        if k == self.count:
+            return axis.size
+        if k == axis.count:
+            return (axis.start(k - 1) + axis.size + 1) // 2
+        return (axis.start(k - 1) + axis.start(k) + 1) // 2

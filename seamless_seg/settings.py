@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from .normalise import Normalisation
+from .trust import Profile
 
 OPTION, METADATA, DEFAULT = "option", "the model's metadata", "default"
 
@@ -34,7 +35,7 @@ class Tiling:
     overlap: Decision[Pair]
     margin: Decision[Pair]
     align: Decision[Pair]
-    trust: Decision[str]
+    trust: Decision[str | Profile]
     batch_size: Decision[int]
 
 

@@ -15,8 +15,8 @@ from .grid import Index
 from .model import Model, open_model
 from .options import Options
 from .plan import Plan
-from .probe import Probe
 from .probing import probe_for
+from .reach import Probe
 from .threads import ReadAhead
 from .tiles import TileReader, Values
 
@@ -29,6 +29,8 @@ class Task:
     """What runs a model over a raster, or over parts of it."""
 
     reader: RasterReader
+    source: Any
+    """The model as it was given: a file or a function."""
     model: Model
     forecast: Forecast
     found: Probe | None
@@ -90,7 +92,8 @@ def open_task(
     """Open a model for a raster and decide on everything that the options leave open."""
     network = open_model(model, provider, threads)
     notes: list[str] = []
-    found = probe_for(model, network, options, notes)
+    channels = reader.count if options.bands is None else len(options.bands)
+    found = probe_for(model, network, options, notes, channels)
     forecast = forecast_raster(reader, network, options, found=found)
     forecast.settings.notes.extend(notes)
-    return Task(reader, network, forecast, found)
+    return Task(reader, model, network, forecast, found)

@@ -99,6 +99,11 @@ PROFILES: dict[str, Profile] = {
 }
 
 
+def name_of(trust: str | Profile) -> str:
+    """What a profile is called."""
+    return trust if isinstance(trust, str) else getattr(trust, "__name__", type(trust).__name__)
+
+
 def profile(trust: Any) -> Profile:
     """Look a profile up by its name in ``PROFILES``, or take one as it is.
 

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from .axis import Axis
 from .errors import OptionError
-from .trust import Profile, Trust, profile
+from .trust import Profile, name_of, profile
 
 
 class Alpha(NamedTuple):
@@ -61,7 +61,7 @@ def _alpha(
     # Even spacing repeats a handful of chains along the whole axis, hence the cache.
     shape = profile(trust)
     *earlier, (_, before, after) = chain
-    own = _checked(shape(length, before, after, margin), length, before, after, margin, trust)
+    own = _checked(trust, length, before, after, margin)
     total = np.zeros(length)
     for shift, left, right in earlier:
         total[: length - shift] += shape(length, left, right, margin)[shift:]
@@ -74,18 +74,36 @@ def _alpha(
     return Alpha(first, middle, stop, values[first:middle])
 
 
+def trusted(axis: Axis, k: int, trust: str | Profile) -> tuple[int, int]:
+    """Half-open interval of the pixels that tile ``k`` speaks for."""
+    before, after = axis.overlap_before(k), axis.overlap_after(k)
+    own = np.flatnonzero(profile(trust)(axis.length, before, after, axis.margin))
+    start = axis.start(k)
+    return start + int(own[0]), min(start + int(own[-1]) + 1, axis.size)
+
+
 def _checked(
-    own: Trust, length: int, before: int, after: int, margin: int, trust: str | Profile
-) -> Trust:
-    """What a profile of somebody's own gives, or what is wrong with it."""
-    name = f"trust {trust if isinstance(trust, str) else getattr(trust, '__name__', trust)}"
-    if own.shape != (length,) or not np.isfinite(own).all() or own.min() < 0 or not own.any():
+    trust: str | Profile, length: int, before: int, after: int, margin: int
+) -> npt.NDArray[np.float64]:
+    """The trust in a tile; one of somebody's own must be positive outside of the margin alone."""
+    own = np.asarray(profile(trust)(length, before, after, margin), np.float64)
+    if isinstance(trust, str):
+        return own
+    name = f"trust {name_of(trust)} of a tile of {length} px, {before} and {after} of them shared,"
+    if own.shape != (length,):
+        raise OptionError(f"{name} has shape {own.shape}, not {(length,)}")
+    outside = np.ones(length, np.bool_)
+    outside[: margin if before else 0] = False
+    outside[length - (margin if after else 0) :] = False
+    wrong = np.flatnonzero(~np.isfinite(own) | (own < 0) | ((own > 0) != outside))
+    if wrong.size:
+        at = int(wrong[0])
+        where = "outside of" if outside[at] else "within"
+        wanted = "above 0" if outside[at] else "0"
         raise OptionError(
-            f"{name} gives no weights for a tile of {length} px: they must be one finite number "
-            f"a pixel, none below 0 and some above"
+            f"{name} is {own[at]:g} at pixel {at}: {where} the margin of {margin} it must be "
+            f"{wanted}"
         )
-    if (before and own[:margin].any()) or (after and own[length - margin :].any()):
-        raise OptionError(f"{name} must be 0 within the margin, {margin} px of a cut side")
     return own
 
 

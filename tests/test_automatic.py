@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from seamless_seg import segment
 from seamless_seg.automatic import Wish, choose, smoothest_margin
 from seamless_seg.axis import Axis
-from seamless_seg.probe import Reach
+from seamless_seg.reach import Reach
 
 OPEN = Wish(
     size=None,
@@ -93,13 +93,6 @@ def test_a_tolerance_makes_do_with_less():
 def test_a_tile_wide_model_overlaps_as_usual_without_a_margin():
     choice = choose(wish(), reach(512, across=True))
     assert (choice.tile, choice.overlap, choice.margin) == (512, 128, 0)
-    assert not choice.enough
-
-
-@given(st.integers(1, 200), st.integers(0, 300), st.booleans())
-def test_what_is_not_exact_is_blended_by_the_best_trust(radius, overlap, across):
-    choice = choose(wish(tile=512, overlap=overlap), reach(radius, across=across))
-    assert choice.enough == (not across and 2 * radius < overlap)
 
 
 @pytest.mark.parametrize(

@@ -295,5 +295,5 @@ def test_progress_counts_every_tile_and_every_pixel(paths):
     made.raster(raster, made.pixels(1, 150, 130))
     seen = []
     segment(raster, lambda batch: batch, output, tile=64, overlap=16, on_progress=seen.append)
-    assert [progress.done for progress in seen] == list(range(1, seen[-1].tiles + 1))
+    assert [progress.done for progress in seen] == list(range(1, seen[-1].total + 1))
     assert seen[-1].pixels == 150 * 130

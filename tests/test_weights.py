@@ -118,11 +118,11 @@ def test_a_profile_of_one_s_own_counts_like_one_by_name(axis):
 @pytest.mark.parametrize(
     ("profile", "margin", "message"),
     [
-        (lambda length, *_: np.ones(length - 1), 0, "gives no weights for a tile of 50 px"),
-        (lambda length, *_: np.zeros(length), 0, "gives no weights"),
-        (lambda length, *_: np.linspace(-1, 1, length), 0, "none below 0"),
-        (lambda length, *_: np.full(length, np.nan), 0, "one finite number a pixel"),
-        (lambda length, *_: np.ones(length), 3, "must be 0 within the margin, 3 px of a cut side"),
+        (lambda length, *_: [1] * (length - 1), 0, r"trust <lambda> of .* has shape \(49,\)"),
+        (lambda length, *_: np.hanning(length), 0, "is 0 at pixel 0: outside of the margin of 0"),
+        (lambda length, *_: np.linspace(-1, 1, length), 0, "is -1 at pixel 0"),
+        (lambda length, *_: np.full(length, np.nan), 0, "is nan at pixel 0"),
+        (lambda length, *_: np.ones(length), 3, "is 1 at pixel 47: within the margin of 3 it must"),
     ],
 )
 def test_a_profile_that_makes_no_weights_is_refused(profile, margin, message):

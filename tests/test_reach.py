@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from seamless_seg import ModelError
 from seamless_seg.model import CallableModel, open_model
-from seamless_seg.probe import noise, probe
+from seamless_seg.reach import noise, probe
 
 CONV, RELU = ("conv", 3, 1), ("relu",)
 FINITE = {

@@ -3,10 +3,11 @@ import networks
 import numpy as np
 import pytest
 import rasterio
-from scipy.ndimage import maximum_filter1d
 
 from seamless_seg import OptionError, RasterError, check, segment
 from seamless_seg.axis import Axis
+from seamless_seg.grid import Grid
+from seamless_seg.sample import Sample
 from seamless_seg.seams import seam_lines
 
 CONV, RELU = ("conv", 3, 1), ("relu",)
@@ -42,10 +43,11 @@ class TestFidelity:
     def test_an_exact_run_is_found_exact(self, folder):
         report = check(folder / "in.tif", folder / "near.onnx", tile=64)
         assert report.complete
-        assert report.judged.name == "linear"
+        assert report.judged.name == "bell"
         assert report.judged.identical == 1
         assert report.judged.largest == report.judged.mean == report.judged.other_class == 0
-        assert report.judged.seams == report.reference_seams
+        assert report.judged.seams == 1
+        assert report.judged.steps == report.judged.reference_steps
         assert (report.dispute.mean, report.dispute.other_class) == (0, 0)
 
     @pytest.mark.parametrize("margin", [0, 3])
@@ -82,6 +84,22 @@ class TestFidelity:
         made.raster(folder / "nan.tif", image)
         report = check(folder / "nan.tif", folder / "near.onnx", tile=64)
         assert (report.judged.identical, report.judged.largest) == (1, 0)
+
+    @pytest.mark.parametrize("overlap", [None, 16])
+    def test_it_holds_for_a_raster_a_pixel_larger_than_a_tile(self, tmp_path, overlap):
+        made.raster(tmp_path / "in.tif", made.pixels(3, 65, 80, "float32"))
+        networks.save(tmp_path / "wide.onnx", [CONV, ("squeeze_excite",)])
+        for windows in (1, None):
+            options = {"tile": 64, "overlap": overlap, "align": 1, "windows": windows}
+            assert check(tmp_path / "in.tif", tmp_path / "wide.onnx", **options).pixels
+
+    @pytest.mark.parametrize(("tile", "times"), [(16, 4), (32, 4), (48, 5), (64, 5)])
+    def test_a_coarse_grid_leaves_pieces_within_their_runs(self, tmp_path, tile, times):
+        layers = [("pool", 2)] * times + [("squeeze_excite",)] + [("up", 2)] * times
+        made.raster(tmp_path / "in.tif", made.pixels(3, 150, 203, "float32"))
+        networks.save(tmp_path / "wide.onnx", layers)
+        report = check(tmp_path / "in.tif", tmp_path / "wide.onnx", tile=tile)
+        assert min(report.context) >= 0
 
     @pytest.mark.parametrize("size", [(1, 1), (5, 300), (63, 64), (65, 129), (200, 131)])
     def test_it_holds_for_awkward_sizes_and_strides(self, tmp_path, size):
@@ -133,7 +151,7 @@ class TestSeams:
             with rasterio.open(folder / "o.tif", "r+") as dataset:
                 dataset.write(logits)
             report = check(folder / "in.tif", folder / "near.onnx", folder / "o.tif")
-            scores.append(report.judged.seams / report.reference_seams)
+            scores.append(report.judged.seams)
         assert scores[0] > 1.1 > 1.02 > scores[1]
 
     @pytest.mark.parametrize("trust", ["linear", "bell", "flat", "crop"])
@@ -159,6 +177,24 @@ class TestSeams:
         for overlap in (0, 16):
             report = check(tmp_path / "in.tif", tmp_path / "model.onnx", tile=64, overlap=overlap)
             assert report.judged.seams == 1
+
+    @pytest.mark.parametrize(
+        ("axis", "trust"),
+        [
+            (Axis(512, 64, 32), "crop"),
+            (Axis(1376, 96, 32), "linear"),
+            (Axis(301, 64, 48), "crop"),
+            (Axis(193, 96, 32, 8, 3), "bell"),
+            (Axis(513, 512, 128), "bell"),
+        ],
+    )
+    def test_windows_hold_every_line_once(self, axis, trust):
+        grid = Grid(axis, Axis(1, 1))
+        seen = []
+        for window in Sample(grid, 10**6, seed=0):
+            first = window.extended().rows.start + 1
+            seen += seam_lines(axis, trust, first, window.rows.stop)
+        assert sorted(seen) == list(seam_lines(axis, trust, 1, axis.size))
 
 
 OPTIONS = {"tile": 64, "overlap": 16, "margin": 2, "align": 1}
@@ -200,12 +236,25 @@ class TestDisagreement:
         ).dispute
         assert found.pixels == shared.sum()
         assert found.mean == pytest.approx(apart.mean(), rel=1e-4)
-        assert found.p95 == pytest.approx(np.percentile(apart, 95), rel=1e-4)
-        assert found.p99 == pytest.approx(np.percentile(apart, 99), rel=1e-4)
+        assert found.p95 == pytest.approx(np.percentile(apart, 95), rel=1e-3)
+        assert found.p99 == pytest.approx(np.percentile(apart, 99), rel=1e-3)
         assert found.other_class == pytest.approx(other.mean(), abs=1e-5)
         drawn = made.read(folder / "map.tif")[0]
         np.testing.assert_array_equal(np.isnan(drawn), ~shared)
         np.testing.assert_allclose(drawn[shared], apart, atol=1e-5)
+
+    def test_nan_is_infinitely_far_from_all_but_nan(self, tmp_path):
+        image = made.pixels(3, 120, 120, "float32")
+        image[:, :10, :10] = np.nan
+        made.raster(tmp_path / "in.tif", image)
+        networks.save(tmp_path / "wide.onnx", [("squeeze_excite",)])
+        networks.save(tmp_path / "near.onnx", LAYERS)
+        wide = check(tmp_path / "in.tif", tmp_path / "wide.onnx", tile=64).dispute
+        assert wide.mean == wide.p99 == np.inf
+        made.raster(tmp_path / "in.tif", np.full_like(image, np.nan))
+        for model in ("wide.onnx", "near.onnx"):
+            found = check(tmp_path / "in.tif", tmp_path / model, tile=64, overlap=16).dispute
+            assert (found.pixels > 0, found.mean, found.other_class) == (True, 0, 0)
 
     def test_the_map_lies_where_the_raster_lies(self, folder):
         check(
@@ -231,7 +280,7 @@ class TestSample:
             report = check(
                 folder / "in.tif", folder / "wide.onnx", tile=64, windows=windows, seed=seed
             )
-            assert (report.windows, report.population) == (windows, 36)
+            assert (report.windows, report.population) == (windows, 49)
             return report.qualities, report.dispute, report.pixels
 
         assert once(1) == once(1)
@@ -239,7 +288,6 @@ class TestSample:
 
     def test_windows_are_the_image_each_pixel_once(self, folder):
         from seamless_seg import plan_run_grid
-        from seamless_seg.sample import Sample
 
         _, grid = plan_run_grid((301, 258), (64, 50), (16, 30), align=2)
         seen = np.zeros((301, 258), int)
@@ -259,7 +307,7 @@ class TestComparison:
             compare=["crop", "linear", maximum],
         )
         names = [quality.name for quality in report.qualities]
-        assert names == ["linear", "crop", "maximum"]
+        assert names == ["bell", "crop", "linear", "maximum"]
         crop = check(
             *(folder / "in.tif", folder / "near.onnx"),
             tile=64,
@@ -282,7 +330,7 @@ class TestComparison:
         assert decided.pixels.bands.value == (3, 1, 2)
         own, again = report.qualities
         assert own.identical == again.identical < 1
-        assert (own.largest, own.seams) == (again.largest, again.seams)
+        assert (own.largest, own.steps) == (again.largest, again.steps)
 
 
 def maximum(length, before, after, margin):
@@ -290,7 +338,24 @@ def maximum(length, before, after, margin):
     trust = np.ones(length)
     trust[: before // 2] = 0.5
     trust[length - after // 2 :] = 0.5
-    return maximum_filter1d(trust, 3)
+    return trust
+
+
+def test_a_run_may_have_a_profile_of_one_s_own_too(folder):
+    output = folder / "own.tif"
+    options = {"tile": 64, "overlap": 16, "margin": 0, "align": 1, "bands": tuple(np.arange(1, 4))}
+    segment(folder / "in.tif", folder / "near.onnx", output, trust=maximum, **options)
+    report = check(folder / "in.tif", folder / "near.onnx", output, compare=[maximum])
+    (own, _, again) = report.qualities
+    assert own.identical == again.identical
+    assert (own.largest, own.mean) == (again.largest, again.mean)
+
+
+def test_a_function_is_asked_with_as_many_bands_as_there_are(tmp_path):
+    made.raster(tmp_path / "in.tif", made.pixels(5, 130, 130, "float32"))
+    report = check(tmp_path / "in.tif", lambda batch: batch[:, :2] * batch[:, 4:], tile=64)
+    assert report.complete
+    assert report.judged.identical == 1
 
 
 class TestBadInput:

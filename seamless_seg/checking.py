@@ -2,39 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-
 from .axis import whole_number
-from .disagreement import Disagreement
+from .disagreement import Dispute, Disputes
 from .errors import OptionError
-from .fidelity import Fidelity
-from .forecast import Forecast
+from .fidelity import Fidelity, Logits
+from .forecast import Forecast, exactness
 from .job import OnStart
 from .options import Options, merged
 from .pipeline import OnProgress, Progress
 from .plan import Plan
-from .probing import probe_anyway
-from .provenance import from_tags
+from .probing import is_wanted, probe_anyway
+from .provenance import as_made, doubts
+from .reach import Probe
 from .reference import Reference
 from .sample import Sample, Window
 from .seams import SeamScore
 from .task import Task, open_task
 from .trial import blend_window
-from .trust import Profile
+from .trust import Profile, name_of
 
 if TYPE_CHECKING:
     from .raster import RasterReader
-
-PIXELS, FEWEST = 4_000_000, 16
-"""Pixels to look at, and windows at least, where nobody says how many windows."""
-
-Values = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -52,19 +46,11 @@ class Quality:
     other_class: float
     """Share of the pixels with another class than the reference's."""
     seams: float | None
-    """Mean step at seams over that elsewhere, 1.0 for no seams; None where no tiles meet."""
-
-
-@dataclass(frozen=True)
-class Dispute:
-    """How far overlapping tiles are apart, where more than one speaks."""
-
-    pixels: int
-    mean: float
-    p95: float
-    p99: float
-    other_class: float
-    """Share of those pixels for which tiles name different classes."""
+    """``steps`` over ``reference_steps``: 1.0 where nothing is to be seen."""
+    steps: float | None
+    """Mean step where other tiles begin to speak over that elsewhere; None where no tiles meet."""
+    reference_steps: float | None
+    """The same of the reference: what the picture itself does at these places."""
 
 
 @dataclass(frozen=True)
@@ -85,8 +71,6 @@ class Report:
     """Whether the reference is the model's answer to the whole image."""
     qualities: list[Quality]
     """The output's, or the tiling's, and those that it was to be compared with."""
-    reference_seams: float | None
-    """The reference's own seam score at the same places: what the picture itself does there."""
     dispute: Dispute | None
     """None where no two tiles speak for a pixel."""
 
@@ -111,6 +95,7 @@ def check(
     threads: int | None = None,
     on_start: OnStart | None = None,
     on_progress: OnProgress | None = None,
+    on_report: Callable[[Report], object] | None = None,
     **choices: Any,
 ) -> Report:
     """Compare a model's logits from tiles with its logits with all the context that there is.
@@ -143,6 +128,8 @@ def check(
         Called with the ``Forecast`` once everything is decided.
     on_progress : callable, optional
         Called with a ``Progress`` after every window, and after every tile of the map.
+    on_report : callable, optional
+        Called with the ``Report`` once it is there, before the map is begun.
 
     Returns
     -------
@@ -161,41 +148,50 @@ def check(
     with ExitStack() as stack:
         reader = stack.enter_context(RasterReader(raster))
         made = None if output is None else stack.enter_context(RasterReader(output))
-        if made is not None:
-            options = _as_made(options, made)
+        tiling = options if made is None else as_made(options, made.tags, output)
         destination = None
         if disagreement_map is not None:
             inputs = [raster, *reader.files] + ([] if callable(model) else [model])
             inputs += [] if output is None else [output]
             destination = check_destination(disagreement_map, inputs, overwrite)
-        task = open_task(reader, model, options, provider, threads)
-        notes = task.forecast.settings.notes
-        found = task.found or probe_anyway(model, task.model, notes)
+        task, found = _measured(open_task(reader, model, tiling, provider, threads), tiling)
         if made is not None:
             _check_output(made, task)
+            notes = task.forecast.settings.notes
+            notes.extend(doubts(options, made.tags, output, model))
         if on_start:
             on_start(task.forecast)
         stack.enter_context(task.block_cache())
-        sample = Sample(task.plan.grid, _count(task.plan, windows), seed)
+        seed = whole_number("seed", seed, 0)
+        if windows is not None:
+            windows = whole_number("windows", windows, 1)
+        sample = Sample(task.plan.grid, windows, seed)
         reference = Reference(
             reader,
             task.model,
             task.forecast.settings.normalisation,
             found,
             task.plan.grid.tile_shape,
+            sample.largest,
         )
         report = _report(task, reference, made, list(compare), sample, seed, on_progress)
+        if on_report:
+            on_report(report)
         if destination is not None:
             map_disagreement(task, destination, overwrite, on_progress)
         return report
 
 
-def _count(plan: Plan, windows: int | None) -> int:
-    if windows is not None:
-        return whole_number("windows", windows, 1)
-    rows, cols = plan.grid.shape
-    height, width = plan.image_size
-    return max(FEWEST, PIXELS * rows * cols // (height * width))
+def _measured(task: Task, options: Options) -> tuple[Task, Probe | None]:
+    """What is known of how far the model sees, whether or not a run would have to know it."""
+    if is_wanted(task.source, options):
+        return task, task.found
+    notes = task.forecast.settings.notes
+    found = probe_anyway(task.source, task.model, notes, len(task.reader.bands))
+    if found is None:
+        return task, None
+    said = exactness(found, task.plan, options.tolerance)
+    return replace(task, forecast=replace(task.forecast, exactness=said)), found
 
 
 def _report(
@@ -209,19 +205,19 @@ def _report(
 ) -> Report:
     plan = task.plan
     trusts = list(dict.fromkeys([plan.trust, *compare]))
-    judges = [_Judge(replace(plan, trust=trust), _name(trust)) for trust in trusts]
+    judges = [_Judge(replace(plan, trust=trust), name_of(trust)) for trust in trusts]
     file = None if made is None else _Judge(plan, str(made.path))
-    own, disputes = SeamScore(plan), _Disputes()
+    disputes = Disputes()
     progress = Progress(0, len(sample), 0, unit="windows")
     for window in sample:
-        expected = reference.answer(window)
-        own.add(expected, window)
-        blended, disagreement = blend_window(task, window, trusts)
-        disputes.add(disagreement)
+        wider = window.extended()
+        expected = reference.answer(wider)
+        blended, disagreement = blend_window(task, wider, trusts)
+        disputes.add(disagreement.part(*window.within(wider)))
         for judge, logits in zip(judges, blended, strict=True):
             judge.add(logits, expected, window)
         if file is not None and made is not None:
-            file.add(made.read(*window).transpose(1, 2, 0), expected, window)
+            file.add(made.read(*wider).transpose(1, 2, 0), expected, window)
         progress = progress.more(window.shape[0] * window.shape[1])
         if on_progress:
             on_progress(progress)
@@ -237,7 +233,6 @@ def _report(
         context=(reference.rows.context, reference.cols.context),
         complete=reference.complete,
         qualities=[judge.quality() for judge in shown],
-        reference_seams=own.value,
         dispute=disputes.value(),
     )
 
@@ -248,61 +243,37 @@ class _Judge:
     def __init__(self, plan: Plan, name: str) -> None:
         self._name = name
         self._fidelity = Fidelity()
-        self._seams = SeamScore(plan)
+        self._steps, self._reference_steps = SeamScore(plan), SeamScore(plan)
 
-    def add(self, logits: Values, reference: Values, window: Window) -> None:
-        self._fidelity.add(logits, reference)
-        self._seams.add(logits, window)
+    def add(self, logits: Logits, reference: Logits, window: Window) -> None:
+        """Add a window: values of the window ``extended``."""
+        inner = window.within(window.extended())
+        self._fidelity.add(logits[inner], reference[inner])
+        self._steps.add(logits, window)
+        self._reference_steps.add(reference, window)
 
     def quality(self) -> Quality:
-        found = self._fidelity
+        found, steps, usual = self._fidelity, self._steps.value, self._reference_steps.value
         return Quality(
-            self._name,
-            found.identical,
-            found.largest,
-            found.mean,
-            found.other_class,
-            self._seams.value,
+            name=self._name,
+            identical=found.identical,
+            largest=found.largest,
+            mean=found.mean,
+            other_class=found.other_class,
+            seams=None if steps is None or usual is None else _ratio(steps, usual),
+            steps=steps,
+            reference_steps=usual,
         )
 
 
-class _Disputes:
-    """Gathers what makes a ``Dispute``."""
-
-    def __init__(self) -> None:
-        self._apart: list[Values] = []
-        self._other_class = 0
-
-    def add(self, found: Disagreement) -> None:
-        self._apart.append(found.apart[found.shared])
-        self._other_class += int(found.other_class[found.shared].sum())
-
-    def value(self) -> Dispute | None:
-        apart = np.concatenate(self._apart)
-        finite = apart[np.isfinite(apart)].astype(np.float64)
-        if not finite.size:
-            return None
-        p95, p99 = np.percentile(finite, [95, 99])
-        return Dispute(
-            apart.size, float(finite.mean()), float(p95), float(p99), self._other_class / apart.size
-        )
-
-
-def _name(trust: str | Profile) -> str:
-    return trust if isinstance(trust, str) else getattr(trust, "__name__", str(trust))
-
-
-def _as_made(options: Options, made: RasterReader) -> Options:
-    """Options as an output says that it was made, but for those that are given."""
-    given = {name: value for name, value in vars(options).items() if value is not None}
-    return Options(**(from_tags(made.tags) | given))
+def _ratio(steps: float, usual: float) -> float:
+    if steps == usual:
+        return 1.0
+    return steps / usual if usual else math.inf
 
 
 def _check_output(made: RasterReader, task: Task) -> None:
     """Raise where an output cannot be one of the raster's."""
-    for reader in (made, task.reader):
-        if not all(reader.size):
-            raise OptionError(f"{reader.path} has no pixels")
     if made.size != task.reader.size:
         (height, width), (own_height, own_width) = made.size, task.reader.size
         raise OptionError(
