@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,6 +15,9 @@ import numpy.typing as npt
 
 from .errors import ModelError, OptionError
 from .metadata import ModelMetadata, parse
+
+PIXELS_PER_THREAD = 512 * 512
+"""Pixels of a tile from which on another thread of its own makes it faster."""
 
 MOST_THREADS = 1024
 """Beyond some thousands of threads onnxruntime does not come back."""
@@ -34,6 +39,12 @@ class Model(Protocol):
     classes: int | None
     """Classes that it tells apart, where that is known without running it."""
     metadata: ModelMetadata
+    workers: int
+    """Threads that may call it at the same time, and should."""
+
+    def tuned(self, tile: tuple[int, int]) -> Model:
+        """The same model, made ready for many tiles of that size."""
+        ...
 
     def __call__(self, batch: Batch, /) -> npt.NDArray[Any]:
         """Map ``(B, C, H, W)`` to logits of shape ``(B, K, H, W)``."""
@@ -51,6 +62,11 @@ class CallableModel:
     tile: tuple[int | None, int | None] = (None, None)
     classes: int | None = None
     metadata: ModelMetadata = field(default_factory=ModelMetadata)
+    workers: int = 1
+
+    def tuned(self, tile: tuple[int, int]) -> CallableModel:
+        """Itself: nothing is known of how it works."""
+        return self
 
     def __call__(self, batch: Batch, /) -> npt.NDArray[Any]:
         """Call the function; what it raises becomes a ``ModelError``.
@@ -97,6 +113,8 @@ class OnnxFile:
 
     def __init__(self, path: Any, provider: str = "cpu", threads: int | None = None) -> None:
         self.name = str(path)
+        self.provider = provider.lower()
+        self.threads = threads
         self.session = _open_session(Path(path), provider, threads)
         self.inputs = [_tensor(node) for node in self.session.get_inputs()]
         self.outputs = [_tensor(node) for node in self.session.get_outputs()]
@@ -117,8 +135,10 @@ class OnnxModel:
         Where it does not map images to logits, or says itself that it is another kind of model.
     """
 
-    def __init__(self, file: OnnxFile) -> None:
+    def __init__(self, file: OnnxFile, workers: int = 1) -> None:
         self.name = file.name
+        self.workers = workers
+        self._file = file
         self.metadata = parse(file.properties)
         self._session = file.session
         image, logits = _image_to_logits(file.inputs, file.outputs)
@@ -126,6 +146,19 @@ class OnnxModel:
         self.tile = image.shape[2], image.shape[3]
         self.classes = logits.shape[1] if len(logits.shape) == 4 else None
         self._image, self._logits = image.name, logits.name
+
+    def tuned(self, tile: tuple[int, int]) -> OnnxModel:
+        """The same graph in a session with as many threads as a tile of that size is worth.
+
+        On a CPU, small tiles run faster side by side than one after the other with their work
+        divided: no thread waits for another. See ``benchmarks/README.md``.
+        """
+        if self._file.provider != "cpu":
+            return self
+        threads = self._file.threads or _cores()
+        each = min(threads, max(1, round(math.prod(tile) / PIXELS_PER_THREAD)))
+        file = OnnxFile(self.name, self._file.provider, each)
+        return OnnxModel(file, workers=threads // each)
 
     def __call__(self, batch: Batch, /) -> npt.NDArray[Any]:
         """Run the graph; onnxruntime's complaint becomes a ``ModelError``."""
@@ -141,6 +174,14 @@ def open_model(model: Any, provider: str = "cpu", threads: int | None = None) ->
     if callable(model):
         return CallableModel(model)
     return OnnxModel(OnnxFile(model, provider, threads))
+
+
+def _cores() -> int:
+    """Processors that this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS and Windows
+        return os.cpu_count() or 1
 
 
 def providers() -> dict[str, str]:

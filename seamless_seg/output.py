@@ -27,6 +27,9 @@ from .raster import Georeference, reporting
 BLOCK = 256
 """Height and width of a block of the output, in pixels; less where the raster is smaller."""
 
+SEND = 64_000_000
+"""Bytes after which the system is asked to begin writing: else all of it waits for the end."""
+
 SCARCE = 100_000_000
 """Bytes free on a disk below which a failure to write mentions them."""
 
@@ -114,6 +117,7 @@ class RasterWriter:
         self._block = tuple(min(BLOCK, -(-length // 16) * 16) for length in output.size)
         self._blocks: dict[tuple[int, int], _Block] = {}
         self._dataset: Any = None
+        self._unsent = 0
 
     def write(self, rows: slice, cols: slice, window: npt.NDArray[Any]) -> None:
         """Write a window, shape ``(height, width, bands)``."""
@@ -168,6 +172,10 @@ class RasterWriter:
         _, height, width = block.pixels.shape
         with self._writing():
             self._dataset.write(block.pixels, window=Window(block.left, block.top, width, height))
+            self._unsent += block.pixels.nbytes
+            if self._unsent >= SEND:
+                self._unsent = 0
+                _send_to_disk(self._partial)
 
     def _finish(self) -> None:
         if self._blocks:
@@ -241,6 +249,16 @@ def _create(path: Path, block: Sequence[int], output: Output) -> Any:
     for band, description in enumerate(output.descriptions, start=1):
         dataset.set_band_description(band, description)
     return dataset
+
+
+def _send_to_disk(path: Path) -> None:
+    """Ask the system to begin writing what it holds of a file, and to forget what is written."""
+    if hasattr(os, "posix_fadvise"):
+        file = os.open(path, os.O_RDONLY)
+        try:
+            os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
+        finally:
+            os.close(file)
 
 
 def _rename(partial: Path, path: Path, overwrite: bool) -> None:

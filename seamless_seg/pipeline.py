@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from typing import NamedTuple, Protocol, TypeAlias
@@ -12,7 +13,7 @@ import shapely
 from .grid import Index, shape_to_slices
 from .run import run_plan
 from .task import Task
-from .threads import ReadAhead, WriteBehind
+from .threads import ParallelMap, ReadAhead, WriteBehind
 from .tiles import Values
 
 
@@ -45,13 +46,15 @@ class Writer(Protocol):
 class Pipeline:
     """Reader, model, blender and writer, each in a thread, with short queues in between.
 
-    The reader's thread reads and normalises, ``run_plan``'s runs the model, the caller's
-    blends and the writer's compresses. An error in any of them ends them all.
+    The reader's thread reads and normalises, as many threads as the model wants run it, the
+    caller's blends and the writer's compresses. An error in any of them ends them all.
     """
 
     def __init__(self, task: Task, writer: Writer) -> None:
         self._plan, self._batch_size = task.plan, task.batch_size
         self._tiles, self._model = task.tiles, task.fitted
+        self._workers = task.model.workers
+        self._counting = threading.Lock()
         self._writer = writer
         self.model_seconds = 0.0
         self.not_finite = 0
@@ -60,12 +63,13 @@ class Pipeline:
         """Run the whole plan."""
         progress = Progress(0, self._plan.tiles, 0)
         with (
-            ReadAhead(self._tiles.batches(self._plan, self._batch_size)) as pixels,
+            ReadAhead(self._tiles.batches(self._plan, self._batch_size), self._workers) as pixels,
+            ParallelMap(self._run_model, pixels, self._workers) as logits,
             WriteBehind(self._write, depth=self._batch_size) as written,
         ):
 
             def get_tiles(indices: list[Index], geoms: list[shapely.Polygon]) -> Values:
-                return self._run_model(next(pixels))
+                return next(logits)
 
             def write_tile(index: Index, geom: shapely.Polygon, window: Values) -> None:
                 nonlocal progress
@@ -74,12 +78,20 @@ class Pipeline:
                 if on_progress:
                     on_progress(progress)
 
-            run_plan(self._plan, self._batch_size, None, write_tile, get_tiles=get_tiles)
+            run_plan(
+                self._plan,
+                self._batch_size,
+                None,
+                write_tile,
+                get_tiles=get_tiles,
+                read_ahead=False,
+            )
 
     def _run_model(self, batch: Values) -> Values:
         started = time.perf_counter()
         logits = self._model(batch)
-        self.model_seconds += time.perf_counter() - started
+        with self._counting:
+            self.model_seconds += (time.perf_counter() - started) / self._workers
         return logits
 
     def _write(self, item: tuple[shapely.Polygon, Values]) -> None:

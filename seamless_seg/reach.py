@@ -20,7 +20,7 @@ from .errors import ModelError
 from .model import Model, open_model
 
 Image: TypeAlias = npt.NDArray[np.float32]
-Source: TypeAlias = Callable[[np.random.Generator, tuple[int, int, int]], Image]
+Source: TypeAlias = "Callable[[np.random.Generator, tuple[int, int, int]], Image]"
 """Makes an image of shape ``(channels, height, width)`` as the model is used to see."""
 
 TOLERANCES = (1e-2, 1e-3, 1e-4)

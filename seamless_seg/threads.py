@@ -1,4 +1,4 @@
-"""Two ways to let a thread work beside the caller's, both bounded, neither able to hang."""
+"""Ways to let threads work beside the caller's, all bounded, none able to hang."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import queue
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from typing import Generic, Self, TypeVar
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 class _Worker(ABC):
@@ -109,6 +111,107 @@ class ReadAhead(_Worker, Generic[T]):
     def _stop(self) -> None:
         self._stopped = True
         self._room.release()
+
+
+class ParallelMap(Generic[T, R]):
+    """Calls ``function`` on items in several threads; results come in the order of the items.
+
+    What ``function`` or the iteration over ``items`` raises is raised by ``next``, in its turn.
+    Leaving the ``with`` block stops the threads after the items that they are at.
+
+    Parameters
+    ----------
+    function : callable
+        Called with one item at a time, in any thread.
+    items : iterable
+        Used by one thread at a time.
+    workers : int
+        Number of threads.
+    """
+
+    def __init__(self, function: Callable[[T], R], items: Iterable[T], workers: int) -> None:
+        self._function = function
+        self._items = iter(items)
+        self._next_item = threading.Lock()
+        self._taken = 0
+        self._results: queue.SimpleQueue[tuple[int, R | None, BaseException | None]]
+        self._results = queue.SimpleQueue()
+        self._waiting: dict[int, tuple[R | None, BaseException | None]] = {}
+        self._given = 0
+        # Each thread may be one result ahead of what has been asked for.
+        self._room = threading.Semaphore(2 * workers)
+        self._stopped = False
+        self._workers = [_Mapper(self._work, self._stop, n) for n in range(workers)]
+        self._entered = ExitStack()
+
+    def __enter__(self) -> Self:
+        try:
+            for worker in self._workers:
+                self._entered.enter_context(worker)
+        except BaseException:
+            self._entered.close()
+            raise
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self._entered.close()
+
+    def __iter__(self) -> Iterator[R]:
+        return self
+
+    def __next__(self) -> R:
+        while self._given not in self._waiting:
+            number, result, error = self._results.get()
+            self._waiting[number] = result, error
+        result, error = self._waiting[self._given]
+        if error is not None:
+            raise error  # it stays the answer, however often one asks
+        del self._waiting[self._given]
+        self._given += 1
+        self._room.release()
+        return result  # type: ignore[return-value]  # there is one where there is no error
+
+    def _work(self) -> None:
+        while self._room.acquire() and not self._stopped:
+            with self._next_item:
+                number = self._taken
+                self._taken += 1
+                try:
+                    item = next(self._items)
+                except BaseException as error:  # StopIteration too: it ends the caller's loop
+                    self._results.put((number, None, error))
+                    return
+            try:
+                self._results.put((number, self._function(item), None))
+            except BaseException as error:
+                self._results.put((number, None, error))
+                return
+
+    def _stop(self) -> None:
+        self._stopped = True
+        for _ in self._workers:
+            self._room.release()
+
+
+class _Mapper(_Worker):
+    """One of the threads of a ``ParallelMap``; when one is told to stop, all are."""
+
+    def __init__(
+        self, work: Callable[[], object], stop_all: Callable[[], object], number: int
+    ) -> None:
+        super().__init__(f"seamless-model-{number}")
+        self._do = work
+        self._stop_all = stop_all
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self._stop()
+        self._wait()
+
+    def _work(self) -> None:
+        self._do()
+
+    def _stop(self) -> None:
+        self._stop_all()
 
 
 class WriteBehind(_Worker, Generic[T]):

@@ -15,7 +15,7 @@ from .trust import Profile, profile
 
 TILE = 512
 """Pixels of a tile where neither an option nor the model says anything."""
-BATCH_PIXELS = 2**18
+BATCH_PIXELS = 2**16
 MOST_TILES = 8
 """A default batch holds this many pixels or tiles at most, whichever is fewer, but one tile."""
 TRUST = "bell"

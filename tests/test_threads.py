@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from seamless_seg.threads import ReadAhead, WriteBehind
+from seamless_seg.threads import ParallelMap, ReadAhead, WriteBehind
 
 
 @pytest.fixture(autouse=True)
@@ -41,6 +41,79 @@ def test_leaving_early_stops_the_reader():
     with ReadAhead(made.append(n) for n in range(10**9)) as ahead:
         next(ahead)
     assert len(made) <= 3
+
+
+@pytest.mark.parametrize("workers", [1, 2, 5])
+def test_mapping_keeps_the_order_of_the_items(workers):
+    def slow_at_first(n):
+        time.sleep(0.004 if n % 3 == 0 else 0)
+        return n * n
+
+    with ParallelMap(slow_at_first, range(30), workers) as squares:
+        assert list(squares) == [n * n for n in range(30)]
+        assert list(squares) == []
+
+
+def test_mapping_is_done_by_all_workers_at_once():
+    together = threading.Barrier(3)
+
+    def meet(n):
+        together.wait(timeout=5)
+        return threading.current_thread().name
+
+    with ParallelMap(meet, range(9), 3) as names:
+        assert len(set(names)) == 3
+
+
+def test_mapping_is_no_more_than_two_items_a_worker_ahead():
+    begun = []
+    with ParallelMap(lambda n: begun.append(n) or n, range(40), 2) as results:
+        for n in results:
+            time.sleep(0.002)
+            assert len(begun) <= n + 1 + 4
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_an_error_while_mapping_comes_when_its_turn_has_come(workers):
+    with ParallelMap(lambda n: 6 // (3 - n), range(9), workers) as results:
+        assert [next(results), next(results), next(results)] == [2, 3, 6]
+        for _ in range(2):
+            with pytest.raises(ZeroDivisionError):
+                next(results)
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_an_error_in_the_items_of_a_map_comes_after_the_results_before_it(workers):
+    items = (1 // (3 - n) for n in range(9))
+    with ParallelMap(str, items, workers) as results:
+        assert [next(results), next(results), next(results)] == ["0", "0", "1"]
+        with pytest.raises(ZeroDivisionError):
+            next(results)
+
+
+def test_leaving_early_stops_all_workers():
+    begun = []
+    with ParallelMap(begun.append, range(10**9), 3) as results:
+        next(results)
+    assert len(begun) <= 8
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_an_interruption_while_a_map_is_started_stops_it(monkeypatch, number):
+    """As Ctrl-C does it: in the starting thread, after the new one runs."""
+    start, started = threading.Thread.start, []
+
+    def interrupted(thread):
+        start(thread)
+        started.append(thread)
+        if len(started) == number + 1:
+            time.sleep(0.01)
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt), ParallelMap(str, range(10**9), 3):
+        pass
+    assert len(started) == number + 1
 
 
 def test_writing_behind_keeps_order_and_finishes():
