@@ -137,6 +137,7 @@ class Blender:
         self._trailing = tile.shape[2:]
         self._dtype = np.result_type(tile.dtype if tile.dtype.kind == "f" else "f4", "f4")
         self._slowest_first = sorted(range(tile.ndim), key=lambda axis: -abs(tile.strides[axis]))
+        self._back = [self._slowest_first.index(axis) for axis in range(tile.ndim)]
         self._origin, end = self._plan.held_columns
         self._right = self._empty(grid.rows.length, grid.cols.carried)
         self._below = self._empty(grid.rows.carried, end - self._origin)
@@ -202,4 +203,4 @@ class Blender:
     def _empty(self, height: int, width: int) -> Array:
         shape = (height, width, *(self._trailing or ()))
         array: Array = np.empty([shape[axis] for axis in self._slowest_first], self._dtype)
-        return array.transpose(np.argsort(self._slowest_first))
+        return array.transpose(self._back)

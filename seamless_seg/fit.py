@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ MULTIPLES = (1, 2, 4, 8, 16, 32, 64, 128)
 
 class FittedModel:
     """A model together with the shape of the tiles that it will be given.
+
+    ``seconds`` is what a trial run on one of them took.
 
     A tile smaller than what the model takes is extended by reflection at its right and
     bottom, and the logits there are dropped. A model with a fixed batch gets exactly that.
@@ -44,7 +47,7 @@ class FittedModel:
     ) -> None:
         self._model = model
         self._tile = tile
-        self.shape, self.classes = _try(model, channels, tile, align)
+        self.shape, self.classes, self.seconds = _try(model, channels, tile, align)
 
     def empty(self, count: int, channels: int) -> npt.NDArray[np.float32]:
         """Room for ``count`` tiles of the plan as the model takes them, ``(B, C, H, W)``."""
@@ -88,14 +91,17 @@ class FittedModel:
 
 def _try(
     model: Model, channels: int, tile: tuple[int, int], align: tuple[int, int]
-) -> tuple[tuple[int, int], int]:
-    """The smallest shape of tiles that the model takes, and how many classes it has."""
+) -> tuple[tuple[int, int], int, float]:
+    """The smallest shape of tiles that the model takes, its number of classes and its time."""
     first_error: ModelError | None = None
     for shape in _shapes(model, tile, align):
+        started = time.perf_counter()
         try:
-            return shape, _classes(model, (model.batch or 1, channels, *shape))
+            classes = _classes(model, (model.batch or 1, channels, *shape))
         except ModelError as error:
             first_error = first_error or error
+        else:
+            return shape, classes, time.perf_counter() - started
     raise first_error or ModelError(f"{model.name} takes no tile of {tile}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -19,9 +20,14 @@ from .probing import probe_for
 from .reach import Probe
 from .threads import ReadAhead
 from .tiles import TileReader, Values
+from .tiling import AT_MOST
 
 if TYPE_CHECKING:
     from .raster import RasterReader
+
+
+WORTH_WHILE = 0.01
+"""Seconds in the model beside which handing a batch from thread to thread costs nothing."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +47,18 @@ class Task:
         """The plan for the whole raster."""
         return self.forecast.plan
 
-    @property
+    @cached_property
     def batch_size(self) -> int:
-        """Tiles at a time."""
-        return min(self.forecast.settings.tiling.batch_size.value, self.plan.tiles)
+        """Tiles at a time: where that is left open, so few that a batch is just worth its while.
+
+        It changes no bit. Small batches stay in the processor's cache, and keep all workers busy
+        to the end.
+        """
+        decided = self.forecast.settings.tiling.batch_size
+        size = min(decided.value, self.plan.tiles)
+        if decided.origin == AT_MOST:
+            size = min(size, math.ceil(WORTH_WHILE / self.fitted.seconds))
+        return size
 
     @cached_property
     def fitted(self) -> FittedModel:

@@ -15,9 +15,10 @@ from .trust import Profile, profile
 
 TILE = 512
 """Pixels of a tile where neither an option nor the model says anything."""
-BATCH_PIXELS = 2**16
+BATCH_PIXELS = 2**18
 MOST_TILES = 8
 """A default batch holds this many pixels or tiles at most, whichever is fewer, but one tile."""
+AT_MOST = "default, fewer where the model is slow"
 TRUST = "bell"
 """It brings tiles that differ nearest to the model's own answer, of all whose steps are bounded:
 see ``benchmarks/quality.py``. Where tiles agree, any trust gives the same bits."""
@@ -47,7 +48,7 @@ def decide_tiling(
     batch_size = decide(
         (options.batch_size, OPTION),
         (model.batch if model else None, "the model's fixed batch"),
-        (usual, DEFAULT),
+        (usual, AT_MOST if usual > 1 else DEFAULT),
     )
     whole_number("batch size", batch_size.value, 1)
     return Tiling(tile, overlap, margin, align, trust, batch_size)
