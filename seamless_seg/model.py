@@ -42,8 +42,8 @@ class Model(Protocol):
     workers: int
     """Threads that may call it at the same time, and should."""
 
-    def tuned(self, tile: tuple[int, int]) -> Model:
-        """The same model, made ready for many tiles of that size."""
+    def tune(self, tile: tuple[int, int]) -> None:
+        """Get ready for many tiles of that size; it may change ``workers``."""
         ...
 
     def __call__(self, batch: Batch, /) -> npt.NDArray[Any]:
@@ -64,9 +64,8 @@ class CallableModel:
     metadata: ModelMetadata = field(default_factory=ModelMetadata)
     workers: int = 1
 
-    def tuned(self, tile: tuple[int, int]) -> CallableModel:
-        """Itself: nothing is known of how it works."""
-        return self
+    def tune(self, tile: tuple[int, int]) -> None:
+        """Nothing to get ready: nobody knows how it works."""
 
     def __call__(self, batch: Batch, /) -> npt.NDArray[Any]:
         """Call the function; what it raises becomes a ``ModelError``.
@@ -120,6 +119,11 @@ class OnnxFile:
         self.outputs = [_tensor(node) for node in self.session.get_outputs()]
         self.properties: dict[str, str] = self.session.get_modelmeta().custom_metadata_map
 
+    def reopen(self, threads: int) -> None:
+        """Load the model anew for another number of threads; never is it in memory twice."""
+        del self.session
+        self.session = _open_session(Path(self.name), self.provider, threads)
+
 
 class OnnxModel:
     """An ONNX segmentation model, ``(B, C, H, W)`` to ``(B, K, H, W)``.
@@ -135,35 +139,35 @@ class OnnxModel:
         Where it does not map images to logits, or says itself that it is another kind of model.
     """
 
-    def __init__(self, file: OnnxFile, workers: int = 1) -> None:
+    def __init__(self, file: OnnxFile) -> None:
         self.name = file.name
-        self.workers = workers
+        self.workers = 1
         self._file = file
         self.metadata = parse(file.properties)
-        self._session = file.session
         image, logits = _image_to_logits(file.inputs, file.outputs)
         self.batch, self.channels = image.shape[:2]
         self.tile = image.shape[2], image.shape[3]
         self.classes = logits.shape[1] if len(logits.shape) == 4 else None
         self._image, self._logits = image.name, logits.name
 
-    def tuned(self, tile: tuple[int, int]) -> OnnxModel:
-        """The same graph in a session with as many threads as a tile of that size is worth.
+    def tune(self, tile: tuple[int, int]) -> None:
+        """Give the session as many threads as a tile of that size is worth.
 
         On a CPU, small tiles run faster side by side than one after the other with their work
         divided: no thread waits for another. See ``benchmarks/README.md``.
         """
         if self._file.provider != "cpu":
-            return self
+            return
         threads = self._file.threads or _cores()
         each = min(threads, max(1, round(math.prod(tile) / PIXELS_PER_THREAD)))
-        file = OnnxFile(self.name, self._file.provider, each)
-        return OnnxModel(file, workers=threads // each)
+        self.workers = threads // each
+        if each != threads:
+            self._file.reopen(each)
 
     def __call__(self, batch: Batch, /) -> npt.NDArray[Any]:
         """Run the graph; onnxruntime's complaint becomes a ``ModelError``."""
         with _naming_failure(self.name, batch):
-            (logits,) = self._session.run([self._logits], {self._image: batch})
+            (logits,) = self._file.session.run([self._logits], {self._image: batch})
         return np.asarray(logits)
 
 

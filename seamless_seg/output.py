@@ -23,6 +23,7 @@ from .compression import COMPRESSION
 from .errors import OptionError, RasterError
 from .provenance import NAMESPACE
 from .raster import Georeference, reporting
+from .tiff import find_blocks
 
 BLOCK = 256
 """Height and width of a block of the output, in pixels; less where the raster is smaller."""
@@ -281,17 +282,12 @@ def _check_complete(path: Path) -> None:
     """Make sure that every block of a closed file is on the disk: closing may fail in silence."""
     with path.open("r+b") as file:
         os.fsync(file.fileno())
-    length = path.stat().st_size
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        dataset = rasterio.open(path)
-    with dataset:
-        for band in dataset.indexes:
-            for (i, j), _ in dataset.block_windows(band):
-                place = (f"BLOCK_{what}_{j}_{i}" for what in ("OFFSET", "SIZE"))
-                offset, size = (dataset.get_tag_item(key, "TIFF", bidx=band) for key in place)
-                if not offset or not size or int(offset) + int(size) > length:
-                    raise OSError(f"block {i}, {j} of band {band} did not reach the disk")
+    length, (offsets, sizes) = path.stat().st_size, find_blocks(path)
+    missing = (offsets == 0) | (sizes == 0) | (offsets + sizes > length)
+    if missing.any():
+        raise OSError(
+            f"{np.count_nonzero(missing)} of {missing.size} blocks did not reach the disk"
+        )
 
 
 def _beside(path: Path, ending: str) -> Path:

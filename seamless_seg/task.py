@@ -110,5 +110,5 @@ def open_task(
     found = probe_for(model, network, options, notes, channels)
     forecast = forecast_raster(reader, network, options, found=found)
     forecast.settings.notes.extend(notes)
-    tuned = network.tuned(forecast.plan.grid.tile_shape)
-    return Task(reader, model, tuned, forecast, found)
+    network.tune(forecast.plan.grid.tile_shape)
+    return Task(reader, model, network, forecast, found)

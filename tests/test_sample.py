@@ -56,6 +56,22 @@ def test_the_default_run_is_the_whole_image_s_answer_at_a_moderate_cost(scene, t
     np.testing.assert_array_equal(logits.argmax(axis=0), expected.argmax(axis=0))
 
 
+def test_batches_and_threads_change_no_bit(scene, tmp_path):
+    outputs = []
+    for batch_size, threads in [(1, 1), (1, 2), (3, 1), (3, 2), (8, 2), (None, None)]:
+        segment(
+            *(scene, SAMPLE / "model.onnx", tmp_path / "out.tif"),
+            tile=256,
+            overlap=64,
+            batch_size=batch_size,
+            threads=threads,
+            overwrite=True,
+        )
+        outputs.append(made.read(tmp_path / "out.tif"))
+    for output in outputs[1:]:
+        np.testing.assert_array_equal(output, outputs[0])
+
+
 def test_a_margin_of_one_pixel_less_than_the_radius_is_not_exact(scene):
     radius = max(probe(SAMPLE / "model.onnx").radius)
 
