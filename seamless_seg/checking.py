@@ -23,7 +23,7 @@ from .reach import Probe
 from .reference import Reference
 from .sample import Sample, Window
 from .seams import SeamScore
-from .task import Task, open_task
+from .task import Task, inputs_of, open_task
 from .trial import blend_window
 from .trust import Profile, name_of
 
@@ -151,8 +151,7 @@ def check(
         tiling = options if made is None else as_made(options, made.tags, output)
         destination = None
         if disagreement_map is not None:
-            inputs = [raster, *reader.files] + ([] if callable(model) else [model])
-            inputs += [] if output is None else [output]
+            inputs = inputs_of(model, reader, *([] if made is None else [made]))
             destination = check_destination(disagreement_map, inputs, overwrite)
         task, found = _measured(open_task(reader, model, tiling, provider, threads), tiling)
         if made is not None:

@@ -11,7 +11,6 @@ from .grid import shape_to_slices
 from .output import Output, RasterWriter
 from .pipeline import OnProgress, Progress
 from .task import Task
-from .trial import answers
 
 
 def map_disagreement(
@@ -26,7 +25,7 @@ def map_disagreement(
     look = Output(reader.size, 1, reader.georeference, descriptions=["disagreement"], nodata=np.nan)
     progress, disagreements = Progress(0, task.plan.tiles, 0), Disagreements(task.plan)
     with RasterWriter(destination, look, overwrite) as writer:
-        for index, geom, tile in answers(task, task.plan):
+        for index, geom, tile in task.answers(task.plan):
             found = disagreements.add(index, geom, tile)
             apart = np.where(found.shared, found.apart, np.float32(np.nan))
             writer.write(*shape_to_slices(geom), apart[..., None])

@@ -14,7 +14,7 @@ from .options import Options, merged
 from .pipeline import OnProgress, Pipeline
 from .provenance import to_tags
 from .settings import Settings
-from .task import Task, open_task
+from .task import Task, inputs_of, open_task
 
 if TYPE_CHECKING:
     from .output import Output
@@ -95,13 +95,13 @@ def segment(
     check_compression(compress)
     with ExitStack() as stack:
         reader = stack.enter_context(RasterReader(raster))
-        inputs = [raster, *reader.files] + ([] if callable(model) else [model])
-        destination = check_destination(output, inputs, overwrite)
+        destination = check_destination(output, inputs_of(model, reader), overwrite)
         task = open_task(reader, model, options, provider, threads)
         if on_start:
             on_start(task.forecast)
         stack.enter_context(task.block_cache())
         started = time.perf_counter()
+        task.model.tune(task.plan.grid.tile_shape)
         look = _look(task, compress)
         with RasterWriter(destination, look, overwrite) as writer:
             pipeline = Pipeline(task, writer)

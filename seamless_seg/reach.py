@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .errors import ModelError
+from .fidelity import difference
 from .model import Model, open_model
 
 Image: TypeAlias = npt.NDArray[np.float32]
@@ -255,12 +256,8 @@ def _side(asked: _Asked, axis: int, length: int, after: bool) -> Side:
 
 
 def _difference(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """How far two answers are apart; where both are the same infinity, or none, they are not."""
-    same = (one == other) | (np.isnan(one) & np.isnan(other))
-    with np.errstate(invalid="ignore", over="ignore"):
-        apart = np.abs(one.astype(np.float64) - other)
-    most = float(np.finfo(np.float32).max)
-    return np.where(same, 0.0, np.nan_to_num(apart, nan=most, posinf=most))
+    """How far two answers are apart, in finite numbers."""
+    return np.nan_to_num(difference(one, other), posinf=float(np.finfo(np.float32).max))
 
 
 def _spread(logits: npt.NDArray[Any]) -> float:
@@ -272,13 +269,13 @@ def _spread(logits: npt.NDArray[Any]) -> float:
 def _stride(asked: _Asked, axis: int, length: int, before: Side, after: Side) -> int:
     """The first shift of the input after which the inner output is the same, shifted."""
     differences = dict(_shifts(asked, axis, length, before.radius, after.radius))
-    for shift, difference in differences.items():
-        if difference < SAME:
+    for shift, share in differences.items():
+        if share < SAME:
             return shift
     # Tile-wide models never say quite the same: take the first that is clearly nearer than 1 is.
     nearest, first = min(differences.values(), default=0.0), differences.get(1, 0.0)
     near = math.sqrt(nearest * first) if first > 3 * nearest else first
-    return next((shift for shift, difference in differences.items() if difference <= near), 1)
+    return next((shift for shift, share in differences.items() if share <= near), 1)
 
 
 def _shifts(
@@ -296,8 +293,8 @@ def _shifts(
         if high - low < 1:
             return
         shifted = asked.logits(axis, long[..., shift : shift + length])
-        difference = _difference(shifted[..., low:high], told[..., low + shift : high + shift])
-        share = float(difference.max()) / _spread(told)
+        apart = _difference(shifted[..., low:high], told[..., low + shift : high + shift])
+        share = float(apart.max()) / _spread(told)
         yield shift, share
         if share < SAME:
             return

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import shapely
+
 from .fit import FittedModel
 from .forecast import Forecast, forecast_raster
 from .grid import Index
@@ -72,14 +74,17 @@ class Task:
         """The raster's tiles as the model takes them."""
         return TileReader(self.reader, self.fitted, self.forecast.settings.normalisation)
 
-    def answers(self, plan: Plan) -> Iterator[tuple[Index, Values]]:
-        """The model's answer to each tile of a plan on the same grid, ``(height, width, classes)``.
+    def answers(self, plan: Plan) -> Iterator[tuple[Index, shapely.Polygon, Values]]:
+        """Each tile's index, the window that it finishes and the model's answer to it.
 
-        Tiles are read in a thread, one batch ahead.
+        For a plan on the same grid; an answer has the shape ``(height, width, classes)``. Tiles are
+        read in a thread, one batch ahead.
         """
+        windows = plan.windows()
         with ReadAhead(self.tiles.batches(plan, self.batch_size)) as pixels:
-            for batch in plan.batches(self.batch_size):
-                yield from zip(batch.indices, self.fitted(next(pixels)), strict=True)
+            for _ in plan.batches(self.batch_size):
+                for tile in self.fitted(next(pixels)):
+                    yield *next(windows), tile
 
     def block_cache(self) -> AbstractContextManager[object]:
         """GDAL's block cache at the size that the plan needs, unless the user has set one."""
@@ -96,6 +101,12 @@ class Task:
         return env
 
 
+def inputs_of(model: Any, *readers: RasterReader) -> list[Any]:
+    """All files that are read, and so must not be written."""
+    files = [file for reader in readers for file in (reader.path, *reader.files)]
+    return files if callable(model) else [*files, model]
+
+
 def open_task(
     reader: RasterReader,
     model: Any,
@@ -110,5 +121,4 @@ def open_task(
     found = probe_for(model, network, options, notes, channels)
     forecast = forecast_raster(reader, network, options, found=found)
     forecast.settings.notes.extend(notes)
-    network.tune(forecast.plan.grid.tile_shape)
     return Task(reader, model, network, forecast, found)

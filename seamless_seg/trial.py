@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,8 +11,7 @@ import shapely
 from .blend import Blender
 from .coverage import Coverage
 from .disagreement import Disagreement, Disagreements
-from .grid import Index, shape_to_slices
-from .plan import Plan
+from .grid import shape_to_slices
 from .sample import Window
 from .task import Task
 from .tiles import Values
@@ -31,7 +30,7 @@ def blend_window(
     blended = [np.empty((*window.shape, task.fitted.classes), np.float32) for _ in trusts]
     everywhere = Disagreement(*(np.empty(window.shape, kind) for kind in (bool, np.float32, bool)))
     disagreements = Disagreements(plan)
-    for index, geom, tile in answers(task, plan):
+    for index, geom, tile in task.answers(plan):
         to, part = _common(window, geom)
         for blender, logits in zip(blenders, blended, strict=True):
             logits[to] = blender.add(index, tile)[part]
@@ -39,12 +38,6 @@ def blend_window(
         for whole, own in zip(everywhere, found, strict=True):
             whole[to] = own[part]
     return blended, everywhere
-
-
-def answers(task: Task, plan: Plan) -> Iterator[tuple[Index, shapely.Polygon, Values]]:
-    """Each tile's index, the window that it finishes and the model's answer to it."""
-    for (index, geom), (_, tile) in zip(plan.windows(), task.answers(plan), strict=True):
-        yield index, geom, tile
 
 
 def _box(window: Window) -> shapely.Polygon:
