@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import _thread
 import logging
 import signal
+import sys
+import threading
 import traceback
 from types import FrameType
 
@@ -76,9 +79,25 @@ def end_tidily_on_signals() -> None:
             signal.signal(ending, signal.SIG_IGN)
         raise KeyboardInterrupt
 
+    def swallowed(unraisable: sys.UnraisableHookArgs) -> None:
+        """Python swallows what is raised in its own callbacks, as while it imports: once more."""
+        if issubclass(unraisable.exc_type, KeyboardInterrupt):
+            signal.signal(signal.SIGINT, interrupt)
+            threading.Timer(0.001, _interrupt_main_thread).start()
+        else:
+            sys.__unraisablehook__(unraisable)
+
+    sys.unraisablehook = swallowed
     for ending in ENDINGS:
         if signal.getsignal(ending) != signal.SIG_IGN:  # nohup, for one, wants it ignored
             signal.signal(ending, interrupt)
+
+
+def _interrupt_main_thread() -> None:
+    if hasattr(signal, "pthread_kill"):  # it wakes a thread that waits, too
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+    else:
+        _thread.interrupt_main()
 
 
 def _hint(error: click.ClickException) -> str:

@@ -262,3 +262,28 @@ def test_an_interruption_while_modules_load_is_quiet(folder, seconds):
     _, err = process.communicate(timeout=60)
     assert "Traceback" not in err
     assert made.names("out") in ([], ["out.tif"])
+
+
+SWALLOWED = """
+import os, signal, time, weakref
+from seamless_seg_cli.program import end_tidily_on_signals
+
+class Thing:
+    pass
+
+thing = Thing()
+reference = weakref.ref(thing, lambda _: os.kill(os.getpid(), signal.SIGINT) or time.sleep(0.01))
+end_tidily_on_signals()
+try:
+    del thing  # the interruption comes in the callback, where Python swallows it
+    time.sleep(30)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+def test_an_interruption_that_python_swallows_comes_again():
+    ended = subprocess.run(
+        [sys.executable, "-c", SWALLOWED], capture_output=True, text=True, timeout=20, check=True
+    )
+    assert (ended.stdout, ended.stderr) == ("interrupted\n", "")
