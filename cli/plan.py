@@ -126,7 +126,7 @@ def _report(forecast: Forecast) -> Iterator[str]:
     yield f"{'held':<12}{held}"
     yield f"{'written':<12}{written}"
     yield from (f"{'first':<12}{_step(step)}" for step in islice(made, 3))
-    last_row = list(made.row_steps(made.rows[-1]))
+    last_row = list(made.row_steps(made.rows[-1], made.panels[-1]))
     yield from (f"{'last':<12}{_step(step)}" for step in last_row[-3:])
 
 

@@ -4,13 +4,14 @@ Anything else that is done value by value can stand in for the mean: see ``Combi
 
 Each tile that is added finishes one window. All that is held in between is the carry: the
 means that later tiles still move, that is the columns shared with the next tile and, over
-the image's width, the rows shared with the next tile row.
+a panel's width, the rows shared with the next tile row. What a panel's last tiles share with the
+next panel's first, its seam, is put aside row by row.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +29,24 @@ Combine: TypeAlias = Callable[[Array, Array, Array, Array], object]
 ``share`` is the newest tile's share in the trust so far, and broadcasts; ``out`` may be
 ``new``.
 """
+
+
+class Seams(Protocol):
+    """Where the seam of a panel is kept until the next: a dict, or anything that does the same."""
+
+    def __setitem__(self, row: int, seam: Array, /) -> None:
+        """Keep the seam of a tile row; it must be copied."""
+        ...
+
+    def pop(self, row: int, /) -> Array:
+        """Return the seam of a tile row, and forget it."""
+        ...
+
+
+class _Copies(dict[int, Array]):
+    def __setitem__(self, row: int, seam: Array) -> None:
+        super().__setitem__(row, seam.copy())
+
 
 REAL = "biuf"
 """Kinds of dtype that can be blended: bool, integers and floats."""
@@ -64,6 +83,9 @@ class Blender:
         Where the tiles lie and how far they are trusted.
     combine : callable
         What is done where tiles overlap.
+    seams : Seams, optional
+        Where seams of panels are kept; in memory where None. A value has the tile's trailing shape
+        after ``plan.seam_shape``.
 
     Notes
     -----
@@ -71,11 +93,16 @@ class Blender:
     held: float32 and wider floats keep their dtype, others blend in float32.
     """
 
-    def __init__(self, plan: Plan, combine: Combine = running_mean) -> None:
+    def __init__(
+        self, plan: Plan, combine: Combine = running_mean, seams: Seams | None = None
+    ) -> None:
         self._plan = plan
         self._combine = combine
+        self._seams: Seams = _Copies() if seams is None else seams
+        self._panels = iter(plan.panels)
+        self._panel = range(0)
         self._trailing: tuple[int, ...] | None = None
-        self._last_added: Index | None = None
+        self._row, self._row_loaded = -1, np.empty(0, np.bool_)
         self._last_row_added = np.full(len(plan.columns), -1)
         self._expanded: dict[tuple[int, bytes], Array] = {}
 
@@ -102,11 +129,15 @@ class Blender:
         self._check(index, tile)
         if self._trailing is None:
             self._allocate(tile)
+        while index[1] not in self._panel:
+            self._panel = next(self._panels)
         x, y = self._shares(index)
+        self._take_seam(index)
         top, bottom = self._plan.grid.rows.window(index[0])
         left, right = self._plan.grid.cols.window(index[1])
         height, width = bottom - top, right - left
-        below = self._below[:, left - self._origin : right - self._origin]
+        origin = self._plan.grid.cols.start(self._panel[0])
+        below = self._below[:, left - origin : right - origin]
 
         window = self._empty(height, width)
         self._fill(window, tile, below, x, y, 0)
@@ -122,7 +153,24 @@ class Blender:
         further = self._right[:, :rest] if x.middle <= width else self._empty(len(tile), rest)
         self._mean(further[rows], tile[rows, width : x.stop], self._right[rows], x, width, axis=1)
         self._right[rows, :rest] = further[rows]
+        self._leave_seam(index)
         return window
+
+    def _take_seam(self, index: Index) -> None:
+        i, j = index
+        if j == self._panel[0] and self._is_loaded(i, j - 1):
+            self._right[:] = self._seams.pop(i)
+
+    def _leave_seam(self, index: Index) -> None:
+        i, j = index
+        if j == self._panel[-1] and self._is_loaded(i, j + 1):
+            self._seams[i] = self._right
+
+    def _is_loaded(self, i: int, j: int) -> bool:
+        if i != self._row:
+            self._row, self._row_loaded = i, self._plan.loaded(i)
+        at = j - self._plan.columns.start
+        return 0 <= at < len(self._row_loaded) and bool(self._row_loaded[at])
 
     def _check(self, index: Index, tile: Array) -> None:
         if tile.dtype.kind not in REAL:
@@ -138,18 +186,16 @@ class Blender:
         self._dtype = np.result_type(tile.dtype if tile.dtype.kind == "f" else "f4", "f4")
         self._slowest_first = sorted(range(tile.ndim), key=lambda axis: -abs(tile.strides[axis]))
         self._back = [self._slowest_first.index(axis) for axis in range(tile.ndim)]
-        self._origin, end = self._plan.held_columns
-        self._right = self._empty(grid.rows.length, grid.cols.carried)
-        self._below = self._empty(grid.rows.carried, end - self._origin)
+        self._right = self._empty(*self._plan.seam_shape)
+        self._below = self._empty(grid.rows.carried, self._plan.held_columns)
 
     def _shares(self, index: Index) -> tuple[Alpha, Alpha]:
         (i, j), grid, trust = index, self._plan.grid, self._plan.trust
         x, y = alpha(grid.cols, j, trust), alpha(grid.rows, i, trust)
         at = j - self._plan.columns.start
         # Where an area leaves out the tile before, nobody wants the pixels shared with it.
-        x = x if self._last_added == (i, j - 1) else x.alone()
+        x = x if self._is_loaded(i, j - 1) else x.alone()
         y = y if i and self._last_row_added[at] == i - 1 else y.alone()
-        self._last_added = index
         self._last_row_added[at] = i
         return x, y
 

@@ -1,14 +1,17 @@
 """The plan: what to load, what is then finished and what may be forgotten, in which order.
 
 A plan is made of sizes alone, before any pixel is read. It is lazy: its steps are made as it
-is walked, row by row and left to right, and it may be walked any number of times.
+is walked, row by row and left to right, and it may be walked any number of times. A wide image
+can be walked in panels of columns, one after the other, so that less is held at once.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -57,7 +60,8 @@ class Peak(NamedTuple):
     """The most that is held of the tiles between two steps, whatever is read ahead aside."""
 
     pixels: int
-    """Pixels of the carry: what later tiles still add to, rows of the image's width mostly."""
+    """Pixels of the carry: what later tiles still add to, rows of a panel's width mostly, and the
+    columns that one panel leaves to the next."""
     fraction: float
     """``pixels`` over the pixels of the image."""
     tiles: int
@@ -84,6 +88,8 @@ class Plan:
     grid: Grid
     trust: str | Profile
     coverage: Coverage | None = None
+    panel: int | None = None
+    """Tile columns that are walked together at most; None for all."""
 
     @property
     def image_size(self) -> tuple[int, int]:
@@ -110,20 +116,34 @@ class Plan:
         """Number of tiles that are not loaded, since they cover no wanted pixel."""
         return self.grid.rows.count * self.grid.cols.count - self.tiles
 
+    @cached_property
+    def panels(self) -> list[range]:
+        """Tile columns in the parts in which they are walked, as equal as they can be."""
+        columns = self.columns
+        if not columns:
+            return []
+        count = -(-len(columns) // (self.panel or len(columns)))
+        ends = [len(columns) * n // count for n in range(count + 1)]
+        return [columns[first:last] for first, last in pairwise(ends)]
+
     @property
-    def held_columns(self) -> tuple[int, int]:
-        """Half-open interval of the image's columns that the plan may write."""
-        if not self.columns:
-            return 0, 0
+    def held_columns(self) -> int:
+        """Columns of the image of which rows are carried at most: those that a panel writes."""
         cols = self.grid.cols
-        return cols.start(self.columns[0]), cols.window(self.columns[-1])[1]
+        widths = (cols.window(panel[-1])[1] - cols.start(panel[0]) for panel in self.panels)
+        return max(widths, default=0)
+
+    @property
+    def seam_shape(self) -> tuple[int, int]:
+        """Pixels that a panel leaves to the next in each tile row, (height, width)."""
+        return self.grid.tile_shape[0], self.grid.cols.carried
 
     @cached_property
     def peak(self) -> Peak:
         """The most that is held between two steps, whatever is read ahead aside."""
         height, width = self.grid.tile_shape
-        low, high = self.held_columns
-        pixels = self.grid.rows.carried * (high - low) + self.grid.cols.carried * height
+        seams = 1 + (len(self.rows) if len(self.panels) > 1 else 0)
+        pixels = self.grid.rows.carried * self.held_columns + seams * math.prod(self.seam_shape)
         pixels = pixels if self.tiles else 0
         image_height, image_width = self.image_size
         return Peak(pixels, pixels / (image_height * image_width), -(-pixels // (height * width)))
@@ -137,7 +157,7 @@ class Plan:
         widths = np.array([stop - start for start, stop in map(cols.window, self.columns)])
         heights = (stop - start for start, stop in map(rows.window, self.rows))
         return sum(
-            height * int(widths[self._loaded(i)].sum())
+            height * int(widths[self.loaded(i)].sum())
             for i, height in zip(self.rows, heights, strict=True)
         )
 
@@ -151,16 +171,16 @@ class Plan:
         return 3 * self.tiles
 
     def __iter__(self) -> Iterator[Step]:
-        for i in self.rows:
-            yield from self.row_steps(i)
+        for i, panel in self._walk():
+            yield from self.row_steps(i, panel)
 
-    def row_steps(self, i: int) -> Iterator[Step]:
-        """Steps at tile row ``i``: its tiles, and what may be forgotten after each of them."""
-        tiles = self.grid.tile_boxes(i, self.columns)
-        windows = self.grid.window_boxes(i, self.columns)
-        loaded = self._loaded(i)
-        done_rows = {row: self._loaded(row) for row in self._done_rows.get(i, ())}
-        for at, j in enumerate(self.columns):
+    def row_steps(self, i: int, panel: range) -> Iterator[Step]:
+        """Steps at tile row ``i`` in a panel: its tiles, and what may be forgotten after each."""
+        tiles = self.grid.tile_boxes(i, panel)
+        windows = self.grid.window_boxes(i, panel)
+        loaded = self.loaded(i, panel)
+        done_rows = {row: self.loaded(row) for row in self._done_rows.get(i, ())}
+        for at, j in enumerate(panel):
             if loaded[at]:
                 yield Load((i, j), tiles[at])
                 yield Write((i, j), windows[at])
@@ -181,10 +201,10 @@ class Plan:
         """Tiles to load in the plan's order, ``size`` at a time; the last may be fewer."""
         indices: list[Index] = []
         geoms: list[shapely.Polygon] = []
-        for i in self.rows:
-            boxes = self.grid.tile_boxes(i, self.columns)
-            for at in np.flatnonzero(self._loaded(i)):
-                indices.append((i, self.columns[at]))
+        for i, panel in self._walk():
+            boxes = self.grid.tile_boxes(i, panel)
+            for at in np.flatnonzero(self.loaded(i, panel)):
+                indices.append((i, panel[at]))
                 geoms.append(boxes[at])
                 if len(indices) == size:
                     yield Batch(indices, geoms)
@@ -194,17 +214,26 @@ class Plan:
 
     def windows(self) -> Iterator[tuple[Index, shapely.Polygon]]:
         """Windows in the order in which they are finished, each with its tile's index."""
-        for i in self.rows:
-            boxes: Boxes = self.grid.window_boxes(i, self.columns)
-            for at in np.flatnonzero(self._loaded(i)):
-                yield (i, self.columns[at]), boxes[at]
+        for i, panel in self._walk():
+            boxes: Boxes = self.grid.window_boxes(i, panel)
+            for at in np.flatnonzero(self.loaded(i, panel)):
+                yield (i, panel[at]), boxes[at]
 
     def wanted(self, window: shapely.Polygon) -> Mask | None:
         """Wanted pixels of a window, shape ``(height, width)``; None where all are wanted."""
         return self.coverage.wanted(window) if self.coverage else None
 
-    def _loaded(self, i: int) -> Mask:
-        return self.coverage.loaded(i) if self.coverage else np.ones(len(self.columns), np.bool_)
+    def loaded(self, i: int, panel: range | None = None) -> Mask:
+        """Whether each tile of row ``i`` in a panel, or in all columns, is loaded."""
+        panel = self.columns if panel is None else panel
+        if self.coverage is None:
+            return np.ones(len(panel), np.bool_)
+        first = panel.start - self.columns.start
+        return self.coverage.loaded(i)[first : first + len(panel)]
+
+    def _walk(self) -> Iterator[tuple[int, range]]:
+        """Tile rows of one panel after the other."""
+        return ((i, panel) for panel in self.panels for i in self.rows)
 
 
 def _done(axis: Axis, tiles: range) -> dict[int, list[int]]:
@@ -225,6 +254,7 @@ def plan_run_grid(
     margin: Size = 0,
     align: Size = 1,
     trust: str | Profile = "linear",
+    panel: int | None = None,
 ) -> tuple[Plan, Grid]:
     """Plan to run a model over an image in a grid of overlapping tiles.
 
@@ -249,6 +279,10 @@ def plan_run_grid(
     trust : str or callable
         Name of a profile in ``seamless_seg.PROFILES``, or one of your own with their signature:
         ``(length, before, after, margin) -> trust``, positive outside the margin.
+    panel : int, optional
+        Tile columns that are walked together at most. Rows of a panel's width are held instead of
+        rows of the image's, and between two panels the columns that they share. The bits are the
+        same.
 
     Returns
     -------
@@ -274,7 +308,9 @@ def plan_run_grid(
     }
     rows, cols = (Axis(**{name: pair[axis] for name, pair in named.items()}) for axis in (0, 1))
     grid = Grid(rows, cols)
-    return Plan(grid, trust, None if area is None else Coverage(grid, area)), grid
+    if panel is not None:
+        panel = whole_number("panel", panel, 1)
+    return Plan(grid, trust, None if area is None else Coverage(grid, area), panel), grid
 
 
 def pair(name: str, value: object, least: int = 0) -> tuple[int, int]:

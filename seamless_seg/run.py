@@ -10,7 +10,7 @@ import numpy as np
 import shapely
 
 from .axis import whole_number
-from .blend import Array, Blender
+from .blend import Array, Blender, Seams
 from .errors import BudgetError, SeamlessError, TileError
 from .grid import Index
 from .plan import Batch, Plan
@@ -31,6 +31,7 @@ def run_plan(
     *,
     read_ahead: bool = True,
     nodata: float = np.nan,
+    seams: Seams | None = None,
 ) -> None:
     """Get the tiles of a plan, blend them and write each window once it is finished.
 
@@ -60,6 +61,8 @@ def run_plan(
         Call ``get_tile`` in a thread, one batch ahead of the blending.
     nodata : float
         What pixels outside the plan's area get.
+    seams : Seams, optional
+        Where to keep what a panel leaves to the next; in memory where None.
 
     Raises
     ------
@@ -78,7 +81,7 @@ def run_plan(
     _check_budget(plan, batch_size, max_tiles, read_ahead)
     tiles = ((batch, _get(batch, get_tiles)) for batch in plan.batches(batch_size))
     with ReadAhead(tiles) if read_ahead else nullcontext(tiles) as ready:
-        for index, geom, window in _blend(plan, ready):
+        for index, geom, window in _blend(plan, ready, seams):
             wanted = plan.wanted(geom)
             if wanted is not None:
                 window[~wanted] = nodata
@@ -124,9 +127,9 @@ def _get(batch: Batch, get_tiles: GetTiles) -> list[Array]:
 
 
 def _blend(
-    plan: Plan, batches: Iterable[tuple[Batch, list[Array]]]
+    plan: Plan, batches: Iterable[tuple[Batch, list[Array]]], seams: Seams | None
 ) -> Iterator[tuple[Index, shapely.Polygon, Array]]:
-    blender, windows = Blender(plan), plan.windows()
+    blender, windows = Blender(plan, seams=seams), plan.windows()
     for batch, tiles in batches:
         for index in batch.indices:
             # Taken out of the list, so that nothing keeps a tile while the next are made.

@@ -31,4 +31,5 @@ def plan_arguments(draw, **limits):
         "overlap": (rows.overlap, cols.overlap),
         "margin": (rows.margin, cols.margin),
         "align": (rows.align, cols.align),
+        "panel": draw(st.sampled_from([None, None, 1, 2, 3])),
     }

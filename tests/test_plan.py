@@ -37,8 +37,14 @@ def test_steps_load_write_and_unload_every_tile_once_in_a_fixed_order(arguments,
         action: [step.index for step in steps if step.action == action]
         for action in ("load", "write", "unload")
     }
-    assert by_action["load"] == by_action["write"] == sorted(set(by_action["load"]))
-    assert sorted(by_action["unload"]) == by_action["load"]
+    panels = [j for panel in plan.panels for j in [panel[0]] * len(panel)]
+
+    def place(index):
+        i, j = index
+        return panels[j - plan.columns.start], i, j
+
+    assert by_action["load"] == by_action["write"] == sorted(set(by_action["load"]), key=place)
+    assert sorted(by_action["unload"]) == sorted(by_action["load"])
     assert len(plan) == len(steps) == 3 * plan.tiles
     assert plan.tiles + plan.skipped == np.prod(plan.grid.shape)
     assert list(plan) == steps
@@ -136,6 +142,20 @@ def test_grid_gives_boxes_by_index_row_and_slice():
         grid[3, 0]
 
 
+@pytest.mark.parametrize(("panel", "widths"), [(None, [208]), (208, [208]), (100, [69, 69, 70])])
+def test_panels_are_as_equal_as_can_be_and_no_wider_than_asked_for(panel, widths):
+    plan, _ = plan_run_grid(40_000, 256, 64, panel=panel)
+    assert [len(columns) for columns in plan.panels] == widths
+    assert [j for columns in plan.panels for j in columns] == list(range(208))
+
+
+def test_panels_hold_rows_of_their_width_and_the_columns_between_two_of_them():
+    plan, grid = plan_run_grid(40_000, 256, 64, panel=52)
+    width = max(grid.cols.window(p[-1])[1] - grid.cols.start(p[0]) for p in plan.panels)
+    assert width < 10_100
+    assert plan.peak.pixels == 64 * width + (208 + 1) * 64 * 256
+
+
 def test_tiles_of_an_area_far_from_the_origin_hold_little():
     whole, _ = plan_run_grid(100_000, 256, 64)
     part, _ = plan_run_grid(100_000, 256, 64, shapely.box(90_000, 90_000, 90_500, 90_500))
@@ -182,3 +202,9 @@ def test_an_area_that_is_none_is_refused(area, message):
 def test_sizes_that_make_no_plan_are_refused(arguments, message):
     with pytest.raises(GeometryError, match=message):
         plan_run_grid(*arguments)
+
+
+@pytest.mark.parametrize("panel", [0, -1, 1.5, "wide"])
+def test_a_panel_that_is_no_number_of_tiles_is_refused(panel):
+    with pytest.raises(GeometryError, match="panel must be"):
+        plan_run_grid(100, 50, 10, panel=panel)

@@ -116,6 +116,18 @@ def test_same_bits_for_every_batch_size_and_with_or_without_a_thread(
     np.testing.assert_array_equal(output, expected)
 
 
+@given(plan_arguments(deepest=0.95), trusts, areas, st.sampled_from([(), (2,)]))
+def test_same_bits_for_every_width_of_panels(arguments, trust, area, trailing):
+    arguments["panel"] = None
+    whole, grid = plan_run_grid(**arguments, trust=trust, area=area)
+    tile_of = noise(whole, trailing)
+    expected = blended(whole, tile_of)
+    for panel in range(1, grid.shape[1] + 1):
+        arguments["panel"] = panel
+        plan, _ = plan_run_grid(**arguments, trust=trust, area=area)
+        np.testing.assert_array_equal(blended(plan, tile_of), expected)
+
+
 @given(plan_arguments(), trusts, areas)
 def test_inside_an_area_the_bits_are_those_of_the_full_run(arguments, trust, area):
     full, _ = plan_run_grid(**arguments, trust=trust)
@@ -237,8 +249,9 @@ def test_what_is_held_never_exceeds_what_the_plan_says(arguments, batch_size, re
     assert most + plan.peak.tiles <= tiles_held(plan, batch_size, read_ahead)
 
 
-def test_memory_between_steps_is_the_carry_and_nothing_else():
-    plan, grid = plan_run_grid((2000, 3000), 256, 64)
+@pytest.mark.parametrize("panel", [None, 5])
+def test_memory_between_steps_is_the_carry_and_nothing_else(panel):
+    plan, grid = plan_run_grid((2000, 3000), 256, 64, panel=panel)
     tile = np.zeros(grid.tile_shape, np.float32)
     carried = []
 
