@@ -140,17 +140,17 @@ def make_image(path: Path, size: int) -> Path:
     return path
 
 
-def make_pointwise(path: Path) -> Path:
+def make_pointwise(path: Path, classes: int = 1) -> Path:
     """A model that costs nothing."""
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
-    shapes = {"image": 3, "logits": 1}
+    shapes = {"image": 3, "logits": classes}
     image, logits = (
         helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", channels, "H", "W"])
         for name, channels in shapes.items()
     )
-    weight = numpy_helper.from_array(np.full((1, 3, 1, 1), 1 / 3, np.float32), "weight")
+    weight = numpy_helper.from_array(np.full((classes, 3, 1, 1), 1 / 3, np.float32), "weight")
     node = helper.make_node("Conv", ["image", "weight"], ["logits"])
     graph = helper.make_graph([node], "pointwise", [image], [logits], [weight])
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -52,6 +53,23 @@ class Numbers(click.ParamType):  # type: ignore[type-arg]  # as above
         except ValueError:
             kind = "whole numbers" if self.kind is int else "numbers"
             self.fail(f"{value!r} is not a list of {kind} separated by commas", param, ctx)
+
+
+class Bytes(click.ParamType):  # type: ignore[type-arg]  # as above
+    """``500MB``, ``2 GB``, ``1.5GiB``: bytes, in units of 1000 or 1024."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Parse, or fail with what was expected."""
+        if isinstance(value, int):
+            return value
+        match = re.fullmatch(r"\s*(\d+\.?\d*)\s*(?:([kmgt])(i)?)?b?\s*", value.lower())
+        if match is None:
+            self.fail(f"{value!r} is no size in bytes, such as 500MB or 2GB", param, ctx)
+        number, unit, binary = match.groups()
+        steps = " kmgt".index(unit or " ")
+        return int(float(number) * (1024 if binary else 1000) ** steps)
 
 
 INDICES = Numbers(int, "N,N,...")
@@ -142,6 +160,13 @@ execution = several(
         metavar="N",
         help="Threads that the model may use.  [default: onnxruntime's choice]",
     ),
+)
+
+memory = click.option(
+    "--max-memory",
+    type=Bytes(),
+    metavar="SIZE",
+    help="Memory that the process may take: 500MB, 2GB.  [default: what is fastest]",
 )
 
 writing = several(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,13 @@ import click
 from seamless_seg import OptionError, Options
 from seamless_seg.forecast import Forecast, forecast_raster, forecast_size
 from seamless_seg.geojson import read_area
-from seamless_seg.model import Model, open_model
+from seamless_seg.model import open_model
 from seamless_seg.plan import Step
 from seamless_seg.probing import probe_for
-from seamless_seg.reach import Probe
+from seamless_seg.task import open_task
 
 from . import options
-from .text import decisions, say, size
+from .text import decisions, say, schedule, size
 
 
 @click.command()
@@ -34,6 +35,8 @@ from .text import decisions, say, size
 )
 @options.tiling
 @options.pixels
+@options.execution
+@options.memory
 @click.option(
     "--area",
     metavar="FILE",
@@ -54,6 +57,9 @@ def plan(
     as_json: bool,
     output: str | None,
     overwrite: bool,
+    provider: str,
+    threads: int | None,
+    max_memory: int | None,
     **choices: Any,
 ) -> None:
     """Say what a run would do and cost, without reading a pixel.
@@ -62,9 +68,13 @@ def plan(
     """
     if image_size is not None and raster is not None and model is None:
         raster, model = None, raster
-    if (image_size is None) == (raster is None):
+    wanted = Options(**choices)
+    if image_size is not None and raster is None:
+        forecast = _of_size(image_size, model, area, wanted)
+    elif image_size is None and raster is not None:
+        forecast = _of_raster(raster, model, area, wanted, max_memory, provider, threads)
+    else:
         raise click.UsageError("give either INPUT or --size HxW")
-    forecast = _forecast(raster, image_size, model, area, Options(**choices))
     if output is not None and not dry_run:
         _save(output, forecast, overwrite)
     if as_json:
@@ -75,37 +85,36 @@ def plan(
         say(f"note: {sentence}")
 
 
-def _forecast(
-    raster: str | None,
-    image_size: tuple[int, int] | None,
-    model: str | None,
-    area: str | None,
-    choices: Options,
+def _of_size(
+    image_size: tuple[int, int], model: str | None, area: str | None, wanted: Options
 ) -> Forecast:
-    network = open_model(model) if model else None
-    notes: list[str] = []
-    found = probe_for(model, network, choices, notes) if network is not None else None
-    forecast = _settle(raster, image_size, network, area, choices, found)
+    region = read_area(area, image_size) if area is not None else None
+    if model is None:
+        return forecast_size(image_size, None, wanted, region)
+    network, notes = open_model(model), list[str]()
+    found = probe_for(model, network, wanted, notes)
+    forecast = forecast_size(image_size, network, wanted, region, found)
     forecast.settings.notes.extend(notes)
     return forecast
 
 
-def _settle(
-    raster: str | None,
-    image_size: tuple[int, int] | None,
-    network: Model | None,
+def _of_raster(
+    raster: str,
+    model: str | None,
     area: str | None,
-    choices: Options,
-    found: Probe | None,
+    wanted: Options,
+    max_memory: int | None,
+    provider: str,
+    threads: int | None,
 ) -> Forecast:
-    if image_size is not None:
-        region = read_area(area, image_size) if area is not None else None
-        return forecast_size(image_size, network, choices, region, found)
     from seamless_seg.raster import RasterReader
 
     with RasterReader(raster) as reader:
         region = read_area(area, reader.size, reader.georeference) if area is not None else None
-        return forecast_raster(reader, network, choices, region, found)
+        if model is None:
+            return forecast_raster(reader, None, wanted, region)
+        task = open_task(reader, model, wanted, provider, threads, region)
+        return replace(task.forecast, schedule=task.schedule(max_memory))
 
 
 def _report(forecast: Forecast) -> Iterator[str]:
@@ -125,6 +134,8 @@ def _report(forecast: Forecast) -> Iterator[str]:
         yield f"{'exactness':<12}{forecast.exactness}"
     yield f"{'held':<12}{held}"
     yield f"{'written':<12}{written}"
+    yield from schedule(forecast.schedule)
+    made = forecast.schedule.plan if forecast.schedule else made
     yield from (f"{'first':<12}{_step(step)}" for step in islice(made, 3))
     last_row = list(made.row_steps(made.rows[-1], made.panels[-1]))
     yield from (f"{'last':<12}{_step(step)}" for step in last_row[-3:])

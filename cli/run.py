@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import click
 
 from seamless_seg import Forecast, Summary, segment
 from seamless_seg.forecast import TILE_WIDE
+from seamless_seg.process import peak_bytes
 
 from . import options
 from .progress import ProgressBar
-from .text import decisions, say, size
+from .text import decisions, say, schedule, size
 
 
 @click.command()
@@ -22,6 +22,7 @@ from .text import decisions, say, size
 @options.tiling
 @options.pixels
 @options.execution
+@options.memory
 @options.writing
 @click.option("--quiet", "-q", is_flag=True, help="Say nothing but warnings and errors.")
 @click.option("--verbose", "-v", is_flag=True, help="Say what was decided, and why.")
@@ -34,6 +35,7 @@ def run(
     verbose: bool,
     provider: str,
     threads: int | None,
+    max_memory: int | None,
     compress: str,
     overwrite: bool,
     **choices: Any,
@@ -47,6 +49,8 @@ def run(
         if verbose:
             for line in decisions(forecast.settings):
                 say(line)
+            for line in schedule(forecast.schedule):
+                say(line)
         if forecast.exactness == TILE_WIDE:
             say(f"warning: {TILE_WIDE}")
         for sentence in [] if quiet else forecast.settings.notes:
@@ -59,6 +63,7 @@ def run(
             output,
             provider=provider,
             threads=threads,
+            max_memory=max_memory,
             compress=compress,
             overwrite=overwrite,
             on_start=on_start,
@@ -83,9 +88,5 @@ def _line(summary: Summary) -> str:
 
 def peak_memory() -> str:
     """The most that this process had in memory at any time."""
-    try:
-        import resource
-    except ModuleNotFoundError:  # Windows has no such thing
-        return "unknown"
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return size(peak if sys.platform == "darwin" else peak * 1024)
+    peak = peak_bytes()
+    return "unknown" if peak is None else size(peak)

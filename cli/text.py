@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from seamless_seg.memory import Schedule
 from seamless_seg.settings import Settings
 from seamless_seg.trust import name_of
 
@@ -24,6 +25,19 @@ def decisions(settings: Settings) -> Iterator[str]:
     """One line a setting: its name, its value and where it came from."""
     for name, decision in settings.decisions():
         yield f"{name.replace('_', ' '):<12}{plain(decision.value)}  ({decision.origin})"
+
+
+def schedule(chosen: Schedule | None) -> Iterator[str]:
+    """How a run is walked and what it holds, a line each; nothing where that is not known."""
+    if chosen is None:
+        return
+    panels, footprint = chosen.plan.panels, chosen.footprint
+    widest = max(map(len, panels), default=0)
+    yield f"{'panels':<12}{len(panels)}, of {widest} columns of tiles at most"
+    batches = f"{chosen.workers} of {chosen.batch_size} tiles at a time"
+    yield f"{'batches':<12}{batches}"
+    parts = ", ".join(f"{size(count)} {part}" for part, count in footprint.parts())
+    yield f"{'memory':<12}{size(footprint.total)}: {parts}"
 
 
 def plain(value: Any) -> str:

@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import math
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from .errors import ModelError
 from .model import Model
+from .process import resident_bytes
 
 MULTIPLES = (1, 2, 4, 8, 16, 32, 64, 128)
 """Numbers of which a model's tiles may have to be multiples: its poolings halve that often."""
+
+
+class Working(NamedTuple):
+    """Bytes that a model works with: for the first tile of a batch, and for each one more."""
+
+    first: int
+    more: int
+
+    def on(self, batch_size: int) -> int:
+        """For a batch of that size."""
+        return self.first + (batch_size - 1) * self.more
 
 
 class FittedModel:
@@ -47,7 +59,19 @@ class FittedModel:
     ) -> None:
         self._model = model
         self._tile = tile
+        self._channels = channels
+        before = resident_bytes()
         self.shape, self.classes, self.seconds = _try(model, channels, tile, align)
+        self._working = max(0, resident_bytes() - before)
+
+    def working_bytes(self, batch_size: int) -> Working:
+        """Bytes that the model works with on batches of up to that size, by trying it."""
+        if batch_size == 1 or self._model.batch:
+            return Working(self._working, 0)
+        before = resident_bytes()
+        self._model(np.zeros((batch_size, self._channels, *self.shape), np.float32))
+        more = max(0, resident_bytes() - before) // (batch_size - 1)
+        return Working(self._working, more)
 
     def empty(self, count: int, channels: int) -> npt.NDArray[np.float32]:
         """Room for ``count`` tiles of the plan as the model takes them, ``(B, C, H, W)``."""

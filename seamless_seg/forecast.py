@@ -9,6 +9,7 @@ import shapely
 
 from .axis import Axis
 from .errors import OptionError
+from .memory import Schedule
 from .model import Model
 from .options import Options
 from .plan import Plan, Size, pair, plan_run_grid
@@ -38,6 +39,8 @@ class Forecast:
     """None where no model is given, or its file does not say."""
     exactness: str | None = None
     """How far the output is the model's answer to the whole image; None where nobody asked."""
+    schedule: Schedule | None = None
+    """How it is spread over memory and threads; None where no run has been prepared."""
 
     @property
     def held_bytes(self) -> int | None:
@@ -73,6 +76,12 @@ class Forecast:
             figures["classes"] = self.classes
             figures["held_bytes"] = self.held_bytes
             figures["written_bytes"] = self.written_bytes
+        if self.schedule is not None:
+            figures["panels"] = len(self.schedule.plan.panels)
+            figures["batch_size"] = self.schedule.batch_size
+            figures["workers"] = self.schedule.workers
+            figures["memory_bytes"] = self.schedule.footprint.total
+            figures["memory"] = dict(self.schedule.footprint.parts())
         return figures
 
     def starts(self) -> dict[str, list[int]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .compression import check_compression
@@ -14,6 +14,7 @@ from .options import Options, merged
 from .pipeline import OnProgress, Pipeline
 from .provenance import to_tags
 from .settings import Settings
+from .spill import Spill
 from .task import Task, inputs_of, open_task
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def segment(
     options: Options | None = None,
     provider: str = "cpu",
     threads: int | None = None,
+    max_memory: int | None = None,
     compress: str = "zstd",
     overwrite: bool = False,
     on_start: OnStart | None = None,
@@ -72,6 +74,9 @@ def segment(
         them, a function only if one of them is ``"auto"``.
     provider, threads
         Of onnxruntime: see ``OnnxModel``.
+    max_memory : int, optional
+        Bytes that the process may have in memory. It changes no bit: what is held becomes less by
+        walking narrower panels of columns with smaller batches.
     compress : str
         Name in ``seamless_seg.compression.COMPRESSION``.
     overwrite : bool
@@ -86,7 +91,8 @@ def segment(
     ------
     SeamlessError
         One of its kinds for everything that can be wrong with the arguments, the raster, the
-        model or the disk.
+        model or the disk; a ``BudgetError``, which says what the least is, where ``max_memory`` is
+        too little.
     """
     from .output import RasterWriter, check_destination
     from .raster import RasterReader
@@ -97,14 +103,15 @@ def segment(
         reader = stack.enter_context(RasterReader(raster))
         destination = check_destination(output, inputs_of(model, reader), overwrite)
         task = open_task(reader, model, options, provider, threads)
-        if on_start:
-            on_start(task.forecast)
-        stack.enter_context(task.block_cache())
         started = time.perf_counter()
-        task.model.tune(task.plan.grid.tile_shape)
+        schedule = task.schedule(max_memory)
+        if on_start:
+            on_start(replace(task.forecast, schedule=schedule))
+        stack.enter_context(task.block_cache(schedule.plan))
+        seams: Spill[int] = stack.enter_context(Spill(destination.parent))
         look = _look(task, compress)
-        with RasterWriter(destination, look, overwrite) as writer:
-            pipeline = Pipeline(task, writer)
+        with RasterWriter(destination, look, overwrite, schedule.held_blocks) as writer:
+            pipeline = Pipeline(task, schedule, writer, seams)
             pipeline.run(on_progress)
     return Summary(
         tiles=task.plan.tiles,

@@ -42,7 +42,7 @@ class Model(Protocol):
     workers: int
     """Threads that may call it at the same time, and should."""
 
-    def tune(self, tile: tuple[int, int]) -> None:
+    def tune(self, tile: tuple[int, int], most_workers: int | None = None) -> None:
         """Get ready for many tiles of that size; it may change ``workers``."""
         ...
 
@@ -64,7 +64,7 @@ class CallableModel:
     metadata: ModelMetadata = field(default_factory=ModelMetadata)
     workers: int = 1
 
-    def tune(self, tile: tuple[int, int]) -> None:
+    def tune(self, tile: tuple[int, int], most_workers: int | None = None) -> None:
         """Nothing to get ready: nobody knows how it works."""
 
     def __call__(self, batch: Batch, /) -> npt.NDArray[Any]:
@@ -143,6 +143,7 @@ class OnnxModel:
         self.name = file.name
         self.workers = 1
         self._file = file
+        self._each = file.threads or _cores()
         self.metadata = parse(file.properties)
         image, logits = _image_to_logits(file.inputs, file.outputs)
         self.batch, self.channels = image.shape[:2]
@@ -150,7 +151,7 @@ class OnnxModel:
         self.classes = logits.shape[1] if len(logits.shape) == 4 else None
         self._image, self._logits = image.name, logits.name
 
-    def tune(self, tile: tuple[int, int]) -> None:
+    def tune(self, tile: tuple[int, int], most_workers: int | None = None) -> None:
         """Give the session as many threads as a tile of that size is worth.
 
         On a CPU, small tiles run faster side by side than one after the other with their work
@@ -160,8 +161,12 @@ class OnnxModel:
             return
         threads = self._file.threads or _cores()
         each = min(threads, max(1, round(math.prod(tile) / PIXELS_PER_THREAD)))
-        self.workers = threads // each
-        if each != threads:
+        workers = threads // each
+        if most_workers is not None and most_workers < workers:
+            workers, each = most_workers, threads // most_workers
+        self.workers = workers
+        if each != self._each:
+            self._each = each
             self._file.reopen(each)
 
     def __call__(self, batch: Batch, /) -> npt.NDArray[Any]:
@@ -213,6 +218,7 @@ def _open_session(path: Path, provider: str, threads: int | None) -> Any:
     if not path.is_file():
         raise ModelError(f"{path}: there is no such model file")
     options = onnxruntime.SessionOptions()
+    options.enable_mem_pattern = False
     options.log_severity_level = 4  # what matters is raised, and said once
     onnxruntime.set_default_logger_severity(4)
     if threads is not None:

@@ -19,20 +19,22 @@ from rasterio.crs import CRS
 from rasterio.errors import NotGeoreferencedWarning
 from rasterio.windows import Window
 
+from .blocks import block_shape
 from .compression import COMPRESSION
 from .errors import OptionError, RasterError
 from .provenance import NAMESPACE
 from .raster import Georeference, reporting
+from .spill import Spill
 from .tiff import find_blocks
-
-BLOCK = 256
-"""Height and width of a block of the output, in pixels; less where the raster is smaller."""
 
 SEND = 64_000_000
 """Bytes after which the system is asked to begin writing: else all of it waits for the end."""
 
 SCARCE = 100_000_000
 """Bytes free on a disk below which a failure to write mentions them."""
+
+Place = tuple[int, int]
+"""Row and column of a block in the file."""
 
 SIDECARS = (".aux.xml", ".ovr", ".msk")
 """Endings of files beside a raster that describe it, and would belie the one that replaces it."""
@@ -89,7 +91,8 @@ class RasterWriter:
     """Writes float32 windows into a tiled GeoTIFF that appears under its name once complete.
 
     Windows may come in any shape and order, each pixel once. They are gathered into the
-    blocks of the file, so that each block is compressed and written once, whole.
+    blocks of the file, so that each block is compressed and written once, whole. Where more
+    blocks are open than may be held, those that have waited longest do so on the disk.
 
     Use it as a context manager: leaving the block without an error puts the raster in its
     place, leaving it with one removes what there is.
@@ -102,6 +105,8 @@ class RasterWriter:
         What it will look like.
     overwrite : bool
         Replace what is there by then under that name.
+    held : int, optional
+        Open blocks in memory at most.
 
     Raises
     ------
@@ -109,14 +114,19 @@ class RasterWriter:
         Where it cannot be created or written.
     """
 
-    def __init__(self, path: Path, output: Output, overwrite: bool = False) -> None:
+    def __init__(
+        self, path: Path, output: Output, overwrite: bool = False, held: int | None = None
+    ) -> None:
         self._path = path
         self._output = output
         self._overwrite = overwrite
+        self._held = held
         stem = path.name.encode()[:100].decode(errors="ignore")  # file systems count bytes
         self._partial = path.with_name(f".{stem}.{secrets.token_hex(4)}.partial")
-        self._block = tuple(min(BLOCK, -(-length // 16) * 16) for length in output.size)
-        self._blocks: dict[tuple[int, int], _Block] = {}
+        self._block = block_shape(output.size)
+        self._blocks: dict[Place, _Block] = {}
+        self._missing_aside: dict[Place, int] = {}
+        self._aside: Spill[Place] = Spill(path.parent)
         self._dataset: Any = None
         self._unsent = 0
 
@@ -125,10 +135,12 @@ class RasterWriter:
         height, width = self._block
         for i in range(rows.start // height, -(-rows.stop // height)):
             for j in range(cols.start // width, -(-cols.stop // width)):
-                block = self._blocks.get((i, j)) or self._new_block(i, j)
+                block = self._open_block((i, j))
                 block.fill(rows, cols, window)
                 if not block.missing:
-                    self._flush(self._blocks.pop((i, j)))
+                    self._flush(block)
+                else:
+                    self._keep((i, j), block)
 
     def __enter__(self) -> Self:
         try:
@@ -151,6 +163,7 @@ class RasterWriter:
         if self._dataset is not None:
             with suppress(Exception):  # what matters has been raised; this only tidies up
                 self._dataset.close()
+        self._aside.__exit__(None, None, None)
         for name in (self._partial, _beside(self._partial, ".aux.xml")):
             name.unlink(missing_ok=True)
 
@@ -161,13 +174,29 @@ class RasterWriter:
         free = shutil.disk_usage(self._path.parent).free
         return f" ({free / 1e6:.1f} MB are free there)" if free < SCARCE else ""
 
-    def _new_block(self, i: int, j: int) -> _Block:
-        top, left = i * self._block[0], j * self._block[1]
-        bottom = min(top + self._block[0], self._output.size[0])
-        right = min(left + self._block[1], self._output.size[1])
-        pixels = np.empty((self._output.count, bottom - top, right - left), np.float32)
-        self._blocks[i, j] = block = _Block(top, left, pixels)
+    def _open_block(self, place: Place) -> _Block:
+        """The block at a place, which is then held by the caller alone."""
+        (height, width), (i, j) = self._block, place
+        bottom = min((i + 1) * height, self._output.size[0])
+        right = min((j + 1) * width, self._output.size[1])
+        if place in self._blocks:
+            return self._blocks.pop(place)
+        if place in self._aside:
+            pixels = self._aside.pop(place)
+        else:
+            pixels = np.empty((self._output.count, height, width), np.float32)
+        block = _Block(i * height, j * width, pixels, (bottom - i * height, right - j * width))
+        block.missing = self._missing_aside.pop(place, block.missing)
         return block
+
+    def _keep(self, place: Place, block: _Block) -> None:
+        """Keep an open block, if need be at the cost of the one that has waited longest."""
+        self._blocks[place] = block
+        if self._held is not None and len(self._blocks) > self._held:
+            longest = next(iter(self._blocks))
+            waiting = self._blocks.pop(longest)
+            self._aside[longest] = waiting.whole
+            self._missing_aside[longest] = waiting.missing
 
     def _flush(self, block: _Block) -> None:
         _, height, width = block.pixels.shape
@@ -179,8 +208,8 @@ class RasterWriter:
                 _send_to_disk(self._partial)
 
     def _finish(self) -> None:
-        if self._blocks:
-            raise RasterError(f"{self._path} is not complete: {len(self._blocks)} blocks are open")
+        if still_open := len(self._blocks) + len(self._aside):
+            raise RasterError(f"{self._path} is not complete: {still_open} blocks are open")
         with self._writing():
             self._dataset.close()
             _check_complete(self._partial)
@@ -198,11 +227,15 @@ class RasterWriter:
 class _Block:
     """A block of the output while its windows come in."""
 
-    def __init__(self, top: int, left: int, pixels: npt.NDArray[np.float32]) -> None:
+    def __init__(
+        self, top: int, left: int, whole: npt.NDArray[np.float32], shape: tuple[int, int]
+    ) -> None:
         self.top = top
         self.left = left
-        self.pixels = pixels
-        self.missing = pixels[0].size
+        self.whole = whole
+        """All of its pixels; those that stick out of the raster are not written."""
+        self.pixels = whole[:, : shape[0], : shape[1]]
+        self.missing = shape[0] * shape[1]
 
     def fill(self, rows: slice, cols: slice, window: npt.NDArray[Any]) -> None:
         """Take from a window what falls into this block."""

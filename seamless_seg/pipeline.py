@@ -10,7 +10,9 @@ from typing import NamedTuple, Protocol, TypeAlias
 import numpy as np
 import shapely
 
+from .blend import Seams
 from .grid import Index, shape_to_slices
+from .memory import Schedule
 from .run import run_plan
 from .task import Task
 from .threads import ParallelMap, ReadAhead, WriteBehind
@@ -50,12 +52,13 @@ class Pipeline:
     caller's blends and the writer's compresses. An error in any of them ends them all.
     """
 
-    def __init__(self, task: Task, writer: Writer) -> None:
-        self._plan, self._batch_size = task.plan, task.batch_size
+    def __init__(self, task: Task, schedule: Schedule, writer: Writer, seams: Seams) -> None:
+        self._plan, self._batch_size = schedule.plan, schedule.batch_size
         self._tiles, self._model = task.tiles, task.fitted
-        self._workers = task.model.workers
+        self._workers = schedule.workers
         self._counting = threading.Lock()
         self._writer = writer
+        self._seams = seams
         self.model_seconds = 0.0
         self.not_finite = 0
 
@@ -63,7 +66,7 @@ class Pipeline:
         """Run the whole plan."""
         progress = Progress(0, self._plan.tiles, 0)
         with (
-            ReadAhead(self._tiles.batches(self._plan, self._batch_size), self._workers) as pixels,
+            ReadAhead(self._tiles.batches(self._plan, self._batch_size)) as pixels,
             ParallelMap(self._run_model, pixels, self._workers) as logits,
             WriteBehind(self._write, depth=self._batch_size) as written,
         ):
@@ -85,6 +88,7 @@ class Pipeline:
                 write_tile,
                 get_tiles=get_tiles,
                 read_ahead=False,
+                seams=self._seams,
             )
 
     def _run_model(self, batch: Values) -> Values:

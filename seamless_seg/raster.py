@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 import rasterio
 from rasterio.enums import ColorInterp
+from rasterio.env import getenv, hasenv
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
 
+from .blocks import SMALLEST_CACHE, BlockLayout
 from .errors import OptionError, RasterError
 from .provenance import NAMESPACE
-
-SMALLEST_CACHE = 8_000_000
-"""Bytes that GDAL's block cache gets at least."""
-
-BOOKKEEPING = 1.1
-"""What GDAL counts of a block beside its pixels, generously."""
 
 
 @dataclass(frozen=True)
@@ -33,15 +30,6 @@ class Georeference:
     transform: Any
     gcps: Sequence[Any]
     rpcs: Any
-
-
-class BlockLayout(NamedTuple):
-    """How a file stores its pixels."""
-
-    height: int
-    width: int
-    pixel_bytes: int
-    """Bytes of one pixel of all bands that are decoded together with those that are read."""
 
 
 class RasterReader:
@@ -161,16 +149,23 @@ class RasterReader:
         self._dataset.close()
 
 
-def cache_bytes(blocks: BlockLayout, width: int, tile_height: int) -> int:
-    """Bytes of block cache with which walking tiles row by row decodes each block once.
-
-    Between two uses of a block, in one tile row and in the next, at most the blocks that one
-    tile row touches are used; a cache of as many, over the whole width, never drops one early.
-    """
-    touched = -(-(tile_height - 1) // blocks.height) + 1
-    across = -(-width // blocks.width)
-    block_bytes = blocks.height * blocks.width * blocks.pixel_bytes
-    return max(SMALLEST_CACHE, int(BOOKKEEPING * touched * across * block_bytes))
+def user_cache() -> int | None:
+    """Bytes of GDAL's block cache where the user has set them, roughly; None where not."""
+    setting = os.environ.get("GDAL_CACHEMAX")
+    if hasenv():
+        setting = getenv().get("GDAL_CACHEMAX", setting)
+    if setting is None:
+        return None
+    text = str(setting).lower().removesuffix("b")
+    try:
+        number = float(text.rstrip("%kmg"))
+        if text.endswith("%"):
+            return int(number / 100 * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    except (ValueError, AttributeError):  # no number; a system that does not tell
+        return SMALLEST_CACHE
+    # As GDAL has it, a small number without a unit is one of megabytes.
+    unit = {"k": 2**10, "m": 2**20, "g": 2**30}.get(text[-1:], 1 if number >= 100_000 else 2**20)
+    return int(number * unit)
 
 
 @contextmanager

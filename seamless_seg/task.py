@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -12,13 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import shapely
 
+from .blocks import block_shape, cache_bytes
 from .fit import FittedModel
 from .forecast import Forecast, forecast_raster
 from .grid import Index
+from .memory import Needs, Schedule, cost_of_strips, schedule
 from .model import Model, open_model
 from .options import Options
 from .plan import Plan
 from .probing import probe_for
+from .process import resident_bytes
 from .reach import Probe
 from .threads import ReadAhead
 from .tiles import TileReader, Values
@@ -86,17 +88,50 @@ class Task:
                 for tile in self.fitted(next(pixels)):
                     yield *next(windows), tile
 
-    def block_cache(self) -> AbstractContextManager[object]:
-        """GDAL's block cache at the size that the plan needs, unless the user has set one."""
+    def schedule(self, max_memory: int | None = None) -> Schedule:
+        """How to run the whole plan as fast as it can be, in so many bytes if they are limited.
+
+        The model is tuned for it.
+
+        Raises
+        ------
+        BudgetError
+            Where it takes more, however it is done.
+        """
+        grid = self.plan.grid
+        self.model.tune(grid.tile_shape)
+        needs = self._needs(program=resident_bytes())
+        chosen = schedule(needs, self.batch_size, self.model.workers, max_memory)
+        if costly := cost_of_strips(needs, chosen):
+            self.forecast.settings.notes.append(costly)
+        if chosen.workers < self.model.workers:
+            self.model.tune(grid.tile_shape, chosen.workers)
+        return chosen
+
+    def _needs(self, program: int) -> Needs:
+        from .raster import user_cache
+
+        return Needs(
+            plan=self.plan,
+            blocks=self.reader.blocks,
+            block_shape=block_shape(self.reader.size),
+            bands=len(self.reader.bands),
+            classes=self.fitted.classes,
+            given=self.fitted.shape,
+            program=program,
+            working=self.fitted.working_bytes(self.batch_size),
+            cache=user_cache(),
+        )
+
+    def block_cache(self, plan: Plan | None = None) -> AbstractContextManager[object]:
+        """GDAL's block cache at the size that a plan needs, unless the user has set one."""
         import rasterio
-        from rasterio.env import getenv, hasenv
 
-        from .raster import cache_bytes
+        from .raster import user_cache
 
-        if "GDAL_CACHEMAX" in os.environ or (hasenv() and "GDAL_CACHEMAX" in getenv()):
+        if user_cache() is not None:
             return nullcontext()
-        tile_height, _ = self.plan.grid.tile_shape
-        cache = cache_bytes(self.reader.blocks, self.reader.size[1], tile_height)
+        cache = cache_bytes(self.reader.blocks, plan or self.plan)
         env: AbstractContextManager[object] = rasterio.Env(GDAL_CACHEMAX=cache)
         return env
 
@@ -113,12 +148,13 @@ def open_task(
     options: Options,
     provider: str = "cpu",
     threads: int | None = None,
+    area: shapely.Geometry | None = None,
 ) -> Task:
     """Open a model for a raster and decide on everything that the options leave open."""
     network = open_model(model, provider, threads)
     notes: list[str] = []
     channels = reader.count if options.bands is None else len(options.bands)
     found = probe_for(model, network, options, notes, channels)
-    forecast = forecast_raster(reader, network, options, found=found)
+    forecast = forecast_raster(reader, network, options, area, found)
     forecast.settings.notes.extend(notes)
     return Task(reader, model, network, forecast, found)

@@ -21,7 +21,7 @@ class TestRun:
         assert note.startswith("note: pixels are normalised as (pixel * 0.00392157 - 0) / 1")
         assert re.fullmatch(
             r"4 tiles in \d+\.\d s, \d+\.\d\d Mpx/s, \d+% of the time in the model, "
-            r"peak memory \d+ MB; exact: equals one run over the whole image",
+            r"peak memory [\d.]+ [MG]B; exact: equals one run over the whole image",
             summary,
         )
         assert made.read("out/out.tif").shape == (2, 100, 120)

@@ -45,6 +45,18 @@ def test_windows_may_come_in_any_order(out, order):
         np.testing.assert_array_equal(made.read(out), image.transpose(2, 0, 1))
 
 
+@pytest.mark.parametrize("held", [1, 2, 5])
+def test_open_blocks_beyond_those_that_may_be_held_wait_on_the_disk(out, held):
+    image = np.random.default_rng(0).random((600, 700, 2), np.float32)
+    with RasterWriter(out, Output((600, 700), 2, NOWHERE), held=held) as writer:
+        for x in range(0, 700, 70):
+            for y in range(0, 600, 100):
+                writer.write(slice(y, y + 100), slice(x, x + 70), image[y : y + 100, x : x + 70])
+        assert len(made.names(out.parent)) == 1
+    with pytest.warns(rasterio.errors.NotGeoreferencedWarning):
+        np.testing.assert_array_equal(made.read(out), image.transpose(2, 0, 1))
+
+
 def leave_incomplete(out):
     with RasterWriter(out, Output((300, 300), 1, NOWHERE)) as writer:
         writer.write(slice(0, 300), slice(0, 200), np.zeros((300, 200, 1), np.float32))

@@ -4,6 +4,7 @@ import pytest
 from rasterio.env import get_gdal_config
 
 from seamless_seg import Options, segment
+from seamless_seg.blocks import BlockLayout
 from seamless_seg.fit import FittedModel
 from seamless_seg.model import CallableModel
 from seamless_seg.pipeline import Pipeline
@@ -15,6 +16,7 @@ class FakeReader:
 
     count, has_trailing_alpha, bands = 2, False, (1, 2)
     dtype = np.dtype(np.float32)
+    blocks = BlockLayout(16, 16, 8)
 
     def __init__(self, height, width):
         self.image = made.pixels(2, height, width, "float32")
@@ -47,7 +49,7 @@ def test_neighbouring_tiles_of_a_batch_are_read_at_once(align):
     options = Options(tile=64, overlap=16, batch_size=3, align=align)
     task = open_task(reader, model, options)
     writer = FakeWriter(reader)
-    Pipeline(task, writer).run(None)
+    Pipeline(task, task.schedule(), writer, {}).run(None)
     assert task.plan.grid.shape == (2, 5)
     # Batches of three tiles of a row of five: 3, then 2 and 1 of the next row, 3, 1.
     assert [len(set(reader.reads)), len(reader.reads)] == [5, 5]
@@ -120,6 +122,7 @@ def test_gdal_s_cache_is_as_large_as_the_plan_needs_and_put_back(tmp_path):
     before = get_gdal_config("GDAL_CACHEMAX")
     segment(tmp_path / "in.tif", model, tmp_path / "out.tif", tile=128, overlap=32)
     # At most nine strips of sixteen rows hold the rows of a tile.
+    seen = [size for size in seen if size != before]  # but for trial runs
     assert 9 * 16 * 20_000 * 3 < seen[0] < 10 * 16 * 20_000 * 3
     assert set(seen) == {seen[0]}
     assert get_gdal_config("GDAL_CACHEMAX") == before

@@ -1,0 +1,80 @@
+"""Spill: arrays put aside on the disk, so that they take no memory until they are wanted."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Hashable
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any, Generic, Self, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import RasterError
+
+Key = TypeVar("Key", bound=Hashable)
+
+
+class Spill(Generic[Key]):
+    """Arrays of one shape and dtype, by key, in a file that has no name and leaves nothing behind.
+
+    Like a dict, but what is put in is copied, and what is taken out is gone from it. The file is
+    made when it is needed, and its room is used again.
+
+    Parameters
+    ----------
+    folder : path-like
+        Where to make the file. The folder of temporary files may itself lie in memory.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._file: IO[bytes] | None = None
+        self._slots: dict[Key, int] = {}
+        self._free: list[int] = []
+        self._shape: tuple[int, ...] = ()
+        self._dtype: np.dtype[Any] = np.dtype(np.float32)
+
+    def __setitem__(self, key: Key, array: npt.NDArray[Any]) -> None:
+        """Put a copy of an array aside; raises ``RasterError`` where the disk has no room."""
+        self._shape, self._dtype = array.shape, array.dtype
+        slot = self._slots.get(key)
+        if slot is None:
+            slot = self._free.pop() if self._free else len(self._slots)
+        self._slots[key] = slot
+        try:
+            if self._file is None:
+                self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115  # see __exit__
+            self._file.seek(slot * array.nbytes)
+            self._file.write(array.tobytes())
+            self._file.flush()
+        except OSError as error:
+            raise RasterError(
+                f"cannot put aside {array.nbytes / 1e6:.2g} MB in {self._folder}: {error.strerror}"
+            ) from error
+
+    def pop(self, key: Key) -> npt.NDArray[Any]:
+        """Take out the array of a key; ``KeyError`` where there is none."""
+        slot = self._slots.pop(key)
+        self._free.append(slot)
+        array = np.empty(self._shape, self._dtype)
+        assert self._file is not None
+        self._file.seek(slot * array.nbytes)
+        if self._file.readinto(array.data) != array.nbytes:  # type: ignore[attr-defined]
+            raise RasterError(f"what was put aside in {self._folder} is no longer there")
+        return array
+
+    def __contains__(self, key: Key) -> bool:
+        return key in self._slots
+
+    def __len__(self) -> int:
+        return len(self._slots)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if self._file is not None:
+            with suppress(OSError):  # nobody wants what is in it any more
+                self._file.close()

@@ -1,0 +1,148 @@
+import re
+from dataclasses import replace
+
+import made
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seamless_seg import BudgetError, plan_run_grid, segment
+from seamless_seg.blocks import BlockLayout
+from seamless_seg.fit import Working
+from seamless_seg.memory import Needs, schedule
+
+MB = 1_000_000
+
+
+def needs(size=(40_000, 40_000), tile=256, overlap=64, classes=1, blocks=(256, 256)):
+    plan, _ = plan_run_grid(size, tile, overlap)
+    return Needs(
+        plan=plan,
+        blocks=BlockLayout(*blocks, pixel_bytes=3),
+        block_shape=(256, 256),
+        bands=3,
+        classes=classes,
+        given=plan.grid.tile_shape,
+        program=100 * MB,
+        working=Working(5 * MB, 2 * MB),
+    )
+
+
+def test_a_raster_of_which_rows_are_small_is_walked_at_once():
+    chosen = schedule(needs((5000, 3000)), 4, 2)
+    assert len(chosen.plan.panels) == 1
+    assert (chosen.batch_size, chosen.workers) == (4, 2)
+
+
+@pytest.mark.parametrize("classes", [1, 8])
+def test_what_is_held_does_not_grow_with_the_raster(classes):
+    small, wide, huge = (
+        schedule(needs(size, classes=classes), 4, 2).footprint.total
+        for size in [(20_000, 20_000), (20_000, 400_000), (400_000, 400_000)]
+    )
+    assert max(wide, huge) < 1.05 * small
+
+
+def test_a_striped_raster_is_walked_at_once_however_wide():
+    chosen = schedule(needs(blocks=(16, 40_000)), 4, 2)
+    assert len(chosen.plan.panels) == 1
+    assert chosen.footprint.rows > 60 * MB
+
+
+def test_panels_read_few_blocks_again_unless_memory_is_short():
+    large = needs(blocks=(4096, 4096))
+    assert len(schedule(large, 4, 2).plan.panels) == 1
+    assert len(schedule(large, 4, 2, 250 * MB).plan.panels) > 1
+
+
+@given(
+    st.sampled_from([(300, 300), (5000, 30_000), (100_000, 2_000)]),
+    st.sampled_from([(256, 64), (512, 300), (64, 0)]),
+    st.sampled_from([1, 3, 8]),
+    st.integers(100, 1000),
+)
+def test_a_limit_is_kept_or_refused_with_the_least_that_would_do(size, tiling, classes, limit):
+    case = needs(size, *tiling, classes)
+    try:
+        chosen = schedule(case, 4, 2, limit * MB)
+    except BudgetError as error:
+        least = int(re.search(r"needs (\d+) MB at least", str(error))[1])
+        assert limit <= least <= 1.3 * limit or least <= 300
+        assert schedule(case, 4, 2, least * MB).footprint.total <= least * MB
+    else:
+        assert chosen.footprint.total <= limit * MB
+        assert chosen.footprint.total == sum(count for _, count in chosen.footprint.parts())
+
+
+def test_a_limit_that_is_wide_enough_changes_nothing():
+    assert schedule(needs(), 4, 2, 10_000 * MB) == schedule(needs(), 4, 2)
+
+
+@pytest.mark.parametrize(
+    ("case", "message"),
+    [
+        (
+            needs(),
+            r"max-memory 50 MB is too little: .* \d+ MB at least, 105 MB of them for the pro",
+        ),
+        (
+            needs(blocks=(16, 40_000), classes=8),
+            r"whole rows .* in strips: a tiled copy .*TILED=YES",
+        ),
+        (replace(needs(), working=Working(500 * MB, 0)), "smaller tiles need less"),
+    ],
+)
+def test_a_refusal_says_what_takes_so_much(case, message):
+    with pytest.raises(BudgetError, match=message):
+        schedule(case, 4, 2, 50 * MB)
+
+
+def test_the_same_bits_in_panels_and_for_every_limit(tmp_path):
+    pixels = made.pixels(3, 300, 9000)
+    strips = made.raster(tmp_path / "strips.tif", pixels, blockysize=16)
+    tiled = made.raster(tmp_path / "tiled.tif", pixels, tiled=True, blockxsize=256, blockysize=256)
+    model = made.convolutions(tmp_path / "model.onnx", 3, 4)
+    out = tmp_path / "out.tif"
+    panels = []
+
+    def run(raster, **options):
+        def on_start(forecast):
+            panels.append(len(forecast.schedule.plan.panels))
+
+        segment(raster, model, out, tile=64, overlap=20, on_start=on_start, **options)
+        result = made.read(out)
+        out.unlink()
+        return result
+
+    expected = run(strips)
+    np.testing.assert_array_equal(run(tiled), expected)
+    for more in (0, 30):
+        with pytest.raises(BudgetError) as error:
+            run(tiled, max_memory=1)
+        least = int(re.search(r"needs (\d+) MB at least", str(error.value))[1])
+        np.testing.assert_array_equal(run(tiled, max_memory=(least + more) * MB), expected)
+    assert panels[:2] == [1, 2]
+    assert max(panels) > 2
+
+
+def test_a_run_that_has_been_stopped_leaves_nothing_put_aside(tmp_path):
+    raster = made.raster(
+        tmp_path / "in.tif", made.pixels(3, 700, 900), tiled=True, blockxsize=256, blockysize=256
+    )
+    (tmp_path / "out").mkdir()
+
+    def on_progress(progress):
+        if progress.done == progress.total // 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        segment(
+            raster,
+            lambda batch: batch,
+            tmp_path / "out" / "out.tif",
+            tile=64,
+            on_progress=on_progress,
+            max_memory=10**10,
+        )
+    assert made.names(tmp_path / "out") == []
