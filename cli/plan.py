@@ -16,11 +16,12 @@ from seamless_seg.forecast import Forecast, forecast_raster, forecast_size
 from seamless_seg.geojson import read_area
 from seamless_seg.model import open_model
 from seamless_seg.plan import Step
+from seamless_seg.pricing import Execution, price
 from seamless_seg.probing import probe_for
 from seamless_seg.task import open_task
 
 from . import options
-from .text import decisions, say, schedule, size
+from .text import decisions, prices, say, schedule, size
 
 
 @click.command()
@@ -68,11 +69,11 @@ def plan(
     """
     if image_size is not None and raster is not None and model is None:
         raster, model = None, raster
-    wanted = Options(**choices)
+    wanted, execution = Options(**choices), Execution(provider, threads, max_memory)
     if image_size is not None and raster is None:
-        forecast = _of_size(image_size, model, area, wanted)
+        forecast = _of_size(image_size, model, area, wanted, execution)
     elif image_size is None and raster is not None:
-        forecast = _of_raster(raster, model, area, wanted, max_memory, provider, threads)
+        forecast = _of_raster(raster, model, area, wanted, execution)
     else:
         raise click.UsageError("give either INPUT or --size HxW")
     if output is not None and not dry_run:
@@ -86,16 +87,23 @@ def plan(
 
 
 def _of_size(
-    image_size: tuple[int, int], model: str | None, area: str | None, wanted: Options
+    image_size: tuple[int, int],
+    model: str | None,
+    area: str | None,
+    wanted: Options,
+    execution: Execution,
 ) -> Forecast:
     region = read_area(area, image_size) if area is not None else None
     if model is None:
         return forecast_size(image_size, None, wanted, region)
-    network, notes = open_model(model), list[str]()
+    network, notes = open_model(model, execution.provider, execution.threads), list[str]()
     found = probe_for(model, network, wanted, notes)
-    forecast = forecast_size(image_size, network, wanted, region, found)
+    channels = network.channels or 1
+    pricing = price(model, network, wanted, found, image_size, channels, execution)
+    chosen = None if pricing is None else pricing.chosen
+    forecast = forecast_size(image_size, network, wanted, region, found, chosen)
     forecast.settings.notes.extend(notes)
-    return forecast
+    return replace(forecast, pricing=pricing)
 
 
 def _of_raster(
@@ -103,9 +111,7 @@ def _of_raster(
     model: str | None,
     area: str | None,
     wanted: Options,
-    max_memory: int | None,
-    provider: str,
-    threads: int | None,
+    execution: Execution,
 ) -> Forecast:
     from seamless_seg.raster import RasterReader
 
@@ -113,8 +119,8 @@ def _of_raster(
         region = read_area(area, reader.size, reader.georeference) if area is not None else None
         if model is None:
             return forecast_raster(reader, None, wanted, region)
-        task = open_task(reader, model, wanted, provider, threads, region)
-        return replace(task.forecast, schedule=task.schedule(max_memory))
+        task = open_task(reader, model, wanted, execution, region)
+        return replace(task.forecast, schedule=task.schedule())
 
 
 def _report(forecast: Forecast) -> Iterator[str]:
@@ -124,6 +130,7 @@ def _report(forecast: Forecast) -> Iterator[str]:
     yield f"{'image':<12}{height} x {width} px"
     yield from decisions(forecast.settings)
     yield f"{'grid':<12}{rows} x {cols}, {made.tiles} tiles, {made.skipped} skipped"
+    yield from prices(forecast.pricing)
     yield f"{'redundancy':<12}{made.redundancy:.2f} x the pixels written"
     held = f"{made.peak.pixels} px at most between tiles, {made.peak.fraction:.2%} of the image"
     written = f"{made.tiles} windows, {made.written / 1e6:.6g} Mpx"

@@ -12,7 +12,7 @@ from seamless_seg.process import peak_bytes
 
 from . import options
 from .progress import ProgressBar
-from .text import decisions, say, schedule, size
+from .text import decisions, prices, say, schedule, size
 
 
 @click.command()
@@ -46,6 +46,8 @@ def run(
     """
 
     def on_start(forecast: Forecast) -> None:
+        for line in [] if quiet else prices(forecast.pricing):
+            say(line)
         if verbose:
             for line in decisions(forecast.settings):
                 say(line)

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from seamless_seg.memory import Schedule
+from seamless_seg.pricing import Pricing
 from seamless_seg.settings import Settings
 from seamless_seg.trust import name_of
 
@@ -25,6 +26,17 @@ def decisions(settings: Settings) -> Iterator[str]:
     """One line a setting: its name, its value and where it came from."""
     for name, decision in settings.decisions():
         yield f"{name.replace('_', ' '):<12}{plain(decision.value)}  ({decision.origin})"
+
+
+def prices(pricing: Pricing | None) -> Iterator[str]:
+    """The tiles that were timed, a line each, and the one that was taken."""
+    if pricing is None:
+        return
+    for price in sorted({*pricing.timed, pricing.chosen}):
+        mark = "taken" if price == pricing.chosen else "timed"
+        costs = f"{price.speed / 1e6:.3g} Mpx/s, {price.redundancy:.2f} x the pixels"
+        seconds = f"{price.seconds:.3g} s, {size(price.working)}"
+        yield f"{mark:<12}{price.tile} px by {price.batch}: {costs}, {seconds}"
 
 
 def schedule(chosen: Schedule | None) -> Iterator[str]:

@@ -17,6 +17,7 @@ from .job import OnStart
 from .options import Options, merged
 from .pipeline import OnProgress, Progress
 from .plan import Plan
+from .pricing import Execution
 from .probing import is_wanted, probe_anyway
 from .provenance import as_made, doubts
 from .reach import Probe
@@ -153,7 +154,9 @@ def check(
         if disagreement_map is not None:
             inputs = inputs_of(model, reader, *([] if made is None else [made]))
             destination = check_destination(disagreement_map, inputs, overwrite)
-        task, found = _measured(open_task(reader, model, tiling, provider, threads), tiling)
+        task, found = _measured(
+            open_task(reader, model, tiling, Execution(provider, threads)), tiling
+        )
         if made is not None:
             _check_output(made, task)
             notes = task.forecast.settings.notes

@@ -17,9 +17,11 @@ from .preprocessing import decide_pixels, notes
 from .reach import Probe, Reach
 from .settings import Settings, Tiling
 from .tiling import decide_tiling
+from .timing import Price
 from .trust import Profile, name_of
 
 if TYPE_CHECKING:
+    from .pricing import Pricing
     from .raster import RasterReader
 
 TILE_WIDE = "not exact: the model sees its whole tile, and the result depends on the tile's size"
@@ -41,6 +43,8 @@ class Forecast:
     """How far the output is the model's answer to the whole image; None where nobody asked."""
     schedule: Schedule | None = None
     """How it is spread over memory and threads; None where no run has been prepared."""
+    pricing: Pricing | None = None
+    """What other tiles would cost; None where the tile was settled or too little is to be won."""
 
     @property
     def held_bytes(self) -> int | None:
@@ -76,6 +80,9 @@ class Forecast:
             figures["classes"] = self.classes
             figures["held_bytes"] = self.held_bytes
             figures["written_bytes"] = self.written_bytes
+        if self.pricing is not None:
+            figures["model_seconds"] = self.pricing.chosen.seconds
+            figures["timed"] = [price._asdict() for price in self.pricing.timed]
         if self.schedule is not None:
             figures["panels"] = len(self.schedule.plan.panels)
             figures["batch_size"] = self.schedule.batch_size
@@ -102,6 +109,7 @@ def forecast_raster(
     options: Options,
     area: shapely.Geometry | None = None,
     found: Probe | None = None,
+    price: Price | None = None,
 ) -> Forecast:
     """Decide and plan for a raster; with a model, the reader is set to the bands that it gets.
 
@@ -110,7 +118,7 @@ def forecast_raster(
     OptionError, GeometryError
         Where the options contradict the raster, the model or each other.
     """
-    decided = decide_tiling(options, model, found, reader.size)
+    decided = decide_tiling(options, model, found, reader.size, price)
     if model is None:
         return _forecast(Settings(decided), None, reader.size, area, found, options.tolerance)
     if options.bands is not None:
@@ -128,6 +136,7 @@ def forecast_size(
     options: Options,
     area: shapely.Geometry | None = None,
     found: Probe | None = None,
+    price: Price | None = None,
 ) -> Forecast:
     """Decide and plan for a raster of which the size alone is known.
 
@@ -137,7 +146,7 @@ def forecast_size(
         Where the options contradict the size, the model or each other.
     """
     whole = pair("size", size, 1)
-    decided = decide_tiling(options, model, found, whole)
+    decided = decide_tiling(options, model, found, whole, price)
     said = list(model.metadata.notes) if model else []
     return _forecast(Settings(decided, notes=said), model, whole, area, found, options.tolerance)
 

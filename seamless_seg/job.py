@@ -12,6 +12,7 @@ from .compression import check_compression
 from .forecast import Forecast
 from .options import Options, merged
 from .pipeline import OnProgress, Pipeline
+from .pricing import Execution
 from .provenance import to_tags
 from .settings import Settings
 from .spill import Spill
@@ -102,9 +103,9 @@ def segment(
     with ExitStack() as stack:
         reader = stack.enter_context(RasterReader(raster))
         destination = check_destination(output, inputs_of(model, reader), overwrite)
-        task = open_task(reader, model, options, provider, threads)
+        task = open_task(reader, model, options, Execution(provider, threads, max_memory))
         started = time.perf_counter()
-        schedule = task.schedule(max_memory)
+        schedule = task.schedule()
         if on_start:
             on_start(replace(task.forecast, schedule=schedule))
         stack.enter_context(task.block_cache(schedule.plan))

@@ -23,6 +23,9 @@ ROWS = 24_000_000
 READ_AGAIN = 1.05
 """Blocks read over blocks of the raster, at most, unless memory is short."""
 
+STEPS = 1.15
+"""What a model works with in a long run over what it took at first: its memory grows in steps."""
+
 HEAPS = 4_000_000
 """Bytes that the allocator keeps for itself: for each thread, more than is in use."""
 
@@ -227,7 +230,7 @@ def _footprint(needs: Needs, batch_size: int, workers: int) -> Footprint:
     seam = math.prod(plan.seam_shape)
     return Footprint(
         program=needs.program,
-        model=workers * needs.working.on(batch_size),
+        model=int(STEPS * workers * needs.working.on(batch_size)),
         tiles=read
         + (workers + 1) * given
         + (2 * workers + 1) * answered

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ import numpy.typing as npt
 
 from .errors import ModelError, OptionError
 from .metadata import ModelMetadata, parse
+from .process import cores
 
 PIXELS_PER_THREAD = 512 * 512
 """Pixels of a tile from which on another thread of its own makes it faster."""
@@ -143,7 +143,8 @@ class OnnxModel:
         self.name = file.name
         self.workers = 1
         self._file = file
-        self._each = file.threads or _cores()
+        self._each = file.threads or cores()
+        self._is_used = False
         self.metadata = parse(file.properties)
         image, logits = _image_to_logits(file.inputs, file.outputs)
         self.batch, self.channels = image.shape[:2]
@@ -159,18 +160,19 @@ class OnnxModel:
         """
         if self._file.provider != "cpu":
             return
-        threads = self._file.threads or _cores()
+        threads = self._file.threads or cores()
         each = min(threads, max(1, round(math.prod(tile) / PIXELS_PER_THREAD)))
         workers = threads // each
         if most_workers is not None and most_workers < workers:
             workers, each = most_workers, threads // most_workers
         self.workers = workers
-        if each != self._each:
-            self._each = each
+        if each != self._each or self._is_used:  # what it holds for other tiles is let go
+            self._each, self._is_used = each, False
             self._file.reopen(each)
 
     def __call__(self, batch: Batch, /) -> npt.NDArray[Any]:
         """Run the graph; onnxruntime's complaint becomes a ``ModelError``."""
+        self._is_used = True
         with _naming_failure(self.name, batch):
             (logits,) = self._file.session.run([self._logits], {self._image: batch})
         return np.asarray(logits)
@@ -183,14 +185,6 @@ def open_model(model: Any, provider: str = "cpu", threads: int | None = None) ->
     if callable(model):
         return CallableModel(model)
     return OnnxModel(OnnxFile(model, provider, threads))
-
-
-def _cores() -> int:
-    """Processors that this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # macOS and Windows
-        return os.cpu_count() or 1
 
 
 def providers() -> dict[str, str]:

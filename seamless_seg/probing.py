@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,8 +12,8 @@ from .errors import ModelError, OptionError
 from .forecast import forecast_raster
 from .model import Model
 from .options import Options
-from .provenance import fingerprint
 from .reach import Image, Probe, Side, Source, noise, probe
+from .remembered import recall, remember
 from .tiles import read_extended
 
 if TYPE_CHECKING:
@@ -52,16 +49,11 @@ def probe_file(
     """
     if reader is not None:
         return probe(model, source=raster_source(reader, model))
-    memory = _memory(Path(path))
     if not again:
-        with suppress(OSError, ValueError, KeyError, TypeError):  # else it is asked anew
-            return from_json(json.loads(memory.read_text()))
+        with suppress(ValueError, KeyError, TypeError):  # else it is asked anew
+            return from_json(recall("probes", Path(path)))
     found = probe(model, source=noise)
-    with suppress(OSError):  # a memory is a convenience
-        memory.parent.mkdir(parents=True, exist_ok=True)
-        partial = memory.with_suffix(f".{os.getpid()}")
-        partial.write_text(json.dumps(to_json(found)))
-        partial.replace(memory)
+    remember("probes", Path(path), to_json(found))
     return found
 
 
@@ -158,18 +150,3 @@ def from_json(document: dict[str, Any]) -> Probe:
         depends_on_batch=document["depends_on_batch"],
         deterministic=document["deterministic"],
     )
-
-
-def _memory(path: Path) -> Path:
-    """Where what was found of a model is remembered."""
-    return _caches() / "seamless_seg" / "probes" / f"{fingerprint(path)}.json"
-
-
-def _caches() -> Path:
-    """The folder of the user's caches; that of temporary files for a user without a home."""
-    if os.environ.get("XDG_CACHE_HOME"):
-        return Path(os.environ["XDG_CACHE_HOME"])
-    try:
-        return Path.home() / ".cache"
-    except RuntimeError:
-        return Path(tempfile.gettempdir())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +19,9 @@ from .memory import Needs, Schedule, cost_of_strips, schedule
 from .model import Model, open_model
 from .options import Options
 from .plan import Plan
+from .pricing import Execution, price
 from .probing import probe_for
-from .process import resident_bytes
+from .process import release_bytes, resident_bytes
 from .reach import Probe
 from .threads import ReadAhead
 from .tiles import TileReader, Values
@@ -45,6 +46,8 @@ class Task:
     forecast: Forecast
     found: Probe | None
     """How far the model sees; None where nobody needed to know."""
+    max_memory: int | None = None
+    """Bytes that the process may have."""
 
     @property
     def plan(self) -> Plan:
@@ -88,8 +91,8 @@ class Task:
                 for tile in self.fitted(next(pixels)):
                     yield *next(windows), tile
 
-    def schedule(self, max_memory: int | None = None) -> Schedule:
-        """How to run the whole plan as fast as it can be, in so many bytes if they are limited.
+    def schedule(self) -> Schedule:
+        """How to run the whole plan as fast as it can be, in the memory that there may be.
 
         The model is tuned for it.
 
@@ -100,8 +103,9 @@ class Task:
         """
         grid = self.plan.grid
         self.model.tune(grid.tile_shape)
+        release_bytes()
         needs = self._needs(program=resident_bytes())
-        chosen = schedule(needs, self.batch_size, self.model.workers, max_memory)
+        chosen = schedule(needs, self.batch_size, self.model.workers, self.max_memory)
         if costly := cost_of_strips(needs, chosen):
             self.forecast.settings.notes.append(costly)
         if chosen.workers < self.model.workers:
@@ -146,15 +150,19 @@ def open_task(
     reader: RasterReader,
     model: Any,
     options: Options,
-    provider: str = "cpu",
-    threads: int | None = None,
+    execution: Execution | None = None,
     area: shapely.Geometry | None = None,
 ) -> Task:
     """Open a model for a raster and decide on everything that the options leave open."""
-    network = open_model(model, provider, threads)
+    execution = execution or Execution()
+    network = open_model(model, execution.provider, execution.threads)
     notes: list[str] = []
     channels = reader.count if options.bands is None else len(options.bands)
     found = probe_for(model, network, options, notes, channels)
-    forecast = forecast_raster(reader, network, options, area, found)
+    given = network.channels or channels
+    pricing = price(model, network, options, found, reader.size, given, execution)
+    chosen = None if pricing is None else pricing.chosen
+    forecast = forecast_raster(reader, network, options, area, found, chosen)
+    forecast = replace(forecast, pricing=pricing)
     forecast.settings.notes.extend(notes)
-    return Task(reader, model, network, forecast, found)
+    return Task(reader, model, network, forecast, found, execution.max_memory)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from .automatic import Wish, choose
 from .axis import whole_number
@@ -11,23 +13,31 @@ from .model import Model
 from .options import Options, by, number_of, pair_of
 from .reach import Probe
 from .settings import DEFAULT, METADATA, OPTION, Decision, Pair, Tiling, decide
+from .timing import Price
 from .trust import Profile, profile
 
 TILE = 512
 """Pixels of a tile where neither an option nor the model says anything."""
-BATCH_PIXELS = 2**18
+BATCH_PIXELS = 2**17
 MOST_TILES = 8
 """A default batch holds this many pixels or tiles at most, whichever is fewer, but one tile."""
 AT_MOST = "default, fewer where the model is slow"
+MEASURED, TIMED = "measured", "the cheapest of those timed"
 TRUST = "bell"
 """It brings tiles that differ nearest to the model's own answer, of all whose steps are bounded:
 see ``benchmarks/quality.py``. Where tiles agree, any trust gives the same bits."""
 
 
 def decide_tiling(
-    options: Options, model: Model | None, found: Probe | None = None, size: Pair | None = None
+    options: Options,
+    model: Model | None,
+    found: Probe | None = None,
+    size: Pair | None = None,
+    price: Price | None = None,
 ) -> Tiling:
     """Decide on how to tile a raster of ``size`` for a model of which so much has been ``found``.
+
+    Where the tile is open and does not matter, it is the one with the least ``price``.
 
     Raises
     ------
@@ -41,13 +51,14 @@ def decide_tiling(
     if options.tolerance is not None and (number_of("tolerance", options.tolerance) or 0) <= 0:
         raise OptionError(f"tolerance must be above 0, not {options.tolerance}")
     if found is not None:
-        tile, overlap, margin, align = _measured(options, model, found, size)
+        tile, overlap, margin, align = _measured(options, model, found, size, price)
     else:
         tile, overlap, margin, align = _usual(options, model)
     usual = max(1, min(MOST_TILES, BATCH_PIXELS // math.prod(tile.value)))
     batch_size = decide(
         (options.batch_size, OPTION),
         (model.batch if model else None, "the model's fixed batch"),
+        (price.batch if price and price.batch > 1 else None, TIMED),
         (usual, AT_MOST if usual > 1 else DEFAULT),
     )
     whole_number("batch size", batch_size.value, 1)
@@ -72,8 +83,38 @@ def _usual(options: Options, model: Model | None) -> Four:
     return tile, overlap, margin, align
 
 
-def _measured(options: Options, model: Model | None, found: Probe, size: Pair | None) -> Four:
-    """Options, and what was found for what they leave open."""
+@dataclass(frozen=True)
+class Needed:
+    """What the tiles of a plan need for it to be exact, (down, across)."""
+
+    overlap: Pair
+    align: Pair
+
+
+def needed(options: Options, model: Model, found: Probe | None) -> Needed | None:
+    """What tiles need where their size is open and changes no bit; None where it is not so."""
+    open_tile = pair_of("tile", options.tile, 1) is None and model.tile == (None, None)
+    if not open_tile or found is None or found.depends_on_batch or not found.deterministic:
+        return None
+    if any(found.reach(axis).across for axis in (0, 1)):
+        return None
+    down, across = (
+        choose(wish, found.reach(axis)) for axis, wish in enumerate(_wishes(options, model, None))
+    )
+    for axis, choice in enumerate((down, across)):
+        reach = found.reach(axis)
+        if choice.margin < reach.effective(options.tolerance or 0.0) or choice.align % reach.stride:
+            return None
+    return Needed((down.overlap, across.overlap), (down.align, across.align))
+
+
+def _wishes(
+    options: Options,
+    model: Model | None,
+    size: Pair | None,
+    price: Price | None = None,
+) -> Iterator[Wish]:
+    """What is settled along each axis."""
     usual = _tile(options, model)
     given = [
         pair_of("tile", options.tile, 1),
@@ -83,12 +124,11 @@ def _measured(options: Options, model: Model | None, found: Probe, size: Pair | 
     ]
     fixed = model.tile if model else (None, None)
     stated = model.metadata.overlap_percent if model else None
-    choices = []
     for axis in (0, 1):
         tile, overlap, margin, align = (pair and pair[axis] for pair in given)
-        wish = Wish(
+        yield Wish(
             size=size and size[axis],
-            tile=fixed[axis] or tile,
+            tile=fixed[axis] or tile or (price.tile if price else None),
             usual_tile=usual.value[axis],
             overlap=overlap,
             usual_overlap=(25 if stated is None else stated) / 100,
@@ -96,16 +136,35 @@ def _measured(options: Options, model: Model | None, found: Probe, size: Pair | 
             align=align,
             tolerance=number_of("tolerance", options.tolerance),
         )
-        choices.append(choose(wish, found.reach(axis)))
-    down, across = choices
-    measured = "measured"
+
+
+def _measured(
+    options: Options, model: Model | None, found: Probe, size: Pair | None, price: Price | None
+) -> Four:
+    """Options, and what was found for what they leave open."""
+    down, across = (
+        choose(wish, found.reach(axis))
+        for axis, wish in enumerate(_wishes(options, model, size, price))
+    )
+    tile = _tile(options, model)
+    if price is not None:
+        tile = Decision((down.tile, across.tile), TIMED)
+    elif (down.tile, across.tile) != tile.value:
+        tile = Decision((down.tile, across.tile), f"{MEASURED}, for at most 1.5 x the pixels")
     return (
-        usual
-        if (down.tile, across.tile) == usual.value
-        else Decision((down.tile, across.tile), f"{measured}, for at most 1.5 x the pixels"),
-        decide((given[1], OPTION), ((down.overlap, across.overlap), measured)),
-        decide((given[2], OPTION), ((down.margin, across.margin), measured)),
-        decide((given[3], OPTION), ((down.align, across.align), measured)),
+        tile,
+        decide(
+            (pair_of("overlap", options.overlap, 0), OPTION),
+            ((down.overlap, across.overlap), MEASURED),
+        ),
+        decide(
+            (pair_of("margin", options.margin, 0), OPTION),
+            ((down.margin, across.margin), MEASURED),
+        ),
+        decide(
+            (pair_of("align", options.align, 1), OPTION),
+            ((down.align, across.align), MEASURED),
+        ),
     )
 
 

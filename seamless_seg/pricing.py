@@ -1,0 +1,93 @@
+"""Pricing: the cheapest tile for a model of which the answer does not depend on the tile."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .model import Model
+from .options import Options
+from .process import available_bytes, cores, resident_bytes
+from .reach import Probe
+from .remembered import recall, remember
+from .tiling import decide_tiling, needed
+from .timing import Price, Raster, Timing, cheapest, prices, time_tiles
+
+SMALLEST = 4_000_000
+"""Pixels of a raster from which on timings can pay."""
+SPARE = 40_000_000
+"""Bytes of a limit that are left for what does not depend on the tile."""
+CAREFUL = 0.87
+"""Share of the rest that is counted on."""
+
+
+@dataclass(frozen=True)
+class Pricing:
+    """What tiles of several sizes would cost, and which was taken."""
+
+    timed: list[Price]
+    chosen: Price
+
+
+@dataclass(frozen=True)
+class Execution:
+    """What a model runs on."""
+
+    provider: str = "cpu"
+    threads: int | None = None
+    max_memory: int | None = None
+    """Bytes that the process may have."""
+
+    @property
+    def variant(self) -> str:
+        """What timings depend on, beside the model."""
+        return f"-{self.provider.lower()}-{self.threads or cores()}"
+
+
+def price(
+    path: Any,
+    model: Model,
+    options: Options,
+    found: Probe | None,
+    size: tuple[int, int],
+    channels: int,
+    execution: Execution,
+) -> Pricing | None:
+    """Find the cheapest tile by timing, or from what has been timed before.
+
+    None where the tile is settled or the answer depends on it; and for small rasters, unless
+    the options ask for "auto" or memory is limited.
+    """
+    exact = needed(options, model, found)
+    is_asked = options.tile == "auto" or execution.max_memory is not None
+    if exact is None or not (is_asked or size[0] * size[1] >= SMALLEST):
+        return None
+    raster = Raster(size, exact.overlap, exact.align)
+    usual = decide_tiling(options, model, found, size).tile.value
+    most = _most_bytes(execution.max_memory)
+    known = _known(path, execution)
+    is_short = execution.max_memory is not None
+    timings = time_tiles(model, channels, raster, known, most, is_asked, is_short)
+    if not timings:
+        return None
+    if len(timings) > len(known) and not callable(path):
+        remember("timings", Path(path), timings, execution.variant)
+    return Pricing(prices(timings, raster), cheapest(timings, raster, max(usual), most))
+
+
+def _known(path: Any, execution: Execution) -> Sequence[Timing]:
+    if callable(path):
+        return []
+    with suppress(TypeError, ValueError):
+        return [Timing(*timing) for timing in recall("timings", Path(path), execution.variant)]
+    return []
+
+
+def _most_bytes(max_memory: int | None) -> float:
+    """Bytes that tiles may take: what a limit leaves, else half of what the machine has left."""
+    if max_memory is None:
+        return available_bytes() / 2
+    return CAREFUL * max(0, max_memory - resident_bytes() - SPARE)
