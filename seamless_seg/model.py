@@ -12,6 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from .device import DEVICES, LANES, DeviceRunner
 from .errors import ModelError, OptionError
 from .metadata import ModelMetadata, parse
 from .process import cores
@@ -19,8 +20,14 @@ from .process import cores
 PIXELS_PER_THREAD = 512 * 512
 """Pixels of a tile from which on another thread of its own makes it faster."""
 
+BATCH_PIXELS, DEVICE_BATCH_PIXELS = 2**17, 2**21
+"""Pixels that keep a processor busy, and those that keep a GPU busy."""
+
 MOST_THREADS = 1024
 """Beyond some thousands of threads onnxruntime does not come back."""
+
+FALLBACKS = {"tensorrt": ("cuda",)}
+"""Providers that take what another leaves, before the CPU does."""
 
 Batch = npt.NDArray[np.float32]
 
@@ -41,6 +48,8 @@ class Model(Protocol):
     metadata: ModelMetadata
     workers: int
     """Threads that may call it at the same time, and should."""
+    batch_pixels: int
+    """Pixels of a batch from which on more tiles at a time are of no use."""
 
     def tune(self, tile: tuple[int, int], most_workers: int | None = None) -> None:
         """Get ready for many tiles of that size; it may change ``workers``."""
@@ -63,6 +72,7 @@ class CallableModel:
     classes: int | None = None
     metadata: ModelMetadata = field(default_factory=ModelMetadata)
     workers: int = 1
+    batch_pixels: int = BATCH_PIXELS
 
     def tune(self, tile: tuple[int, int], most_workers: int | None = None) -> None:
         """Nothing to get ready: nobody knows how it works."""
@@ -132,6 +142,9 @@ class OnnxModel:
     ----------
     file : OnnxFile
         The file.
+    device : str, optional
+        Where its input and output are kept from batch to batch, as onnxruntime calls it; the
+        provider's own device where None, if it has one.
 
     Raises
     ------
@@ -139,7 +152,7 @@ class OnnxModel:
         Where it does not map images to logits, or says itself that it is another kind of model.
     """
 
-    def __init__(self, file: OnnxFile) -> None:
+    def __init__(self, file: OnnxFile, device: str | None = None) -> None:
         self.name = file.name
         self.workers = 1
         self._file = file
@@ -151,6 +164,12 @@ class OnnxModel:
         self.tile = image.shape[2], image.shape[3]
         self.classes = logits.shape[1] if len(logits.shape) == 4 else None
         self._image, self._logits = image.name, logits.name
+        self._device = device or DEVICES.get(file.provider)
+        self.batch_pixels = DEVICE_BATCH_PIXELS if self._device else BATCH_PIXELS
+        self._run: Callable[[Batch], npt.NDArray[Any]] = self._run_at_once
+        if self._device:
+            self._run = DeviceRunner(file.session, self._image, self._logits, self._device)
+            self.workers = LANES
 
     def tune(self, tile: tuple[int, int], most_workers: int | None = None) -> None:
         """Give the session as many threads as a tile of that size is worth.
@@ -158,7 +177,7 @@ class OnnxModel:
         On a CPU, small tiles run faster side by side than one after the other with their work
         divided: no thread waits for another. See ``benchmarks/README.md``.
         """
-        if self._file.provider != "cpu":
+        if self._file.provider != "cpu" or self._device:
             return
         threads = self._file.threads or cores()
         each = min(threads, max(1, round(math.prod(tile) / PIXELS_PER_THREAD)))
@@ -174,7 +193,10 @@ class OnnxModel:
         """Run the graph; onnxruntime's complaint becomes a ``ModelError``."""
         self._is_used = True
         with _naming_failure(self.name, batch):
-            (logits,) = self._file.session.run([self._logits], {self._image: batch})
+            return self._run(batch)
+
+    def _run_at_once(self, batch: Batch) -> npt.NDArray[Any]:
+        (logits,) = self._file.session.run([self._logits], {self._image: batch})
         return np.asarray(logits)
 
 
@@ -222,7 +244,8 @@ def _open_session(path: Path, provider: str, threads: int | None) -> Any:
             )
         options.intra_op_num_threads = threads
     try:
-        session = onnxruntime.InferenceSession(path, options, [there[provider]])
+        chain = [there[name] for name in (provider, *FALLBACKS.get(provider, ())) if name in there]
+        session = onnxruntime.InferenceSession(path, options, chain)
     except Exception as error:
         reason = _first_line(error)
         raise ModelError(f"{path} is not a model that onnxruntime can load: {reason}") from error

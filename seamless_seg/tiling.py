@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from .automatic import Wish, choose
 from .axis import whole_number
 from .errors import OptionError
-from .model import Model
+from .model import BATCH_PIXELS, Model
 from .options import Options, by, number_of, pair_of
 from .reach import Probe
 from .settings import DEFAULT, METADATA, OPTION, Decision, Pair, Tiling, decide
@@ -18,7 +18,6 @@ from .trust import Profile, profile
 
 TILE = 512
 """Pixels of a tile where neither an option nor the model says anything."""
-BATCH_PIXELS = 2**17
 MOST_TILES = 8
 """A default batch holds this many pixels or tiles at most, whichever is fewer, but one tile."""
 AT_MOST = "default, fewer where the model is slow"
@@ -54,7 +53,8 @@ def decide_tiling(
         tile, overlap, margin, align = _measured(options, model, found, size, price)
     else:
         tile, overlap, margin, align = _usual(options, model)
-    usual = max(1, min(MOST_TILES, BATCH_PIXELS // math.prod(tile.value)))
+    pixels = model.batch_pixels if model else BATCH_PIXELS
+    usual = max(1, min(MOST_TILES, pixels // math.prod(tile.value)))
     batch_size = decide(
         (options.batch_size, OPTION),
         (model.batch if model else None, "the model's fixed batch"),
