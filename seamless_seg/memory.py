@@ -128,10 +128,13 @@ def schedule(needs: Needs, batch_size: int, workers: int, limit: int | None = No
 
 def _held_blocks(needs: Needs) -> int:
     """Open blocks of the output: a row over a panel's width, and those around one window."""
-    height, width = needs.plan.grid.tile_shape
-    block_height, block_width = needs.block_shape
+    (height, width), (block_height, block_width) = needs.plan.grid.tile_shape, needs.block_shape
+    rows, cols = (
+        -(-size // block)
+        for size, block in zip(needs.plan.image_size, needs.block_shape, strict=True)
+    )
     around = (height // block_height + 2) * (width // block_width + 2)
-    return needs.plan.held_columns // block_width + 2 + around
+    return min(rows * cols, needs.plan.held_columns // block_width + 2 + around)
 
 
 def _schedules(needs: Needs, batch_size: int, workers: int, is_short: bool) -> Iterator[Schedule]:
@@ -156,12 +159,14 @@ def _schedules(needs: Needs, batch_size: int, workers: int, is_short: bool) -> I
 
 def cost_of_strips(needs: Needs, chosen: Schedule) -> str | None:
     """A sentence on what it costs that each strip is decoded once; None where that is little."""
-    rows = chosen.footprint.rows
-    if not needs.is_striped or rows <= ROWS:
+    columns = max(1, len(needs.plan.columns))
+    in_panels = _scheduled(needs, columns, chosen.batch_size, chosen.workers)
+    cost = chosen.footprint.rows - in_panels.footprint.rows
+    if not needs.is_striped or cost <= ROWS:
         return None
     return (
         f"the raster is stored in strips, and each is decoded once: whole rows of it are held, "
-        f"{rows / 1e6:.0f} MB, which a tiled copy would not need (gdal_translate -co TILED=YES)"
+        f"{cost / 1e6:.0f} MB that a tiled copy would not need (gdal_translate -co TILED=YES)"
     )
 
 

@@ -22,10 +22,14 @@ from rasterio.windows import Window
 from .blocks import block_shape
 from .compression import COMPRESSION
 from .errors import OptionError, RasterError
+from .process import cores
 from .provenance import NAMESPACE
 from .raster import Georeference, reporting
 from .spill import Spill
 from .tiff import find_blocks
+
+CORES_PER_COMPRESSOR = 4
+"""One thread compresses what so many processors compute: the writer's own where one will do."""
 
 SEND = 64_000_000
 """Bytes after which the system is asked to begin writing: else all of it waits for the end."""
@@ -255,6 +259,7 @@ class _Block:
 def _create(path: Path, block: Sequence[int], output: Output) -> Any:
     height, width = output.size
     place = output.georeference
+    threads = cores() // CORES_PER_COMPRESSOR
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         dataset = rasterio.open(
@@ -273,6 +278,7 @@ def _create(path: Path, block: Sequence[int], output: Output) -> Any:
             blockxsize=block[1],
             interleave="band",
             bigtiff="IF_SAFER",
+            **({"num_threads": threads} if threads > 1 else {}),
             **COMPRESSION[output.compress],
         )
     if place.gcps:

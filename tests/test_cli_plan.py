@@ -110,6 +110,40 @@ class TestPlan:
         assert re.search(message, err.splitlines()[-1]), err
 
 
+class TestMemory:
+    def memory(self, cli, *options):
+        status, out, _ = cli("plan", "in.tif", "model.onnx", "--tile", "64", *options, "--json")
+        assert status == 0
+        return json.loads(out)
+
+    def test_what_a_run_takes_is_told_part_by_part(self, folder, cli):
+        figures = self.memory(cli)
+        assert figures["memory_bytes"] == sum(figures["memory"].values())
+        assert figures["memory"].keys() == {"program", "model", "tiles", "carry", "cache", "blocks"}
+        assert (figures["panels"], figures["batch_size"] >= 1, figures["workers"] >= 1) == (1, 1, 1)
+        out = cli("plan", "in.tif", "model.onnx", "--tile", "64")[1]
+        assert re.search(r"^panels      1, of 2 columns of tiles at most$", out, re.M)
+        assert re.search(r"^memory      [\d.]+ [MG]B: [\d.]+ [MG]B program, .* blocks$", out, re.M)
+
+    @pytest.mark.parametrize("limit", ["100GB", "93.2GiB", "100 gb", "100000M", "100000000000"])
+    def test_a_limit_is_a_size_with_or_without_a_unit(self, folder, cli, limit):
+        assert self.memory(cli, "--max-memory", limit)["panels"] == 1
+
+    @pytest.mark.parametrize("command", [("plan",), ("run",)])
+    def test_a_limit_that_cannot_be_kept_is_refused_before_anything_is_written(
+        self, folder, cli, command
+    ):
+        output = ["out/out.tif"] if command == ("run",) else []
+        result = cli(*command, "in.tif", "model.onnx", *output, "--tile", 64, "--max-memory", "1MB")
+        refused(result, 1, r"max-memory 1 MB is too little: this run needs \d+ MB at least")
+        assert made.names(folder / "out") == []
+
+    @pytest.mark.parametrize("limit", ["much", "5 TB extra", "-1MB", "1,5GB", ""])
+    def test_a_limit_that_is_no_size_is_wrong_usage(self, folder, cli, limit):
+        result = cli("plan", "in.tif", "model.onnx", "--max-memory", limit)
+        refused(result, 2, "is no size in bytes, such as 500MB or 2GB")
+
+
 def test_huge_plans_answer_at_once(cli):
     for size, tile, overlap in [("1000000x1000000", 64, 48), ("2147483647x9", 256, 64)]:
         figures = cli("plan", "--size", size, "--tile", tile, "--overlap", overlap, "--json")

@@ -45,6 +45,18 @@ def test_windows_may_come_in_any_order(out, order):
         np.testing.assert_array_equal(made.read(out), image.transpose(2, 0, 1))
 
 
+@pytest.mark.parametrize("compress", ["zstd", "deflate", "none"])
+def test_several_threads_compress_to_the_same_file(out, monkeypatch, compress):
+    image = np.random.default_rng(0).random((900, 1000, 2), np.float32)
+    for processors in (1, 16):
+        monkeypatch.setattr("seamless_seg.output.cores", lambda count=processors: count)
+        with RasterWriter(out, Output((900, 1000), 2, NOWHERE, compress), overwrite=True) as writer:
+            for y in range(0, 900, 90):
+                writer.write(slice(y, y + 90), slice(0, 1000), image[y : y + 90])
+        with pytest.warns(rasterio.errors.NotGeoreferencedWarning):
+            np.testing.assert_array_equal(made.read(out), image.transpose(2, 0, 1))
+
+
 @pytest.mark.parametrize("held", [1, 2, 5])
 def test_open_blocks_beyond_those_that_may_be_held_wait_on_the_disk(out, held):
     image = np.random.default_rng(0).random((600, 700, 2), np.float32)
@@ -53,6 +65,10 @@ def test_open_blocks_beyond_those_that_may_be_held_wait_on_the_disk(out, held):
             for y in range(0, 600, 100):
                 writer.write(slice(y, y + 100), slice(x, x + 70), image[y : y + 100, x : x + 70])
         assert len(made.names(out.parent)) == 1
+    at_once = out.with_name("at_once.tif")
+    with RasterWriter(at_once, Output((600, 700), 2, NOWHERE)) as writer:
+        writer.write(slice(0, 600), slice(0, 700), image)
+    assert out.stat().st_size == at_once.stat().st_size
     with pytest.warns(rasterio.errors.NotGeoreferencedWarning):
         np.testing.assert_array_equal(made.read(out), image.transpose(2, 0, 1))
 

@@ -1,4 +1,7 @@
 import json
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import made
@@ -70,6 +73,28 @@ def test_batches_and_threads_change_no_bit(scene, tmp_path):
         outputs.append(made.read(tmp_path / "out.tif"))
     for output in outputs[1:]:
         np.testing.assert_array_equal(output, outputs[0])
+
+
+def test_no_limit_on_memory_changes_a_bit(scene, tmp_path):
+    blocks = {"tiled": True, "blockxsize": 256, "blockysize": 256}
+    tiled = made.raster(tmp_path / "tiled.tif", made.read(scene), **blocks)
+    out, said = tmp_path / "out.tif", []
+
+    def run(*options):
+        """In a process of its own: this one has had all kinds of things in memory."""
+        command = [sys.executable, "-m", "seamless_seg", "run", tiled, SAMPLE / "model.onnx", out]
+        command += ["--tile", "256", "--overlap", "64", "--overwrite", "--verbose", *options]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        said.append(done.stderr)
+        return made.read(out) if done.returncode == 0 else None
+
+    expected = run()
+    assert run("--max-memory", "1MB") is None
+    least = int(re.search(r"needs (\d+) MB at least", said[-1])[1])
+    for limit in (least, least + 20, 10_000):
+        np.testing.assert_array_equal(run("--max-memory", f"{limit}MB"), expected)
+    panels = [line.split()[1] for text in said for line in text.splitlines() if "columns" in line]
+    assert len(set(panels)) > 1
 
 
 def test_a_margin_of_one_pixel_less_than_the_radius_is_not_exact(scene):
