@@ -17,16 +17,16 @@ from .plan import Plan
 FLOAT32 = 4
 """Bytes of a value that a model takes or gives."""
 
-ROWS = 24_000_000
+ROWS = 20_000_000
 """Bytes that may be held for whole rows of the raster before they are walked in panels."""
 
 READ_AGAIN = 1.05
 """Blocks read over blocks of the raster, at most, unless memory is short."""
 
-STEPS = 1.15
+STEPS = 1.1
 """What a model works with in a long run over what it took at first: its memory grows in steps."""
 
-HEAPS = 4_000_000
+HEAPS = 3_000_000
 """Bytes that the allocator keeps for itself: for each thread, more than is in use."""
 
 
