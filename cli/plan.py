@@ -18,10 +18,11 @@ from seamless_seg.model import open_model
 from seamless_seg.plan import Step
 from seamless_seg.pricing import Execution, price
 from seamless_seg.probing import probe_for
+from seamless_seg.reach import USUAL_CHANNELS
 from seamless_seg.task import open_task
 
 from . import options
-from .text import decisions, prices, say, schedule, size
+from .text import decisions, prices, say, schedule, size, to_json
 
 
 @click.command()
@@ -79,11 +80,13 @@ def plan(
     if output is not None and not dry_run:
         _save(output, forecast, overwrite)
     if as_json:
-        click.echo(json.dumps(forecast.figures()))
+        click.echo(to_json(forecast.figures()))
     else:
         click.echo("\n".join(_report(forecast)))
     for sentence in forecast.settings.notes:
         say(f"note: {sentence}")
+    if max_memory is not None and forecast.schedule is None:
+        say("note: what max-memory leads to depends on INPUT and MODEL: give both")
 
 
 def _of_size(
@@ -97,8 +100,9 @@ def _of_size(
     if model is None:
         return forecast_size(image_size, None, wanted, region)
     network, notes = open_model(model, execution.provider, execution.threads), list[str]()
-    found = probe_for(model, network, wanted, notes)
-    channels = network.channels or 1
+    bands = None if wanted.bands is None else len(wanted.bands)
+    channels = network.channels or bands or USUAL_CHANNELS
+    found = probe_for(model, network, wanted, notes, channels)
     pricing = price(model, network, wanted, found, image_size, channels, execution)
     chosen = None if pricing is None else pricing.chosen
     forecast = forecast_size(image_size, network, wanted, region, found, chosen)
@@ -144,8 +148,7 @@ def _report(forecast: Forecast) -> Iterator[str]:
     yield from schedule(forecast.schedule)
     made = forecast.schedule.plan if forecast.schedule else made
     yield from (f"{'first':<12}{_step(step)}" for step in islice(made, 3))
-    last_row = list(made.row_steps(made.rows[-1], made.panels[-1]))
-    yield from (f"{'last':<12}{_step(step)}" for step in last_row[-3:])
+    yield from (f"{'last':<12}{_step(step)}" for step in made.last_steps(3))
 
 
 def _step(step: Step) -> str:

@@ -9,6 +9,9 @@ from .plan import Plan
 BLOCK = 256
 """Height and width of a block of the output, in pixels; less where the raster is smaller."""
 
+FLOAT32 = 4
+"""Bytes of a value that a model takes or gives, and of one in the output."""
+
 SMALLEST_CACHE = 8_000_000
 """Bytes that GDAL's block cache gets at least."""
 

@@ -40,6 +40,13 @@ class DeviceRunner:
         for _ in range(LANES):
             self._lanes.put(_Lane())
 
+    def forget(self) -> None:
+        """Let go of all buffers, however large they have become; nobody may be calling."""
+        for _ in range(LANES):
+            self._lanes.get()
+        for _ in range(LANES):
+            self._lanes.put(_Lane())
+
     def __call__(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
         """Logits of a batch."""
         lane = self._lanes.get()

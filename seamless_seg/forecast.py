@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import shapely
 
 from .axis import Axis
+from .blocks import FLOAT32
 from .errors import OptionError
 from .memory import Schedule
 from .model import Model
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
 
 TILE_WIDE = "not exact: the model sees its whole tile, and the result depends on the tile's size"
 """What is said of a model that no overlap makes exact."""
-
-FLOAT32 = 4
-"""Bytes of a logit."""
 
 
 @dataclass(frozen=True)

@@ -99,11 +99,12 @@ def segment(
     from .raster import RasterReader
 
     options = merged(options, choices)
+    execution = Execution(provider, threads, max_memory)
     check_compression(compress)
     with ExitStack() as stack:
         reader = stack.enter_context(RasterReader(raster))
         destination = check_destination(output, inputs_of(model, reader), overwrite)
-        task = open_task(reader, model, options, Execution(provider, threads, max_memory))
+        task = open_task(reader, model, options, execution)
         started = time.perf_counter()
         schedule = task.schedule()
         if on_start:

@@ -9,13 +9,10 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from .blocks import BlockLayout, cache_bytes
+from .blocks import FLOAT32, BlockLayout, cache_bytes
 from .errors import BudgetError
 from .fit import Working
 from .plan import Plan
-
-FLOAT32 = 4
-"""Bytes of a value that a model takes or gives."""
 
 ROWS = 20_000_000
 """Bytes that may be held for whole rows of the raster before they are walked in panels."""
@@ -25,6 +22,9 @@ READ_AGAIN = 1.05
 
 STEPS = 1.1
 """What a model works with in a long run over what it took at first: its memory grows in steps."""
+
+MARGIN = 1.03
+"""What a limit must leave: what a process has in memory differs a little from run to run."""
 
 HEAPS = 3_000_000
 """Bytes that the allocator keeps for itself: for each thread, more than is in use."""
@@ -67,6 +67,10 @@ class Schedule:
     held_blocks: int
     """Open blocks of the output in memory."""
     footprint: Footprint
+
+    def fits(self, limit: int) -> bool:
+        """Whether it keeps to a limit of so many bytes."""
+        return MARGIN * self.footprint.total <= limit
 
 
 @dataclass(frozen=True)
@@ -118,12 +122,13 @@ def schedule(needs: Needs, batch_size: int, workers: int, limit: int | None = No
     BudgetError
         Where that cannot be; it says what the least is.
     """
-    tried = None
-    for tried in _schedules(needs, batch_size, workers, limit is not None):
-        if limit is None or tried.footprint.total <= limit:
+    tried = _fastest(needs, batch_size, workers)
+    if limit is None or tried.fits(limit):
+        return tried
+    for tried in _smaller(needs, batch_size, workers):
+        if tried.fits(limit):
             return tried
-    assert tried is not None
-    raise BudgetError(_refusal(needs, tried.footprint, limit or 0))
+    raise BudgetError(_refusal(needs, tried.footprint, limit))
 
 
 def _held_blocks(needs: Needs) -> int:
@@ -137,23 +142,21 @@ def _held_blocks(needs: Needs) -> int:
     return min(rows * cols, needs.plan.held_columns // block_width + 2 + around)
 
 
-def _schedules(needs: Needs, batch_size: int, workers: int, is_short: bool) -> Iterator[Schedule]:
-    """From the fastest to the smallest."""
-    counts = _panels(needs, is_short)
-    first = next(
-        (
-            n
-            for n, count in enumerate(counts)
-            if _scheduled(needs, count, batch_size, workers).footprint.rows <= ROWS
-        ),
-        len(counts) - 1,
+def _fastest(needs: Needs, batch_size: int, workers: int) -> Schedule:
+    """The fewest panels of which rows are small, as long as little is read again."""
+    counts = [n for n in _panels(needs) if n == 1 or _read_again(needs, n) <= READ_AGAIN]
+    tried = (_scheduled(needs, count, batch_size, workers) for count in counts)
+    return next(
+        (each for each in tried if each.footprint.rows <= ROWS),
+        _scheduled(needs, counts[-1], batch_size, workers),
     )
-    yield _scheduled(needs, counts[first], batch_size, workers)
-    if not is_short:
-        return
+
+
+def _smaller(needs: Needs, batch_size: int, workers: int) -> Iterator[Schedule]:
+    """Ever smaller ones, the smallest last."""
     for fewer_workers in _halves(workers):
         for smaller_batch in _halves(batch_size):
-            for count in counts[first:]:
+            for count in _panels(needs):
                 yield _scheduled(needs, count, smaller_batch, fewer_workers)
 
 
@@ -172,8 +175,7 @@ def cost_of_strips(needs: Needs, chosen: Schedule) -> str | None:
 
 def _refusal(needs: Needs, least: Footprint, limit: int) -> str:
     mb = 1e6
-    # What the process has differs a little from run to run.
-    enough = math.ceil(1.02 * least.total / (10 * mb)) * 10
+    enough = math.ceil(MARGIN * least.total / (10 * mb)) * 10
     sentence = (
         f"max-memory {limit / mb:.0f} MB is too little: this run needs {enough} MB at least, "
         f"{(least.program + least.model) / mb:.0f} MB of them for the program and the "
@@ -196,13 +198,12 @@ def _halves(number: int) -> Iterator[int]:
     yield 1
 
 
-def _panels(needs: Needs, is_short: bool) -> list[int]:
+def _panels(needs: Needs) -> list[int]:
     """Numbers of panels that may be walked, beginning with one."""
     if needs.is_striped:
         return [1]
     columns = max(1, len(needs.plan.columns))
-    counts = sorted({-(-columns // panel) for panel in range(1, columns + 1)})
-    return [n for n in counts if n == 1 or is_short or _read_again(needs, n) <= READ_AGAIN]
+    return sorted({-(-columns // panel) for panel in range(1, columns + 1)})
 
 
 def _read_again(needs: Needs, panels: int) -> float:

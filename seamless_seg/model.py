@@ -164,11 +164,11 @@ class OnnxModel:
         self.tile = image.shape[2], image.shape[3]
         self.classes = logits.shape[1] if len(logits.shape) == 4 else None
         self._image, self._logits = image.name, logits.name
-        self._device = device or DEVICES.get(file.provider)
-        self.batch_pixels = DEVICE_BATCH_PIXELS if self._device else BATCH_PIXELS
-        self._run: Callable[[Batch], npt.NDArray[Any]] = self._run_at_once
-        if self._device:
-            self._run = DeviceRunner(file.session, self._image, self._logits, self._device)
+        self._on_device: DeviceRunner | None = None
+        self.batch_pixels = BATCH_PIXELS
+        if device := device or DEVICES.get(file.provider):
+            self._on_device = DeviceRunner(file.session, self._image, self._logits, device)
+            self.batch_pixels = DEVICE_BATCH_PIXELS
             self.workers = LANES
 
     def tune(self, tile: tuple[int, int], most_workers: int | None = None) -> None:
@@ -177,7 +177,10 @@ class OnnxModel:
         On a CPU, small tiles run faster side by side than one after the other with their work
         divided: no thread waits for another. See ``benchmarks/README.md``.
         """
-        if self._file.provider != "cpu" or self._device:
+        if self._on_device:
+            self._on_device.forget()
+            self.workers = min(LANES, most_workers or LANES)
+        if self._file.provider != "cpu" or self._on_device:
             return
         threads = self._file.threads or cores()
         each = min(threads, max(1, round(math.prod(tile) / PIXELS_PER_THREAD)))
@@ -193,11 +196,10 @@ class OnnxModel:
         """Run the graph; onnxruntime's complaint becomes a ``ModelError``."""
         self._is_used = True
         with _naming_failure(self.name, batch):
-            return self._run(batch)
-
-    def _run_at_once(self, batch: Batch) -> npt.NDArray[Any]:
-        (logits,) = self._file.session.run([self._logits], {self._image: batch})
-        return np.asarray(logits)
+            if self._on_device:
+                return self._on_device(batch)
+            (logits,) = self._file.session.run([self._logits], {self._image: batch})
+            return np.asarray(logits)
 
 
 def open_model(model: Any, provider: str = "cpu", threads: int | None = None) -> Model:

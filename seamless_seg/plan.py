@@ -189,6 +189,16 @@ class Plan:
                     if was_loaded[col - self.columns.start]:
                         yield Unload((row, col))
 
+    def last_steps(self, count: int) -> list[Step]:
+        """The last few steps, without walking through all that come before them."""
+        steps: list[Step] = []
+        for panel in reversed(self.panels):
+            for i in reversed(self.rows):
+                steps = [*self.row_steps(i, panel), *steps]
+                if len(steps) >= count:
+                    return steps[-count:]
+        return steps
+
     @cached_property
     def _done_rows(self) -> dict[int, list[int]]:
         return _done(self.grid.rows, self.rows)

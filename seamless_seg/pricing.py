@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
+from .errors import OptionError
 from .model import Model
 from .options import Options
 from .process import available_bytes, cores, resident_bytes
@@ -41,9 +43,14 @@ class Execution:
     max_memory: int | None = None
     """Bytes that the process may have."""
 
+    def __post_init__(self) -> None:
+        limit = self.max_memory
+        if limit is not None and (not isinstance(limit, Integral) or limit < 1):
+            raise OptionError(f"max_memory must be a whole number of bytes, not {limit!r}")
+
     @property
     def variant(self) -> str:
-        """What timings depend on, beside the model."""
+        """What timings depend on, beside the model and its bands."""
         return f"-{self.provider.lower()}-{self.threads or cores()}"
 
 
@@ -68,21 +75,23 @@ def price(
     raster = Raster(size, exact.overlap, exact.align)
     usual = decide_tiling(options, model, found, size).tile.value
     most = _most_bytes(execution.max_memory)
-    known = _known(path, execution)
+    variant = f"{execution.variant}-{channels}"
+    known = _known(path, variant)
     is_short = execution.max_memory is not None
     timings = time_tiles(model, channels, raster, known, most, is_asked, is_short)
-    if not timings:
+    listed = prices(timings, raster)
+    if not listed:
         return None
     if len(timings) > len(known) and not callable(path):
-        remember("timings", Path(path), timings, execution.variant)
-    return Pricing(prices(timings, raster), cheapest(timings, raster, max(usual), most))
+        remember("timings", Path(path), timings, variant)
+    return Pricing(listed, cheapest(timings, raster, max(usual), most))
 
 
-def _known(path: Any, execution: Execution) -> Sequence[Timing]:
+def _known(path: Any, variant: str) -> Sequence[Timing]:
     if callable(path):
         return []
     with suppress(TypeError, ValueError):
-        return [Timing(*timing) for timing in recall("timings", Path(path), execution.variant)]
+        return [Timing(*timing) for timing in recall("timings", Path(path), variant)]
     return []
 
 

@@ -27,7 +27,12 @@ VERSION = 1
 
 
 def probe_file(
-    path: Any, model: Model, reader: RasterReader | None = None, *, again: bool = False
+    path: Any,
+    model: Model,
+    reader: RasterReader | None = None,
+    channels: int | None = None,
+    *,
+    again: bool = False,
 ) -> Probe:
     """Probe a model that was opened from a file, or remember what a probe found.
 
@@ -40,6 +45,8 @@ def probe_file(
     reader : RasterReader, optional
         Ask with windows of this raster, normalised as ``run`` would; with white noise without.
         Only what was found on noise is remembered.
+    channels : int, optional
+        Bands that it is given, where it takes any number.
     again : bool
         Ask again, whatever is remembered.
 
@@ -48,12 +55,14 @@ def probe_file(
     Probe
     """
     if reader is not None:
-        return probe(model, source=raster_source(reader, model))
+        source = raster_source(reader, model)
+        return probe(model, len(reader.bands), source)
+    variant = "" if model.channels or not channels else f"-{channels}"
     if not again:
         with suppress(ValueError, KeyError, TypeError):  # else it is asked anew
-            return from_json(recall("probes", Path(path)))
-    found = probe(model, source=noise)
-    remember("probes", Path(path), to_json(found))
+            return from_json(recall("probes", Path(path), variant))
+    found = probe(model, channels)
+    remember("probes", Path(path), to_json(found), variant)
     return found
 
 
@@ -83,7 +92,9 @@ def probe_anyway(
 ) -> Probe | None:
     """The same, whatever has been left open."""
     try:
-        return probe(model, channels) if callable(path) else probe_file(path, model)
+        if callable(path):
+            return probe(model, channels)
+        return probe_file(path, model, channels=channels)
     except ModelError as error:
         notes.append(f"how far the model sees could not be measured: {error}")
         return None

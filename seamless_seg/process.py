@@ -35,6 +35,11 @@ def available_bytes() -> float:
     return left
 
 
+def tells_memory() -> bool:
+    """Whether the system tells what the process has in memory now."""
+    return Path("/proc/self/statm").exists()
+
+
 def resident_bytes() -> int:
     """Bytes in memory now; the most so far where the system tells no more than that."""
     with suppress(OSError, ValueError, IndexError):

@@ -26,6 +26,9 @@ Source: TypeAlias = "Callable[[np.random.Generator, tuple[int, int, int]], Image
 
 TOLERANCES = (1e-2, 1e-3, 1e-4)
 """Shares of the output's standard deviation for which an effective radius is told."""
+USUAL_CHANNELS = 3
+"""Where neither the model nor anybody else says how many."""
+
 LENGTHS = (384, 768, 1536)
 """Lengths at which a model of free size is asked, until one is large enough."""
 BREADTHS = (192, 384, 768)
@@ -157,7 +160,7 @@ def probe(model: Any, channels: int | None = None, source: Source = noise) -> Pr
         Where the model fails at every size that it was tried at.
     """
     opened = open_model(model)
-    asked = _Asked(opened, opened.channels or channels or 3, source)
+    asked = _Asked(opened, opened.channels or channels or USUAL_CHANNELS, source)
     top, bottom, height = _sides(asked, 0)
     left, right, width = _sides(asked, 1)
     return Probe(

@@ -51,7 +51,7 @@ class Spill(Generic[Key]):
             self._file.flush()
         except OSError as error:
             raise RasterError(
-                f"cannot put aside {array.nbytes / 1e6:.2g} MB in {self._folder}: {error.strerror}"
+                f"cannot put aside {array.nbytes} bytes in {self._folder}: {error.strerror}"
             ) from error
 
     def pop(self, key: Key) -> npt.NDArray[Any]:
@@ -60,8 +60,14 @@ class Spill(Generic[Key]):
         self._free.append(slot)
         array = np.empty(self._shape, self._dtype)
         assert self._file is not None
-        self._file.seek(slot * array.nbytes)
-        if self._file.readinto(array.data) != array.nbytes:  # type: ignore[attr-defined]
+        try:
+            self._file.seek(slot * array.nbytes)
+            count = self._file.readinto(array.data)  # type: ignore[attr-defined]
+        except OSError as error:
+            raise RasterError(
+                f"cannot read what was put aside in {self._folder}: {error.strerror}"
+            ) from error
+        if count != array.nbytes:
             raise RasterError(f"what was put aside in {self._folder} is no longer there")
         return array
 

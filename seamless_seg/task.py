@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import shapely
 
 from .blocks import block_shape, cache_bytes
+from .errors import BudgetError
 from .fit import FittedModel
 from .forecast import Forecast, forecast_raster
 from .grid import Index
@@ -21,7 +22,7 @@ from .options import Options
 from .plan import Plan
 from .pricing import Execution, price
 from .probing import probe_for
-from .process import release_bytes, resident_bytes
+from .process import release_bytes, resident_bytes, tells_memory
 from .reach import Probe
 from .threads import ReadAhead
 from .tiles import TileReader, Values
@@ -30,6 +31,12 @@ from .tiling import AT_MOST
 if TYPE_CHECKING:
     from .raster import RasterReader
 
+
+SMALL = 256
+"""Side of a tile that any limit leaves room for."""
+
+FAR_BEYOND = 2
+"""What is expected of a large tile from a small one is not that wrong."""
 
 WORTH_WHILE = 0.01
 """Seconds in the model beside which handing a batch from thread to thread costs nothing."""
@@ -70,9 +77,8 @@ class Task:
     @cached_property
     def fitted(self) -> FittedModel:
         """The model, fitted to the plan's tiles by a trial run."""
-        grid = self.plan.grid
-        align = grid.rows.align, grid.cols.align
-        return FittedModel(self.model, len(self.reader.bands), grid.tile_shape, align)
+        tile = self.plan.grid.tile_shape
+        return FittedModel(self.model, len(self.reader.bands), tile, self._align)
 
     @cached_property
     def tiles(self) -> TileReader:
@@ -101,20 +107,49 @@ class Task:
         BudgetError
             Where it takes more, however it is done.
         """
-        grid = self.plan.grid
-        self.model.tune(grid.tile_shape)
+        tile = self.plan.grid.tile_shape
+        self.model.tune(tile)
         release_bytes()
-        needs = self._needs(program=resident_bytes())
+        program = resident_bytes()
+        if self.max_memory is not None:
+            self._refuse_untried(program, self.max_memory)
+        needs = self._needs(program)
         chosen = schedule(needs, self.batch_size, self.model.workers, self.max_memory)
         if costly := cost_of_strips(needs, chosen):
             self.forecast.settings.notes.append(costly)
-        if chosen.workers < self.model.workers:
-            self.model.tune(grid.tile_shape, chosen.workers)
+        if (chosen.workers, chosen.batch_size) != (self.model.workers, self.batch_size):
+            self.model.tune(tile, chosen.workers)  # what the trials took is let go
+            release_bytes()
         return chosen
+
+    def _refuse_untried(self, program: int, limit: int) -> None:
+        """Refuse a tile that a small one lets expect to take several times a limit.
+
+        Trying it could take all memory that there is.
+        """
+        shape = self.plan.grid.tile_shape
+        if self.model.tile != (None, None) or math.prod(shape) <= SMALL**2:
+            return
+        small = FittedModel(self.model, len(self.reader.bands), (SMALL, SMALL), self._align)
+        expected = small.working_bytes(1).on(1) * math.prod(shape) // SMALL**2
+        self.model.tune(shape)
+        release_bytes()
+        if program + expected > FAR_BEYOND * limit:
+            raise BudgetError(
+                f"max-memory {limit / 1e6:.0f} MB is too little: tiles of "
+                f"{shape[0]} x {shape[1]} need some {(program + expected) / 1e6:.0f} MB; smaller "
+                f"tiles need less"
+            )
+
+    @property
+    def _align(self) -> tuple[int, int]:
+        return self.plan.grid.rows.align, self.plan.grid.cols.align
 
     def _needs(self, program: int) -> Needs:
         from .raster import user_cache
 
+        # Where memory is short, two tiles must tell what more of them would take.
+        tried = min(self.batch_size, 2) if self.max_memory else self.batch_size
         return Needs(
             plan=self.plan,
             blocks=self.reader.blocks,
@@ -123,7 +158,7 @@ class Task:
             classes=self.fitted.classes,
             given=self.fitted.shape,
             program=program,
-            working=self.fitted.working_bytes(self.batch_size),
+            working=self.fitted.working_bytes(tried),
             cache=user_cache(),
         )
 
@@ -165,4 +200,11 @@ def open_task(
     forecast = forecast_raster(reader, network, options, area, found, chosen)
     forecast = replace(forecast, pricing=pricing)
     forecast.settings.notes.extend(notes)
+    if pricing is not None:
+        network.tune(forecast.plan.grid.tile_shape, 1)  # it is as the last timing left it
+    if execution.max_memory is not None and not tells_memory():
+        forecast.settings.notes.append(
+            "this system does not tell what a process has in memory, so the limit is kept by "
+            "what is known of tiles, queues and caches alone"
+        )
     return Task(reader, model, network, forecast, found, execution.max_memory)

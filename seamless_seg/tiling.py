@@ -21,7 +21,7 @@ TILE = 512
 MOST_TILES = 8
 """A default batch holds this many pixels or tiles at most, whichever is fewer, but one tile."""
 AT_MOST = "default, fewer where the model is slow"
-MEASURED, TIMED = "measured", "the cheapest of those timed"
+MEASURED, TIMED = "measured", "the cheapest, by timings"
 TRUST = "bell"
 """It brings tiles that differ nearest to the model's own answer, of all whose steps are bounded:
 see ``benchmarks/quality.py``. Where tiles agree, any trust gives the same bits."""

@@ -9,6 +9,7 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ import numpy as np
 
 from .axis import Axis
 from .blocks import BLOCK
+from .errors import ModelError
 from .fit import FittedModel
 from .model import Model
 from .process import resident_bytes
@@ -139,7 +141,7 @@ def time_tiles(
             continue
         if timings:
             pixel = min(timing.seconds for timing in timings)
-            at_best = min(price.seconds for price in prices(timings, raster))
+            at_best = min((price.seconds for price in prices(timings, raster)), default=math.inf)
             allowed = min(max(LEAST, LITTLE * at_best), math.inf if is_asked else SHORT * at_best)
             # What is known counts, too: nobody wants another second or two at each run.
             taken = sum(map(_cost, [*timings, Timing(tile, 1, pixel, 0)]))
@@ -149,11 +151,26 @@ def time_tiles(
             nothing_to_gain = at_best <= WORTH * pixel * math.prod(raster.size)
             if too_long or too_large or nothing_to_gain:
                 break
-        timings.append(_time(model, channels, tile, model.batch or 1))
-        if model.batch is None and timings[-1].seconds * tile * tile < QUICK:
-            batches = [batch for batch in BATCHES if batch * tile * tile <= LARGE]
-            timings.extend(_time(model, channels, tile, batch) for batch in batches)
+        try:
+            timings.append(_time(model, channels, tile, model.batch or 1))
+        except ModelError:  # too small for it, or too large
+            if timings:
+                break
+            continue
+        timings.extend(_time_batches(model, channels, timings[-1], most_bytes))
     return timings
+
+
+def _time_batches(model: Model, channels: int, one: Timing, most_bytes: float) -> Iterator[Timing]:
+    """Time several tiles at a time where one of them is quick."""
+    pixels = one.tile**2
+    if model.batch is not None or one.seconds * pixels >= QUICK:
+        return
+    for batch in BATCHES:
+        if batch * pixels > LARGE or batch * one.working > most_bytes:
+            return
+        with suppress(ModelError):
+            yield _time(model, channels, one.tile, batch)
 
 
 def cheapest(timings: Sequence[Timing], raster: Raster, usual: int, most_bytes: float) -> Price:
@@ -172,9 +189,10 @@ def cheapest(timings: Sequence[Timing], raster: Raster, usual: int, most_bytes: 
 
 
 def prices(timings: Sequence[Timing], raster: Raster) -> list[Price]:
-    """What the raster would take in the tiles that have been timed."""
+    """What the raster would take in the tiles that have been timed, and that overlap leaves."""
     best = _fastest(timings)
-    return [_price(best, raster, tile) for tile in sorted(best)]
+    listed = [_price(best, raster, tile) for tile in sorted(best)]
+    return [price for price in listed if price.redundancy < math.inf]
 
 
 def _cost(timing: Timing) -> float:

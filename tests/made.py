@@ -45,11 +45,12 @@ def names(folder):
 def model(path, nodes, weights, channels, classes, **options):
     """Save a graph from ``image`` to ``logits``; free lengths unless options fix them."""
     batch, height, width = (options.get(key, key) for key in ("batch", "height", "width"))
+    given = options.get("bands", channels)
     out_height, out_width = options.get("out_size", (height, width))
     graph = helper.make_graph(
         nodes,
         "made",
-        [tensor("image", [batch, channels, height, width], options.get("dtype"))],
+        [tensor("image", [batch, given, height, width], options.get("dtype"))],
         [tensor("logits", [batch, classes, out_height, out_width], options.get("out_dtype"))],
         [numpy_helper.from_array(np.asarray(value), name) for name, value in weights.items()],
     )

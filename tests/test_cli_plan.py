@@ -45,6 +45,29 @@ class TestPlan:
         made.pointwise("model.onnx", 3, 7, height=64, width=32)
         assert self.plan(cli, "--size", "1000", "model.onnx")["tile_size"] == [64, 32]
 
+    @pytest.mark.parametrize(("options", "bands"), [((), 3), (("--bands", "1,2,4,3"), 4)])
+    def test_a_size_is_enough_for_a_model_that_leaves_its_bands_open(
+        self, folder, cli, options, bands
+    ):
+        made.pointwise("model.onnx", bands, 7, bands="bands")
+        figures = self.plan(cli, "--size", "9000", "model.onnx", "--tile", "auto", *options)
+        assert figures["exactness"] == "exact: equals one run over the whole image"
+        assert figures["timed"]
+
+    def test_a_limit_without_a_raster_to_keep_it_on_is_noted(self, folder, cli):
+        status, _, said = cli("plan", "--size", "900", "model.onnx", "--max-memory", "1GB")
+        assert status == 0
+        assert "note: what max-memory leads to depends on INPUT and MODEL: give both" in said
+
+    def test_the_last_steps_are_told_wherever_they_are(self, folder, cli):
+        triangle = [[0, 0], [900, 0], [0, 900], [0, 0]]
+        area = {"type": "Polygon", "coordinates": [triangle]}
+        (folder / "area.geojson").write_text(json.dumps(area))
+        sizes = ("--size", 1000, "--tile", 100, "--overlap", 0, "--area", "area.geojson")
+        status, out, _ = cli("plan", *sizes)
+        assert status == 0
+        assert re.findall(r"^last +(.*)$", out, re.M)[-1] == "unload (8, 0)"
+
     def test_it_prints_the_grid_the_cost_and_the_first_and_last_steps(self, folder, cli):
         status, out, _ = cli("plan", "in.tif", "model.onnx", "--tile", 64, "--overlap", 16)
         assert status == 0

@@ -60,6 +60,16 @@ def test_the_last_batch_is_filled_up_so_that_the_shape_stays_the_same(model, mon
     assert set(shapes) == {(4, 4, 16, 16)}
 
 
+def test_tuning_lets_go_of_buffers_and_keeps_to_the_lanes_that_are_wanted(model):
+    bound = on_device(model)
+    batch = np.ones((2, 3, 16, 16), np.float32)
+    for most, workers in [(1, 1), (None, LANES), (99, LANES)]:
+        expected = bound(np.ones((4, 3, 64, 64), np.float32))[:2, :, 24:40, 24:40]
+        bound.tune((16, 16), most)
+        assert bound.workers == workers
+        np.testing.assert_array_equal(bound(batch)[..., 4:12, 4:12], expected[..., 4:12, 4:12])
+
+
 def test_a_run_gives_the_same_bits(model, tmp_path):
     raster = made.raster(tmp_path / "in.tif", made.pixels(3, 300, 330))
     for name, given in [("plain.tif", model), ("bound.tif", on_device(model))]:

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seamless_seg import BudgetError, plan_run_grid, segment
+from seamless_seg import BudgetError, OptionError, plan_run_grid, segment
 from seamless_seg.blocks import BlockLayout
 from seamless_seg.fit import Working
 from seamless_seg.memory import Needs, cost_of_strips, schedule
+from seamless_seg.process import peak_bytes
 
 MB = 1_000_000
 
@@ -84,8 +85,14 @@ def test_a_limit_is_kept_or_refused_with_the_least_that_would_do(size, tiling, c
         assert chosen.footprint.total == sum(count for _, count in chosen.footprint.parts())
 
 
-def test_a_limit_that_is_wide_enough_changes_nothing():
-    assert schedule(needs(), 4, 2, 10_000 * MB) == schedule(needs(), 4, 2)
+@pytest.mark.parametrize("blocks", [(256, 256), (4096, 4096), (16, 40_000)])
+@pytest.mark.parametrize("overlap", [0, 64, 200])
+def test_a_limit_that_is_wide_enough_changes_nothing(blocks, overlap):
+    case = needs(blocks=blocks, overlap=overlap)
+    best = schedule(case, 4, 2)
+    enough = int(1.04 * best.footprint.total)
+    assert schedule(case, 4, 2, enough) == best == schedule(case, 4, 2, 10_000 * MB)
+    assert schedule(case, 4, 2, best.footprint.total) != best, "runs differ a little"
 
 
 @pytest.mark.parametrize(
@@ -133,6 +140,43 @@ def test_the_same_bits_in_panels_and_for_every_limit(tmp_path):
         np.testing.assert_array_equal(run(tiled, max_memory=(least + more) * MB), expected)
     assert panels[:2] == [1, 2]
     assert max(panels) > 2
+
+
+def test_a_large_batch_is_not_tried_before_it_is_known_to_fit(tmp_path):
+    raster = made.raster(tmp_path / "in.tif", made.pixels(3, 900, 900))
+    batches = []
+
+    def model(batch):
+        batches.append(len(batch))
+        return batch
+
+    with pytest.raises(BudgetError) as error:
+        segment(raster, model, tmp_path / "out.tif", tile=128, batch_size=64, max_memory=MB)
+    assert max(batches) <= 2
+    least = int(re.search(r"needs (\d+) MB at least", str(error.value))[1])
+    options = {"tile": 128, "batch_size": 64, "max_memory": least * MB}
+    segment(raster, model, tmp_path / "out.tif", **options)
+    assert max(batches) < 64
+    segment(raster, model, tmp_path / "other.tif", tile=128, batch_size=1)
+    np.testing.assert_array_equal(
+        made.read(tmp_path / "out.tif"), made.read(tmp_path / "other.tif")
+    )
+
+
+def test_a_tile_that_would_take_many_times_the_limit_is_not_tried(tmp_path):
+    raster = made.raster(tmp_path / "in.tif", made.pixels(3, 3000, 3000))
+    model = made.convolutions(tmp_path / "model.onnx", 3, 4, width=64)
+    message = r"too little: tiles of 3000 x 3000 need some \d+ MB; smaller tiles need less"
+    before = peak_bytes()
+    with pytest.raises(BudgetError, match=message):
+        segment(raster, model, tmp_path / "out.tif", tile=3000, max_memory=300 * MB)
+    assert peak_bytes() < max(before, 1500 * MB), "a tile takes some 4 GB"
+
+
+@pytest.mark.parametrize("limit", [0, -5, 1e9, "500MB"])
+def test_a_limit_that_is_no_number_of_bytes_is_refused(tmp_path, limit):
+    with pytest.raises(OptionError, match="max_memory must be a whole number of bytes, not"):
+        segment("in.tif", "model.onnx", tmp_path / "out.tif", max_memory=limit)
 
 
 def test_a_run_that_has_been_stopped_leaves_nothing_put_aside(tmp_path):

@@ -48,6 +48,8 @@ def test_steps_load_write_and_unload_every_tile_once_in_a_fixed_order(arguments,
     assert len(plan) == len(steps) == 3 * plan.tiles
     assert plan.tiles + plan.skipped == np.prod(plan.grid.shape)
     assert list(plan) == steps
+    for count in (1, 3, 7):
+        assert plan.last_steps(count) == steps[-count:]
 
 
 @given(plan_arguments(), areas)

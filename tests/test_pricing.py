@@ -92,6 +92,49 @@ def test_only_what_is_not_known_is_timed():
     assert {shape[2] for shape in shapes} == {missing}
 
 
+def failing_from(side=0, batch=100, below=0):
+    """A function that takes tiles and batches of some sizes only."""
+
+    def function(pixels):
+        if pixels.shape[0] >= batch or not below <= pixels.shape[2] < side:
+            raise MemoryError("too much")
+        return pixels
+
+    return CallableModel(function)
+
+
+@pytest.mark.parametrize(
+    ("limits", "tiles"),
+    [
+        ({"side": 300}, {256}),
+        ({"side": 400, "below": 300}, {384}),
+        ({"side": 300, "batch": 2}, {256}),
+        ({"side": 0}, set()),
+    ],
+)
+def test_what_the_model_fails_on_is_left_out(limits, tiles):
+    found = time_tiles(failing_from(**limits), 3, raster(), [], GB, is_asked=True, is_short=True)
+    assert {timing.tile for timing in found} == tiles
+    batches = {timing.batch for timing in found}
+    assert max(batches, default=1) < limits.get("batch", 100)
+
+
+def test_batches_that_do_not_fit_are_not_tried():
+    sizes = []
+
+    def function(batch):
+        sizes.append(batch.nbytes)
+        return batch
+
+    time_tiles(CallableModel(function), 3, raster(), [], 1, is_asked=True, is_short=True)
+    assert set(sizes) == {256 * 256 * 3 * 4}
+
+
+def test_tiles_that_overlap_would_fill_have_no_price():
+    known = timings(_256=100, _1024=100)
+    assert [listed.tile for listed in prices(known, raster(overlap=200))] == [1024]
+
+
 class TestFiles:
     @pytest.fixture
     def model(self, tmp_path, monkeypatch):
@@ -138,7 +181,7 @@ class TestFiles:
         assert status == 0
         rows = re.findall(r"(timed|taken) +(\d+) px by \d+: .* Mpx/s, (.*) x the pixels, .*", table)
         (taken,) = [tile for mark, tile, _ in rows if mark == "taken"]
-        assert f"tile        {taken} x {taken}  (the cheapest of those timed)" in table
+        assert f"tile        {taken} x {taken}  (the cheapest, by timings)" in table
         status, _, said = cli("run", image, model, out, "--tile", "auto")
         assert status == 0
         assert f"taken       {taken} px" in said

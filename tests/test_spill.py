@@ -40,7 +40,7 @@ def test_room_in_the_file_is_used_again(tmp_path):
                 spill["other"] = array
                 assert (spill.pop(key) == key).all()
             with pytest.raises(
-                RasterError, match=r"cannot put aside 0.04 MB in .*: File too large"
+                RasterError, match=r"cannot put aside 40000 bytes in .*: File too large"
             ):
                 spill["one too many"] = spill["and another"] = array
         finally:
