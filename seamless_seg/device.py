@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -36,9 +37,17 @@ class DeviceRunner:
         self._session = session
         self._image, self._logits = image, logits
         self._device = device
+        self._prelude: Any = None
         self._lanes: queue.LifoQueue[_Lane] = queue.LifoQueue()
         for _ in range(LANES):
             self._lanes.put(_Lane())
+
+    def begin_with(self, prelude: Any) -> None:
+        """Run a session from ``pixels`` to ``values`` before the model, on batches of its dtype.
+
+        Its input alone is copied to the device: pixels of a byte are a fourth of their values.
+        """
+        self._prelude = prelude
 
     def forget(self) -> None:
         """Let go of all buffers, however large they have become; nobody may be calling."""
@@ -47,52 +56,69 @@ class DeviceRunner:
         for _ in range(LANES):
             self._lanes.put(_Lane())
 
-    def __call__(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
-        """Logits of a batch."""
+    def __call__(self, batch: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Logits of a batch of values, or of pixels where there is a prelude."""
         lane = self._lanes.get()
         try:
-            if not lane.takes(batch.shape):
+            if not lane.takes(batch):
                 lane = self._new_lane(batch)
-            return lane.run(self._session, batch)
+            return lane.run(batch)
         finally:
             self._lanes.put(lane)
 
-    def _new_lane(self, batch: npt.NDArray[np.float32]) -> _Lane:
+    def _new_lane(self, batch: npt.NDArray[Any]) -> _Lane:
         import onnxruntime
 
         # On a CPU it would be the caller's own array.
-        image = onnxruntime.OrtValue.ortvalue_from_numpy(batch.copy(), self._device, 0)
-        binding = self._session.io_binding()
-        binding.bind_ortvalue_input(self._image, image)
-        binding.bind_output(self._logits, self._device)
-        self._session.run_with_iobinding(binding)
+        given = onnxruntime.OrtValue.ortvalue_from_numpy(batch.copy(), self._device, 0)
+        stages, image = [], given
+        if batch.dtype != np.float32:
+            stages.append(_Stage(self._prelude, "pixels", image, "values", self._device))
+            image = stages[-1].result
+        stages.append(_Stage(self._session, self._image, image, self._logits, self._device))
+        return _Lane(batch, given, stages)
+
+
+class _Stage:
+    """A session with its input and output bound; it has run once."""
+
+    def __init__(self, session: Any, taken: str, image: Any, given: str, device: str) -> None:
+        self._session, self._binding = session, session.io_binding()
+        self._binding.bind_ortvalue_input(taken, image)
+        self._binding.bind_output(given, device)
+        self.run()
         # The shape of the output is known now: from here on it always goes to the same place.
-        (logits,) = binding.get_outputs()
-        binding.bind_ortvalue_output(self._logits, logits)
-        return _Lane(batch.shape, image, logits, binding)
+        (self.result,) = self._binding.get_outputs()
+        self._binding.bind_ortvalue_output(given, self.result)
+
+    def run(self) -> None:
+        self._session.run_with_iobinding(self._binding)
 
 
 class _Lane:
-    """Buffers for batches of one shape."""
+    """Buffers for batches of one shape and dtype."""
 
     def __init__(
         self,
-        shape: tuple[int, ...] = (0,),
-        image: Any = None,
-        logits: Any = None,
-        binding: Any = None,
+        batch: npt.NDArray[Any] | None = None,
+        given: Any = None,
+        stages: Sequence[_Stage] = (),
     ) -> None:
-        self._shape, self._image, self._logits, self._binding = shape, image, logits, binding
+        self._shape = (0,) if batch is None else batch.shape
+        self._dtype = None if batch is None else batch.dtype
+        self._given, self._stages = given, stages
 
-    def takes(self, shape: tuple[int, ...]) -> bool:
-        return shape[0] <= self._shape[0] and shape[1:] == self._shape[1:]
+    def takes(self, batch: npt.NDArray[Any]) -> bool:
+        is_of_size = len(batch) <= self._shape[0] and batch.shape[1:] == self._shape[1:]
+        return is_of_size and batch.dtype == self._dtype
 
-    def run(self, session: Any, batch: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
+    def run(self, batch: npt.NDArray[Any]) -> npt.NDArray[Any]:
         count = len(batch)
         if count < self._shape[0]:
             missing = (self._shape[0] - count, *batch.shape[1:])
-            batch = np.concatenate([batch, np.zeros(missing, np.float32)])
-        self._image.update_inplace(np.ascontiguousarray(batch))
-        session.run_with_iobinding(self._binding)
+            batch = np.concatenate([batch, np.zeros(missing, batch.dtype)])
+        self._given.update_inplace(np.ascontiguousarray(batch))
+        for stage in self._stages:
+            stage.run()
         # On a CPU it is a view of the buffer, which the next batch will overwrite.
-        return np.array(self._logits.numpy()[:count])
+        return np.array(self._stages[-1].result.numpy()[:count])

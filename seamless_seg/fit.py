@@ -11,7 +11,10 @@ import numpy.typing as npt
 
 from .errors import ModelError
 from .model import Model
+from .normalise import Normalisation
 from .process import resident_bytes
+
+FLOAT = np.dtype(np.float32)
 
 MULTIPLES = (1, 2, 4, 8, 16, 32, 64, 128)
 """Numbers of which a model's tiles may have to be multiples: its poolings halve that often."""
@@ -73,27 +76,31 @@ class FittedModel:
         more = max(0, resident_bytes() - before) // (batch_size - 1)
         return Working(self._working, more)
 
-    def empty(self, count: int, channels: int) -> npt.NDArray[np.float32]:
+    def normalises(self, normalisation: Normalisation, dtype: np.dtype[Any]) -> bool:
+        """Whether the model takes pixels from here on and does that to them itself."""
+        return self._model.normalises(normalisation, dtype)
+
+    def empty(self, count: int, channels: int, dtype: npt.DTypeLike = FLOAT) -> npt.NDArray[Any]:
         """Room for ``count`` tiles of the plan as the model takes them, ``(B, C, H, W)``."""
-        return np.empty((count, channels, *self.shape), np.float32)
+        return np.empty((count, channels, *self.shape), dtype)
 
     def place(self, tile: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """The part of one tile of such a batch that is the plan's tile."""
         return tile[..., : self._tile[0], : self._tile[1]]
 
-    def __call__(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    def __call__(self, batch: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """Logits of a batch from ``empty``: ``(B, height, width, K)``, the plan's tiles."""
         self._reflect(batch)
         logits = self._in_batches(batch)
         return self.place(logits).transpose(0, 2, 3, 1)
 
-    def _reflect(self, batch: npt.NDArray[np.float32]) -> None:
+    def _reflect(self, batch: npt.NDArray[Any]) -> None:
         if self.shape != self._tile:
             beyond = [(0, 0), (0, 0)]
             beyond += [(0, full - own) for full, own in zip(self.shape, self._tile, strict=True)]
             batch[:] = np.pad(self.place(batch), beyond, mode="reflect")
 
-    def _in_batches(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    def _in_batches(self, batch: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         size = self._model.batch or len(batch)
         if size == len(batch):
             return self._run(batch)
@@ -101,11 +108,11 @@ class FittedModel:
         for start in range(0, len(batch), size):
             part = batch[start : start + size]
             missing = size - len(part)
-            full = np.concatenate([part, np.zeros((missing, *part.shape[1:]), np.float32)])
+            full = np.concatenate([part, np.zeros((missing, *part.shape[1:]), part.dtype)])
             parts.append(self._run(full)[: len(part)])
         return np.concatenate(parts)
 
-    def _run(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    def _run(self, batch: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         logits = self._model(batch)
         expected = (len(batch), self.classes, *batch.shape[2:])
         if logits.shape != expected:

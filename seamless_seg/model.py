@@ -13,8 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from .device import DEVICES, LANES, DeviceRunner
-from .errors import ModelError, OptionError
+from .errors import ModelError, OptionError, SeamlessError
 from .metadata import ModelMetadata, parse
+from .normalise import Normalisation
+from .prelude import can_be_made, prelude
 from .process import cores
 
 PIXELS_PER_THREAD = 512 * 512
@@ -55,6 +57,10 @@ class Model(Protocol):
         """Get ready for many tiles of that size; it may change ``workers``."""
         ...
 
+    def normalises(self, normalisation: Normalisation, dtype: np.dtype[Any]) -> bool:
+        """Whether batches may come as pixels from here on, to be normalised where it runs."""
+        ...
+
     def __call__(self, batch: Batch, /) -> npt.NDArray[Any]:
         """Map ``(B, C, H, W)`` to logits of shape ``(B, K, H, W)``."""
         ...
@@ -76,6 +82,10 @@ class CallableModel:
 
     def tune(self, tile: tuple[int, int], most_workers: int | None = None) -> None:
         """Nothing to get ready: nobody knows how it works."""
+
+    def normalises(self, normalisation: Normalisation, dtype: np.dtype[Any]) -> bool:
+        """It takes values."""
+        return False
 
     def __call__(self, batch: Batch, /) -> npt.NDArray[Any]:
         """Call the function; what it raises becomes a ``ModelError``.
@@ -133,6 +143,10 @@ class OnnxFile:
         """Load the model anew for another number of threads; never is it in memory twice."""
         del self.session
         self.session = _open_session(Path(self.name), self.provider, threads)
+
+    def beside(self, graph: bytes) -> Any:
+        """A session of another graph where this one runs."""
+        return _start_session(graph, self.provider, self.threads)
 
 
 class OnnxModel:
@@ -192,6 +206,13 @@ class OnnxModel:
             self._each, self._is_used = each, False
             self._file.reopen(each)
 
+    def normalises(self, normalisation: Normalisation, dtype: np.dtype[Any]) -> bool:
+        """On a device, bytes are: a fourth as much crosses the bus."""
+        if self._on_device is None or dtype != np.uint8 or not can_be_made():
+            return False
+        self._on_device.begin_with(self._file.beside(prelude(normalisation, dtype)))
+        return True
+
     def __call__(self, batch: Batch, /) -> npt.NDArray[Any]:
         """Run the graph; onnxruntime's complaint becomes a ``ModelError``."""
         self._is_used = True
@@ -225,16 +246,26 @@ def providers() -> dict[str, str]:
 
 
 def _open_session(path: Path, provider: str, threads: int | None) -> Any:
-    import onnxruntime
-
     there = providers()
-    provider = provider.lower()
-    if provider not in there:
+    if provider.lower() not in there:
         raise OptionError(f"provider {provider!r} is not there: choose one of {', '.join(there)}")
     if path.is_dir():
         raise ModelError(f"{path} is a folder, not a model file")
     if not path.is_file():
         raise ModelError(f"{path}: there is no such model file")
+    try:
+        return _start_session(path, provider.lower(), threads)
+    except SeamlessError:
+        raise
+    except Exception as error:
+        reason = _first_line(error)
+        raise ModelError(f"{path} is not a model that onnxruntime can load: {reason}") from error
+
+
+def _start_session(graph: Path | bytes, provider: str, threads: int | None) -> Any:
+    import onnxruntime
+
+    there = providers()
     options = onnxruntime.SessionOptions()
     options.enable_mem_pattern = False
     options.log_severity_level = 4  # what matters is raised, and said once
@@ -245,12 +276,8 @@ def _open_session(path: Path, provider: str, threads: int | None) -> Any:
                 f"threads must be a whole number from 1 to {MOST_THREADS}, not {threads!r}"
             )
         options.intra_op_num_threads = threads
-    try:
-        chain = [there[name] for name in (provider, *FALLBACKS.get(provider, ())) if name in there]
-        session = onnxruntime.InferenceSession(path, options, chain)
-    except Exception as error:
-        reason = _first_line(error)
-        raise ModelError(f"{path} is not a model that onnxruntime can load: {reason}") from error
+    chain = [there[name] for name in (provider, *FALLBACKS.get(provider, ())) if name in there]
+    session = onnxruntime.InferenceSession(graph, options, chain)
     if there[provider] not in session.get_providers():
         raise OptionError(f"provider {provider!r} is installed but could not be started here")
     return session

@@ -83,7 +83,8 @@ class Task:
     @cached_property
     def tiles(self) -> TileReader:
         """The raster's tiles as the model takes them."""
-        return TileReader(self.reader, self.fitted, self.forecast.settings.normalisation)
+        normalisation = self.forecast.settings.normalisation
+        return TileReader(self.reader, self.fitted, normalisation, self.reader.dtype)
 
     def answers(self, plan: Plan) -> Iterator[tuple[Index, shapely.Polygon, Values]]:
         """Each tile's index, the window that it finishes and the model's answer to it.

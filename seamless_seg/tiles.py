@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
-from .fit import FittedModel
+from .fit import FLOAT, FittedModel
 from .grid import shape_to_slices
 from .normalise import Normalisation
 from .plan import Batch, Plan
@@ -43,23 +43,35 @@ class TileReader:
     model : FittedModel
         What they are for: it says how much room its tiles need.
     normalisation : Normalisation
-        What is done to them.
+        What is done to them; here, or by the model.
+    dtype : dtype
+        Of the pixels.
     """
 
-    def __init__(self, reader: Reader, model: FittedModel, normalisation: Normalisation) -> None:
+    def __init__(
+        self,
+        reader: Reader,
+        model: FittedModel,
+        normalisation: Normalisation,
+        dtype: np.dtype[Any],
+    ) -> None:
         self._reader = reader
         self._model = model
-        self._normalisation = normalisation
+        self._normalisation: Normalisation | None = normalisation
+        self._dtype: np.dtype[Any] = FLOAT
+        if model.normalises(normalisation, dtype):
+            self._normalisation, self._dtype = None, dtype
 
-    def batches(self, plan: Plan, size: int) -> Iterator[Values]:
+    def batches(self, plan: Plan, size: int) -> Iterator[Pixels]:
         """The plan's tiles in its order, ``size`` at a time: ``(B, C, H, W)`` as the model's."""
         for batch in plan.batches(size):
-            tiles = self._model.empty(len(batch.indices), len(self._reader.bands))
+            count, bands = len(batch.indices), len(self._reader.bands)
+            tiles = self._model.empty(count, bands, self._dtype)
             for first, last in _runs(batch):
                 self._read_run(batch.geoms[first:last], tiles[first:last])
             yield tiles
 
-    def _read_run(self, geoms: list[shapely.Polygon], tiles: Values) -> None:
+    def _read_run(self, geoms: list[shapely.Polygon], tiles: Pixels) -> None:
         """Read neighbouring tiles of one row at once."""
         rows, first = shape_to_slices(geoms[0])
         _, last = shape_to_slices(geoms[-1])
@@ -67,7 +79,10 @@ class TileReader:
         for geom, tile in zip(geoms, tiles, strict=True):
             _, cols = shape_to_slices(geom)
             own = pixels[:, :, cols.start - first.start : cols.stop - first.start]
-            self._normalisation.apply(own, out=self._model.place(tile))
+            if self._normalisation is None:
+                self._model.place(tile)[:] = own
+            else:
+                self._normalisation.apply(own, out=self._model.place(tile))
 
 
 def read_extended(reader: Reader, rows: slice, cols: slice) -> Pixels:

@@ -10,6 +10,7 @@ import pytest
 from seamless_seg import ModelError, segment
 from seamless_seg.device import LANES
 from seamless_seg.model import OnnxFile, OnnxModel, open_model
+from seamless_seg.normalise import Normalisation
 
 
 @pytest.fixture
@@ -70,10 +71,56 @@ def test_tuning_lets_go_of_buffers_and_keeps_to_the_lanes_that_are_wanted(model)
         np.testing.assert_array_equal(bound(batch)[..., 4:12, 4:12], expected[..., 4:12, 4:12])
 
 
-def test_a_run_gives_the_same_bits(model, tmp_path):
-    raster = made.raster(tmp_path / "in.tif", made.pixels(3, 300, 330))
+@pytest.mark.parametrize(
+    "normalisation",
+    [
+        Normalisation(),
+        Normalisation(1 / 255),
+        Normalisation(1 / 255, (0.4, 0.5, 0.3)),
+        Normalisation(1 / 255, (0.4, 0.5, 0.3), (0.2,)),
+        Normalisation(1.0, (0.0,), (0.2, 7.1, 3.3)),
+    ],
+)
+def test_bytes_are_normalised_on_the_device_to_the_same_bits(model, normalisation):
+    bound = on_device(model)
+    assert bound.normalises(normalisation, np.dtype(np.uint8))
+    for seed, count in enumerate((3, 2, 3)):
+        pixels = np.stack([made.pixels(3, 32, 40, seed=10 * seed + n) for n in range(count)])
+        values = np.empty(pixels.shape, np.float32)
+        for tile, out in zip(pixels, values, strict=True):
+            normalisation.apply(tile, out)
+        np.testing.assert_array_equal(bound(pixels), bound(values))
+        np.testing.assert_array_equal(bound(values), open_model(model, threads=1)(values))
+
+
+def test_what_is_not_bytes_is_normalised_before(model, monkeypatch):
+    assert not on_device(model).normalises(Normalisation(), np.dtype(np.uint16))
+    assert not open_model(model).normalises(Normalisation(), np.dtype(np.uint8))
+    monkeypatch.setattr("seamless_seg.model.can_be_made", lambda: False)
+    assert not on_device(model).normalises(Normalisation(), np.dtype(np.uint8))
+
+
+def test_bytes_reach_the_device_as_bytes(model, tmp_path, monkeypatch):
+    raster = made.raster(tmp_path / "in.tif", made.pixels(3, 100, 130))
+    bound, dtypes = on_device(model), []
+    run = type(bound).__call__
+
+    def record(self, batch):
+        dtypes.append(batch.dtype)
+        return run(self, batch)
+
+    monkeypatch.setattr(type(bound), "__call__", record)
+    segment(raster, bound, tmp_path / "out.tif", tile=64, overlap=20, margin=3, align=1)
+    assert set(dtypes[1:]) == {np.dtype(np.uint8), np.dtype(np.float32)}
+    assert dtypes[-1] == np.uint8
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_a_run_gives_the_same_bits(model, tmp_path, dtype):
+    raster = made.raster(tmp_path / "in.tif", made.pixels(3, 300, 330, dtype))
     for name, given in [("plain.tif", model), ("bound.tif", on_device(model))]:
         options = {"tile": 64, "overlap": 20, "margin": 3, "align": 1, "batch_size": 3}
+        options |= {"scale": 0.01, "mean": (0.3, 0.5, 0.4)}
         segment(raster, given, tmp_path / name, **options)
     plain, bound = (made.read(tmp_path / name) for name in ("plain.tif", "bound.tif"))
     np.testing.assert_array_equal(bound, plain)
