@@ -146,7 +146,14 @@ pixels = several(
     click.option("--std", type=NUMBERS, metavar=NUMBERS.name, help="One number a band, or one."),
 )
 
+model_output = click.option(
+    "--model-output",
+    metavar="NAME|INDEX",
+    help="Output of the model, by name or counted from 0.  [default: the first]",
+)
+
 execution = several(
+    model_output,
     click.option(
         "--provider",
         default="cpu",

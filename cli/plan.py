@@ -99,7 +99,8 @@ def _of_size(
     region = read_area(area, image_size) if area is not None else None
     if model is None:
         return forecast_size(image_size, None, wanted, region)
-    network, notes = open_model(model, execution.provider, execution.threads), list[str]()
+    network = open_model(model, execution.provider, execution.threads, wanted.model_output)
+    notes: list[str] = []
     bands = None if wanted.bands is None else len(wanted.bands)
     channels = network.channels or bands or USUAL_CHANNELS
     found = probe_for(model, network, wanted, notes, channels)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import click
 
 from seamless_seg import OptionError
-from seamless_seg.model import open_model
+from seamless_seg.model import Model, open_model
 from seamless_seg.probing import probe_file, to_json
 from seamless_seg.reach import TOLERANCES, Probe
 
@@ -28,6 +28,7 @@ def probe(
     raster: str | None,
     provider: str,
     threads: int | None,
+    model_output: str | None,
     as_json: bool,
     plot: str | None,
     again: bool,
@@ -37,7 +38,8 @@ def probe(
     The model is run a few dozen times, on white noise or on windows of INPUT. What was found on
     noise is remembered.
     """
-    found = _probe(path, raster, provider, threads, again)
+    model = open_model(path, provider, threads, model_output)
+    found = _probe(path, model, raster, again)
     if as_json:
         click.echo(json.dumps(to_json(found)))
     else:
@@ -47,8 +49,7 @@ def probe(
         _plot(found, path, plot)
 
 
-def _probe(path: str, raster: str | None, provider: str, threads: int | None, again: bool) -> Probe:
-    model = open_model(path, provider, threads)
+def _probe(path: str, model: Model, raster: str | None, again: bool) -> Probe:
     if raster is None:
         return probe_file(path, model, again=again)
     from seamless_seg.raster import RasterReader

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .errors import ModelError
@@ -32,7 +32,11 @@ class ModelMetadata:
     """Per band, of pixels divided by 255."""
     std: tuple[float, ...] | None = None
     notes: tuple[str, ...] = ()
-    """What was found and could not be understood."""
+    """What was found and could not be understood, and what else a user should know of it."""
+
+    def noting(self, sentence: str) -> ModelMetadata:
+        """The same with one more note."""
+        return replace(self, notes=(*self.notes, sentence))
 
 
 def parse(properties: Mapping[str, str]) -> ModelMetadata:

@@ -113,7 +113,7 @@ class Reference:
     def _run(self, top: int, left: int) -> Values:
         batch = self._model.empty(1, len(self._reader.bands))
         rows, cols = slice(top, top + self.rows.run), slice(left, left + self.cols.run)
-        pixels = read_extended(self._reader, rows, cols)
+        pixels = read_extended(self._reader, rows, cols, self._model.border)
         self._normalisation.apply(pixels, out=self._model.place(batch[0]))
         logits: Values = self._model(batch)[0]
         return logits

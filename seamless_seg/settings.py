@@ -62,6 +62,8 @@ class Settings:
     pixels: Pixels | None = None
     """None where no raster is known."""
     notes: list[str] = field(default_factory=list)
+    model: dict[str, Decision[Any]] = field(default_factory=dict)
+    """What was chosen about the model itself."""
 
     @property
     def normalisation(self) -> Normalisation:
@@ -70,6 +72,7 @@ class Settings:
 
     def decisions(self) -> Iterator[tuple[str, Decision[Any]]]:
         """Each setting's name and decision, in the order in which they are shown."""
+        yield from self.model.items()
         yield from vars(self.tiling).items()
         if self.pixels is not None:
             yield from vars(self.pixels).items()

@@ -24,6 +24,7 @@ from .pricing import Execution, price
 from .probing import probe_for
 from .process import release_bytes, resident_bytes, tells_memory
 from .reach import Probe
+from .settings import OPTION, Decision
 from .threads import ReadAhead
 from .tiles import TileReader, Values
 from .tiling import AT_MOST
@@ -160,6 +161,7 @@ class Task:
             given=self.fitted.shape,
             program=program,
             working=self.fitted.working_bytes(tried),
+            border=self.fitted.border,
             cache=user_cache(),
         )
 
@@ -171,7 +173,7 @@ class Task:
 
         if user_cache() is not None:
             return nullcontext()
-        cache = cache_bytes(self.reader.blocks, plan or self.plan)
+        cache = cache_bytes(self.reader.blocks, plan or self.plan, self.fitted.border)
         env: AbstractContextManager[object] = rasterio.Env(GDAL_CACHEMAX=cache)
         return env
 
@@ -191,7 +193,7 @@ def open_task(
 ) -> Task:
     """Open a model for a raster and decide on everything that the options leave open."""
     execution = execution or Execution()
-    network = open_model(model, execution.provider, execution.threads)
+    network = open_model(model, execution.provider, execution.threads, options.model_output)
     notes: list[str] = []
     channels = reader.count if options.bands is None else len(options.bands)
     found = probe_for(model, network, options, notes, channels)
@@ -201,6 +203,8 @@ def open_task(
     forecast = forecast_raster(reader, network, options, area, found, chosen)
     forecast = replace(forecast, pricing=pricing)
     forecast.settings.notes.extend(notes)
+    if options.model_output is not None:
+        forecast.settings.model["model_output"] = Decision(options.model_output, OPTION)
     if pricing is not None:
         network.tune(forecast.plan.grid.tile_shape, 1)  # it is as the last timing left it
     if execution.max_memory is not None and not tells_memory():

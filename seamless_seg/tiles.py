@@ -75,25 +75,26 @@ class TileReader:
         """Read neighbouring tiles of one row at once."""
         rows, first = shape_to_slices(geoms[0])
         _, last = shape_to_slices(geoms[-1])
-        pixels = read_extended(self._reader, rows, slice(first.start, last.stop))
+        border = self._model.border
+        pixels = read_extended(self._reader, rows, slice(first.start, last.stop), border)
         for geom, tile in zip(geoms, tiles, strict=True):
             _, cols = shape_to_slices(geom)
-            own = pixels[:, :, cols.start - first.start : cols.stop - first.start]
+            own = pixels[:, :, cols.start - first.start : cols.stop - first.start + 2 * border]
             if self._normalisation is None:
                 self._model.place(tile)[:] = own
             else:
                 self._normalisation.apply(own, out=self._model.place(tile))
 
 
-def read_extended(reader: Reader, rows: slice, cols: slice) -> Pixels:
-    """Pixels of a window; what sticks out of the raster at the right or bottom is reflected."""
-    height, width = reader.size
-    bottom, right = min(rows.stop, height), min(cols.stop, width)
-    pixels = reader.read(slice(rows.start, bottom), slice(cols.start, right))
-    beyond = [(0, 0), (0, rows.stop - bottom), (0, cols.stop - right)]
-    if any(after for _, after in beyond):
-        pixels = np.pad(pixels, beyond, mode="reflect")
-    return pixels
+def read_extended(reader: Reader, rows: slice, cols: slice, border: int = 0) -> Pixels:
+    """Pixels of a window and its border; what sticks out of the raster is reflected."""
+    inside, beyond = [], [(0, 0)]
+    for along, size in zip((rows, cols), reader.size, strict=True):
+        start, stop = along.start - border, along.stop + border
+        inside.append(slice(max(0, start), min(size, stop)))
+        beyond.append((max(0, -start), max(0, stop - size)))
+    pixels = reader.read(*inside)
+    return np.pad(pixels, beyond, mode="reflect") if np.any(beyond) else pixels
 
 
 def _runs(batch: Batch) -> Iterator[tuple[int, int]]:
