@@ -90,8 +90,8 @@ def choose_output(outputs: Sequence[Tensor], wanted: str | int | None) -> Tensor
         raise OptionError(f"the model has no output {wanted}: choose one of {listed}")
     if found.dtype not in GIVEN:
         raise ModelError(
-            f"the model's output is not logits but {found}: class numbers cannot be blended; "
-            f"export the model without its argmax"
+            f"the model's output {found.name} is of {found.dtype}, class numbers most likely, "
+            f"which cannot be blended: export the model without its argmax"
         )
     if len(found.shape) not in (0, 3, 4):
         raise ModelError(f"{_NO_SEGMENTATION}, not {found}: {_guess(found.shape)}")

@@ -326,7 +326,7 @@ class TestOutputs:
             segment(paths[0], model, paths[2], model_output=wanted)
 
     def test_class_numbers_are_refused(self, paths, model):
-        message = "not logits but classes: int64 .*: class numbers cannot be blended; export"
+        message = "output classes is of int64, class numbers .* cannot be blended: export the"
         with pytest.raises(ModelError, match=message):
             segment(paths[0], model, paths[2], model_output="classes")
 
