@@ -144,6 +144,13 @@ pixels = several(
     ),
     click.option("--mean", type=NUMBERS, metavar=NUMBERS.name, help="One number a band, or one."),
     click.option("--std", type=NUMBERS, metavar=NUMBERS.name, help="One number a band, or one."),
+    click.option(
+        "--fill",
+        type=float,
+        metavar="V",
+        help="Pixel value for the model where pixels are not valid.  [default: the mean, 0 after "
+        "normalisation]",
+    ),
 )
 
 model_output = click.option(
@@ -174,6 +181,21 @@ memory = click.option(
     type=Bytes(),
     metavar="SIZE",
     help="Memory that the process may take: 500MB, 2GB.  [default: what is fastest]",
+)
+
+region = several(
+    click.option(
+        "--area",
+        metavar="FILE",
+        help="GeoJSON polygons: only tiles that they touch are run. WGS 84 unless the file names a "
+        "CRS; pixels (column, row) where the raster has no place.",
+    ),
+    click.option(
+        "--bbox",
+        type=NUMBERS,
+        metavar="W,S,E,N",
+        help="The same for bounds in the raster's CRS.",
+    ),
 )
 
 writing = several(

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import click
+import shapely
 
 from seamless_seg import OptionError, Options
+from seamless_seg.area import area_of
 from seamless_seg.forecast import Forecast, forecast_raster, forecast_size
-from seamless_seg.geojson import read_area
 from seamless_seg.model import open_model
 from seamless_seg.plan import Step
 from seamless_seg.pricing import Execution, price
@@ -39,12 +40,7 @@ from .text import decisions, prices, say, schedule, size, to_json
 @options.pixels
 @options.execution
 @options.memory
-@click.option(
-    "--area",
-    metavar="FILE",
-    help="GeoJSON polygons: plan only the tiles that they touch. WGS 84 unless the file names a "
-    "CRS; pixels (column, row) with --size.",
-)
+@options.region
 @click.option("--dry-run", is_flag=True, help="Print the plan and write nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 @click.option("-o", "--output", metavar="FILE", help="Write it to a JSON file, too.")
@@ -55,6 +51,7 @@ def plan(
     model: str | None,
     image_size: tuple[int, int] | None,
     area: str | None,
+    bbox: tuple[float, ...] | None,
     dry_run: bool,
     as_json: bool,
     output: str | None,
@@ -72,9 +69,10 @@ def plan(
         raster, model = None, raster
     wanted, execution = Options(**choices), Execution(provider, threads, max_memory)
     if image_size is not None and raster is None:
-        forecast = _of_size(image_size, model, area, wanted, execution)
+        region = area_of(area, bbox, image_size, None)
+        forecast = _of_size(image_size, model, region, wanted, execution)
     elif image_size is None and raster is not None:
-        forecast = _of_raster(raster, model, area, wanted, execution)
+        forecast = _of_raster(raster, model, (area, bbox), wanted, execution)
     else:
         raise click.UsageError("give either INPUT or --size HxW")
     if output is not None and not dry_run:
@@ -92,11 +90,10 @@ def plan(
 def _of_size(
     image_size: tuple[int, int],
     model: str | None,
-    area: str | None,
+    region: shapely.Geometry | None,
     wanted: Options,
     execution: Execution,
 ) -> Forecast:
-    region = read_area(area, image_size) if area is not None else None
     if model is None:
         return forecast_size(image_size, None, wanted, region)
     network = open_model(model, execution.provider, execution.threads, wanted.model_output)
@@ -114,14 +111,14 @@ def _of_size(
 def _of_raster(
     raster: str,
     model: str | None,
-    area: str | None,
+    area: tuple[str | None, tuple[float, ...] | None],
     wanted: Options,
     execution: Execution,
 ) -> Forecast:
     from seamless_seg.raster import RasterReader
 
     with RasterReader(raster) as reader:
-        region = read_area(area, reader.size, reader.georeference) if area is not None else None
+        region = area_of(*area, reader.size, reader.georeference)
         if model is None:
             return forecast_raster(reader, None, wanted, region)
         task = open_task(reader, model, wanted, execution, region)

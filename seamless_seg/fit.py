@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -77,6 +78,11 @@ class FittedModel:
         self._model(np.zeros((batch_size, self._channels, *self.shape), np.float32))
         more = max(0, resident_bytes() - before) // (batch_size - 1)
         return Working(self._working, more)
+
+    @cached_property
+    def zeros(self) -> npt.NDArray[np.float32]:
+        """Logits of a tile that say nothing, ``(height, width, K)``."""
+        return np.zeros((self.classes, *self._tile), np.float32).transpose(1, 2, 0)
 
     def normalises(self, normalisation: Normalisation, dtype: np.dtype[Any]) -> bool:
         """Whether the model takes pixels from here on and does that to them itself."""

@@ -33,6 +33,7 @@ class Options:
     mean: Sequence[float] | float | None = None
     std: Sequence[float] | float | None = None
     model_output: str | int | None = None
+    fill: float | None = None
 
 
 def merged(options: Options | None, choices: dict[str, Any]) -> Options:

@@ -18,7 +18,7 @@ from .forecast import Forecast, forecast_raster
 from .grid import Index
 from .memory import Needs, Schedule, cost_of_strips, schedule
 from .model import Model, open_model
-from .options import Options
+from .options import Options, number_of
 from .plan import Plan
 from .pricing import Execution, price
 from .probing import probe_for
@@ -26,7 +26,7 @@ from .process import release_bytes, resident_bytes, tells_memory
 from .reach import Probe
 from .settings import OPTION, Decision
 from .threads import ReadAhead
-from .tiles import TileReader, Values
+from .tiles import TileReader, Values, answers
 from .tiling import AT_MOST
 
 if TYPE_CHECKING:
@@ -56,6 +56,8 @@ class Task:
     """How far the model sees; None where nobody needed to know."""
     max_memory: int | None = None
     """Bytes that the process may have."""
+    fill: float | None = None
+    """What pixels are fed as that are not valid, if not as their mean."""
 
     @property
     def plan(self) -> Plan:
@@ -85,7 +87,8 @@ class Task:
     def tiles(self) -> TileReader:
         """The raster's tiles as the model takes them."""
         normalisation = self.forecast.settings.normalisation
-        return TileReader(self.reader, self.fitted, normalisation, self.reader.dtype)
+        dtype = self.reader.dtype
+        return TileReader(self.reader, self.fitted, normalisation, dtype, self.fill)
 
     def answers(self, plan: Plan) -> Iterator[tuple[Index, shapely.Polygon, Values]]:
         """Each tile's index, the window that it finishes and the model's answer to it.
@@ -96,7 +99,7 @@ class Task:
         windows = plan.windows()
         with ReadAhead(self.tiles.batches(plan, self.batch_size)) as pixels:
             for _ in plan.batches(self.batch_size):
-                for tile in self.fitted(next(pixels)):
+                for tile in answers(self.fitted, next(pixels)):
                     yield *next(windows), tile
 
     def schedule(self) -> Schedule:
@@ -205,6 +208,8 @@ def open_task(
     forecast.settings.notes.extend(notes)
     if options.model_output is not None:
         forecast.settings.model["model_output"] = Decision(options.model_output, OPTION)
+    if options.fill is not None:
+        forecast.settings.model["fill"] = Decision(options.fill, OPTION)
     if pricing is not None:
         network.tune(forecast.plan.grid.tile_shape, 1)  # it is as the last timing left it
     if execution.max_memory is not None and not tells_memory():
@@ -212,4 +217,5 @@ def open_task(
             "this system does not tell what a process has in memory, so the limit is kept by "
             "what is known of tiles, queues and caches alone"
         )
-    return Task(reader, model, network, forecast, found, execution.max_memory)
+    fill = number_of("fill", options.fill)
+    return Task(reader, model, network, forecast, found, execution.max_memory, fill)
