@@ -14,6 +14,7 @@ from .errors import OptionError
 from .fidelity import Fidelity, Logits
 from .forecast import Forecast, exactness
 from .job import OnStart
+from .opening import open_raster
 from .options import Options, merged
 from .pipeline import OnProgress, Progress
 from .plan import Plan
@@ -147,9 +148,9 @@ def check(
 
     options = merged(options, choices)
     with ExitStack() as stack:
-        reader = stack.enter_context(RasterReader(raster))
         made = None if output is None else stack.enter_context(RasterReader(output))
         tiling = options if made is None else as_made(options, made.tags, output)
+        reader = stack.enter_context(open_raster(raster, tiling, model))
         destination = None
         if disagreement_map is not None:
             inputs = inputs_of(model, reader, *([] if made is None else [made]))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .compression import check_compression
 from .forecast import Forecast
+from .opening import open_raster
 from .options import Options, merged
 from .pipeline import OnProgress, Pipeline
 from .pricing import Execution
@@ -71,8 +72,9 @@ def segment(
     options : Options, optional
         How to tile and normalise; or give its fields as keywords: ``tile``, ``overlap``,
         ``margin``, ``align``, ``tolerance``, ``trust``, ``batch_size``, ``bands``, ``scale``,
-        ``mean``, ``std``. Where margin and alignment are left open, an ONNX model is probed for
-        them, a function only if one of them is ``"auto"``.
+        ``mean``, ``std``; or how to read the raster: ``nodata``, ``level``, ``resolution``,
+        ``match_resolution``, ``unscale``. Where margin and alignment are left open, an ONNX model
+        is probed for them, a function only if one of them is ``"auto"``.
     provider, threads
         Of onnxruntime: see ``OnnxModel``.
     max_memory : int, optional
@@ -96,13 +98,12 @@ def segment(
         too little.
     """
     from .output import RasterWriter, check_destination
-    from .raster import RasterReader
 
     options = merged(options, choices)
     execution = Execution(provider, threads, max_memory)
     check_compression(compress)
     with ExitStack() as stack:
-        reader = stack.enter_context(RasterReader(raster))
+        reader = stack.enter_context(open_raster(raster, options, model))
         destination = check_destination(output, inputs_of(model, reader), overwrite)
         task = open_task(reader, model, options, execution)
         started = time.perf_counter()

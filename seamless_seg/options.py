@@ -32,6 +32,11 @@ class Options:
     scale: float | None = None
     mean: Sequence[float] | float | None = None
     std: Sequence[float] | float | None = None
+    nodata: float | None = None
+    level: int | None = None
+    resolution: Sequence[float] | float | None = None
+    match_resolution: bool | None = None
+    unscale: bool | None = None
 
 
 def merged(options: Options | None, choices: dict[str, Any]) -> Options:

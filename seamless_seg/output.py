@@ -87,7 +87,7 @@ def check_destination(path: Any, inputs: Sequence[Any], overwrite: bool) -> Path
 def _is_same(source: Any, destination: Path) -> bool:
     try:
         return destination.samefile(source)
-    except OSError:  # one of them is not there, or no file at all
+    except (OSError, TypeError, ValueError):  # one of them is not there, or no file at all
         return False
 
 
@@ -285,6 +285,8 @@ def _create(path: Path, block: Sequence[int], output: Output) -> Any:
         dataset.gcps = (place.gcps, place.crs or CRS())
     if place.rpcs:
         dataset.rpcs = place.rpcs
+    if place.is_point:
+        dataset.update_tags(AREA_OR_POINT="Point")
     dataset.update_tags(ns=NAMESPACE, **output.tags)
     for band, description in enumerate(output.descriptions, start=1):
         dataset.set_band_description(band, description)
