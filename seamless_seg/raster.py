@@ -79,6 +79,9 @@ class RasterReader:
             nodata = self.reading.nodata.value if self.reading.nodata else None
             refuse_nodata(self._file, nodata)
             self._dataset = stack.enter_context(self._resampled(nodata))
+            if self._dataset is not self._file:
+                # As it was resampled: GDAL forgets it for integers of 64 bits.
+                nodata = self._dataset.nodata
             self._validity = Validity(self._dataset, nodata)
             self._unscaling = self._unscaled()
             self._closing = stack.pop_all()

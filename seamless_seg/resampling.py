@@ -6,9 +6,11 @@ import math
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from rasterio.enums import ColorInterp, MaskFlags, Resampling
 from rasterio.transform import Affine
 from rasterio.vrt import WarpedVRT
+from rasterio.windows import Window
 
 from .errors import OptionError
 
@@ -50,14 +52,14 @@ def resampled(dataset: Any, resolution: Resolution, nodata: float | None = None)
         Where the dataset has no affine transform, or less than half a pixel of that resolution.
     """
     refuse_without_place(dataset, "resolution")
-    is_upright = _is_upright(dataset.transform)
-    if is_upright and np.allclose(resolution, resolution_of(dataset), rtol=AS_IS, atol=0):
+    old, is_upright = resolution_of(dataset), _is_upright(dataset.transform)
+    if is_upright and np.allclose(resolution, old, rtol=AS_IS, atol=0):
         return dataset
     transform, (height, width) = _grid(dataset, resolution)
     value, has_alpha, has_mask = _validity(dataset, nodata)
     # Corners that a rotated raster leaves empty must be told from pixels, too.
     add_alpha = not has_alpha and (has_mask or (value is None and not is_upright))
-    return WarpedVRT(
+    return Resampled(
         dataset,
         transform=transform,
         height=height,
@@ -66,9 +68,35 @@ def resampled(dataset: Any, resolution: Resolution, nodata: float | None = None)
         src_nodata=value,
         nodata=value,
         add_alpha=add_alpha,
-        # Else nodata of one band mixes with its neighbours where another band has data.
-        unified_src_nodata="NO",
+        # Nodata of one band is left out also where another band has data.
+        unified_src_nodata="PARTIAL",
+        # Else each block has a factor of its own, rounded to the pixels that it needs.
+        xscale=old[1] / resolution[1],
+        yscale=old[0] / resolution[0],
     )
+
+
+class Resampled(WarpedVRT):  # type: ignore[misc]  # rasterio has no types
+    """A raster that is resampled block by block, whatever the windows in which it is read.
+
+    GDAL resamples a window at once that is larger than a block, or all there is. Places of pixels
+    are interpolated between the window's ends then, so that their last bits depend on it.
+    """
+
+    def read(self, indexes: Any, *, window: Window) -> npt.NDArray[Any]:
+        """Pixels of a window, ``(bands, height, width)``, or ``(height, width)`` of one band."""
+        rows, cols = window.toslices()
+        step = self.block_shapes[0][0]
+        if (window.height, window.width) == self.shape and window.height <= step:
+            step = -(-window.height // 2)
+        parts = [
+            super(Resampled, self).read(
+                indexes,
+                window=Window.from_slices(slice(top, min(top + step, rows.stop)), cols),
+            )
+            for top in range(rows.start, rows.stop, step)
+        ]
+        return np.concatenate(parts, axis=-2)
 
 
 def matched(dataset: Any, centimetres: float) -> Resolution:
@@ -135,11 +163,12 @@ def _at(transform: Affine, col: float, row: float) -> tuple[float, float]:
 
 def _validity(dataset: Any, nodata: float | None) -> tuple[float | None, bool, bool]:
     """The nodata value that counts, and whether there is an alpha band or a mask."""
-    has_alpha = ColorInterp.alpha in dataset.colorinterp
+    if ColorInterp.alpha in dataset.colorinterp:
+        return nodata, True, False
     flags = dataset.mask_flag_enums[0]
     has_mask = MaskFlags.per_dataset in flags and MaskFlags.nodata not in flags
-    if nodata is not None or has_alpha or has_mask:
-        return nodata, has_alpha, has_mask
+    if nodata is not None or has_mask:
+        return nodata, False, has_mask
     values = set(map(repr, dataset.nodatavals))
     if len(values) > 1 or MaskFlags.per_dataset in flags:
         raise OptionError(

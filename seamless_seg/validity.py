@@ -122,7 +122,7 @@ def can_hold(dtype: Any, value: float) -> bool:
     """Whether a pixel of that type can have that value."""
     kind = np.dtype(dtype)
     if kind.kind == "f":
-        return not math.isfinite(value) or abs(value) <= np.finfo(kind).max
+        return not math.isfinite(value) or abs(value) <= float(np.finfo(kind).max)
     if not math.isfinite(value) or value != int(value):
         return False
     limits = np.iinfo(kind)

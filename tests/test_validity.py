@@ -1,8 +1,11 @@
+import warnings
+
 import made
 import numpy as np
 import pytest
 import rasterio
 from rasterio.enums import ColorInterp
+from rasterio.errors import NodataShadowWarning
 
 from seamless_seg import OptionError
 from seamless_seg.opening import open_raster
@@ -28,7 +31,7 @@ def with_holes(array, value, *seeds):
 
 def masked(path, array, mask, internal, **profile):
     with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=internal):
-        count, (height, width) = len(array), SIZE
+        count, height, width = array.shape
         profile = {"driver": "GTiff", "dtype": array.dtype} | made.UTM | profile
         with rasterio.open(path, "w", count=count, height=height, width=width, **profile) as out:
             out.write(array)
@@ -68,13 +71,14 @@ def kinds(folder):
     yield made.raster(path, alpha, photometric="rgb", alpha="yes")
     yield made.raster(path, alpha[2:], alpha="yes", photometric="minisblack")
     yield made.raster(path, with_holes(alpha, 0, 1, 1, 1), photometric="rgb", alpha="yes", nodata=0)
-    yield made.raster(path, bytes_)
+    yield made.raster(path, bytes_[:3])
 
 
 def test_every_kind_is_what_rasterio_says_of_the_whole(tmp_path):
     seen = []
     for path in kinds(tmp_path):
-        with rasterio.open(path) as dataset:
+        with rasterio.open(path) as dataset, warnings.catch_warnings():
+            warnings.simplefilter("ignore", NodataShadowWarning)
             expected = dataset.dataset_mask() != 0
         with open_raster(path, Options()) as reader:
             np.testing.assert_array_equal(in_windows(reader), expected)
@@ -102,9 +106,9 @@ def test_an_alpha_band_speaks_for_every_selection(tmp_path, bands):
 
 
 def test_a_mask_speaks_for_every_selection_and_level(tmp_path):
-    mask = np.full(SIZE, 255, "uint8")
+    mask = np.full((64, 96), 255, "uint8")
     mask[:32, :48] = 0
-    path = masked(tmp_path / "in.tif", made.pixels(3, *SIZE), mask, True)
+    path = masked(tmp_path / "in.tif", made.pixels(3, 64, 96), mask, True)
     with rasterio.open(path, "r+") as dataset:
         dataset.build_overviews([2, 4])
     with open_raster(path, Options(level=2)) as reader:
@@ -167,7 +171,7 @@ class TestNodataOfTheUser:
     )
     def test_a_value_that_no_pixel_can_have_is_refused(self, tmp_path, dtype, value):
         path = made.raster(tmp_path / "in.tif", made.pixels(1, *SIZE, dtype))
-        with pytest.raises(OptionError, match=f"nodata {value} cannot be .* pixels are {dtype}"):
+        with pytest.raises(OptionError, match=rf"nodata \S+ cannot be .* pixels are {dtype}"):
             open_raster(path, Options(nodata=value))
 
     def test_what_is_no_number_is_refused(self, tmp_path):
@@ -191,18 +195,9 @@ def test_nothing_is_read_where_all_pixels_are_there(tmp_path):
         assert reader.valid(slice(0, 70), slice(0, 90)) is None
 
 
-@pytest.mark.parametrize("kind", ["nodata", "alpha", "mask"])
-def test_an_error_while_looking_names_the_window(tmp_path, kind):
-    pixels = made.pixels(4, 600, 600)
-    path = tmp_path / "in.tif"
-    if kind == "mask":
-        with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
-            made.raster(path, pixels[:3])
-            with rasterio.open(path, "r+") as dataset:
-                dataset.write_mask(pixels[3])
-    else:
-        profile = {"photometric": "rgb", "alpha": "yes"} if kind == "alpha" else {"nodata": 0}
-        made.raster(path, pixels, **profile)
+@pytest.mark.parametrize("profile", [{"photometric": "rgb", "alpha": "yes"}, {"nodata": 0}])
+def test_an_error_while_looking_names_the_window(tmp_path, profile):
+    path = made.raster(tmp_path / "in.tif", made.pixels(4, 600, 600), **profile)
     with path.open("r+b") as file:
         file.truncate(path.stat().st_size // 2)
     with (
