@@ -16,6 +16,7 @@ from seamless_seg import OptionError, Options
 from seamless_seg.area import area_of
 from seamless_seg.forecast import Forecast, forecast_raster, forecast_size
 from seamless_seg.model import open_model
+from seamless_seg.opening import open_raster
 from seamless_seg.plan import Step
 from seamless_seg.pricing import Execution, price
 from seamless_seg.probing import probe_for
@@ -38,6 +39,7 @@ from .text import decisions, prices, say, schedule, size, to_json
 )
 @options.tiling
 @options.pixels
+@options.reading
 @options.execution
 @options.memory
 @options.region
@@ -115,9 +117,7 @@ def _of_raster(
     wanted: Options,
     execution: Execution,
 ) -> Forecast:
-    from seamless_seg.raster import RasterReader
-
-    with RasterReader(raster) as reader:
+    with open_raster(raster, wanted, model) as reader:
         region = area_of(*area, reader.size, reader.georeference)
         if model is None:
             return forecast_raster(reader, None, wanted, region)

@@ -15,6 +15,7 @@ from .area import Extent, area_of, around
 from .compression import check_compression
 from .errors import OptionError
 from .forecast import Forecast
+from .opening import open_raster
 from .options import Options, merged
 from .pipeline import OnProgress, Pipeline
 from .pricing import Execution
@@ -82,8 +83,10 @@ def segment(
     options : Options, optional
         How to tile and normalise; or give its fields as keywords: ``tile``, ``overlap``,
         ``margin``, ``align``, ``tolerance``, ``trust``, ``batch_size``, ``bands``, ``scale``,
-        ``mean``, ``std``, ``model_output``. Where margin and alignment are left open, an ONNX
-        model is probed for them, a function only if one of them is ``"auto"``.
+        ``mean``, ``std``, ``model_output``, ``fill``; or how to read the raster: ``nodata``,
+        ``level``, ``resolution``, ``match_resolution``, ``unscale``. Where margin and alignment
+        are left open, an ONNX model is probed for them, a function only if one of them is
+        ``"auto"``.
     provider, threads
         Of onnxruntime: see ``OnnxModel``.
     max_memory : int, optional
@@ -115,13 +118,12 @@ def segment(
     """
     from .crop import CroppingWriter
     from .output import RasterWriter, check_destination
-    from .raster import RasterReader
 
     options = merged(options, choices)
     execution = Execution(provider, threads, max_memory)
     check_compression(compress)
     with ExitStack() as stack:
-        reader = stack.enter_context(RasterReader(raster))
+        reader = stack.enter_context(open_raster(raster, options, model))
         destination = check_destination(output, inputs_of(model, reader), overwrite)
         region = area_of(area, bbox, reader.size, reader.georeference)
         task = open_task(reader, model, options, execution, region)

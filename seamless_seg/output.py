@@ -89,16 +89,16 @@ def check_destination(path: Any, inputs: Sequence[Any], overwrite: bool) -> Path
 def _is_same(source: Any, destination: Path) -> bool:
     try:
         return destination.samefile(source)
-    except OSError:  # one of them is not there, or no file at all
+    except (OSError, TypeError, ValueError):  # one of them is not there, or no file at all
         return False
 
 
 class RasterWriter:
     """Writes float32 windows into a tiled GeoTIFF that appears under its name once complete.
 
-    Windows may come in any shape and order, each pixel once, or if sparse at most once. They are gathered into the
-    blocks of the file, so that each block is compressed and written once, whole. Where more
-    blocks are open than may be held, those that have waited longest do so on the disk.
+    Windows may come in any shape and order, each pixel once, or if sparse at most once. They are
+    gathered into the blocks of the file, so that each block is compressed and written once, whole.
+    Where more blocks are open than may be held, those that have waited longest do so on the disk.
 
     Use it as a context manager: leaving the block without an error puts the raster in its
     place, leaving it with one removes what there is.
@@ -300,6 +300,8 @@ def _create(path: Path, block: Sequence[int], output: Output) -> Any:
         dataset.gcps = (place.gcps, place.crs or CRS())
     if place.rpcs:
         dataset.rpcs = place.rpcs
+    if place.is_point:
+        dataset.update_tags(AREA_OR_POINT="Point")
     dataset.update_tags(ns=NAMESPACE, **output.tags)
     for band, description in enumerate(output.descriptions, start=1):
         dataset.set_band_description(band, description)

@@ -40,6 +40,20 @@ class Tiling:
 
 
 @dataclass(frozen=True)
+class Reading:
+    """How a raster's file is read, where that is not as it is; None for what nobody asked for."""
+
+    nodata: Decision[float] | None = None
+    """Value of pixels that are not there, instead of what the file says."""
+    level: Decision[int] | None = None
+    """Overview, counted from 1."""
+    resolution: Decision[tuple[float, float]] | None = None
+    """Height and width to which pixels are resampled, in units of the CRS."""
+    unscale: Decision[bool] | None = None
+    """Whether pixels are multiplied by the bands' scales, and their offsets added."""
+
+
+@dataclass(frozen=True)
 class Pixels:
     """Everything that is done to a raster's pixels before the model sees them."""
 
@@ -64,6 +78,7 @@ class Settings:
     notes: list[str] = field(default_factory=list)
     model: dict[str, Decision[Any]] = field(default_factory=dict)
     """What was chosen about the model itself."""
+    reading: Reading = Reading()
 
     @property
     def normalisation(self) -> Normalisation:
@@ -76,6 +91,7 @@ class Settings:
         yield from vars(self.tiling).items()
         if self.pixels is not None:
             yield from vars(self.pixels).items()
+        yield from ((name, made) for name, made in vars(self.reading).items() if made is not None)
 
 
 def decide(*candidates: tuple[T | None, str]) -> Decision[T]:
