@@ -109,7 +109,7 @@ def test_plan_needs_a_model_to_match_its_resolution(answer, cli):
 
 def test_reading_options_need_a_raster(answer, cli):
     result = cli("plan", "--size", "100x100", "--tile", 50, "--level", 1)
-    refused(result, 2, "level is about how INPUT is read: give INPUT instead of --size")
+    refused(result, 2, "level is about how INPUT is read: give INPUT")
     refused(
         cli("probe", "model.onnx", "--unscale"), 2, "unscale is about how INPUT is read: give INPUT"
     )

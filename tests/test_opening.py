@@ -221,6 +221,17 @@ class TestResolution:
         with pytest.raises(OptionError, match=message):
             open_raster(path, Options(**options))
 
+    def test_one_that_needs_too_much_memory_is_refused(self, tmp_path):
+        profile = {"height": 40_000, "width": 40_000, "count": 3, "dtype": "uint8"}
+        path = tmp_path / "in.tif"
+        with rasterio.open(path, "w", driver="GTiff", sparse_ok=True, **profile, **made.UTM):
+            pass
+        message = "pixels of 40 x 40 are so much .* than .*in.tif, 0.5 x 0.5, that 1258 MB would"
+        with pytest.raises(OptionError, match=message):
+            open_raster(path, Options(resolution=40))
+        with open_raster(path, Options(resolution=20)) as reader:
+            assert reader.size == (1000, 1000)
+
     @pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
     def test_pixels_without_a_size_are_refused(self, tmp_path):
         path = made.raster(tmp_path / "in.tif", made.pixels(1, 100, 100), transform=None)

@@ -148,10 +148,13 @@ class TestNames:
     def pixels(self, folder):
         return made.read("in.tif")
 
-    @pytest.mark.parametrize("name", ["zip://in.zip!/in.tif", "/vsizip/in.zip/in.tif"])
+    @pytest.mark.parametrize(
+        "name", ["zip://in.zip/in.tif", "zip://{folder}/in.zip!/in.tif", "/vsizip/in.zip/in.tif"]
+    )
     def test_a_raster_in_an_archive(self, folder, pixels, name):
         with zipfile.ZipFile("in.zip", "w") as archive:
             archive.write("in.tif")
+        name = name.format(folder=folder)
         np.testing.assert_array_equal(run(name, "out/out.tif", 3), pixels)
         with pytest.raises(OptionError, match=r"output in.zip is one of the inputs"):
             run(name, "in.zip", 3, overwrite=True)
