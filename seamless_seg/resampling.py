@@ -186,6 +186,12 @@ def _validity(dataset: Any, nodata: float | None) -> tuple[float | None, bool, b
         return nodata, True, False
     flags = dataset.mask_flag_enums[0]
     has_mask = MaskFlags.per_dataset in flags and MaskFlags.nodata not in flags
+    if nodata is not None and has_mask:
+        # GDAL leaves out one or the other.
+        raise OptionError(
+            f"resolution: {dataset.name} has a mask, beside which no --nodata can count: leave "
+            f"that out"
+        )
     if nodata is not None or has_mask:
         return nodata, False, has_mask
     values = set(map(repr, dataset.nodatavals))
