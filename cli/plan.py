@@ -16,7 +16,7 @@ from seamless_seg import OptionError, Options
 from seamless_seg.area import area_of
 from seamless_seg.forecast import Forecast, forecast_raster, forecast_size
 from seamless_seg.model import open_model
-from seamless_seg.opening import open_raster
+from seamless_seg.opening import open_raster, refuse_reading
 from seamless_seg.plan import Step
 from seamless_seg.pricing import Execution, price
 from seamless_seg.probing import probe_for
@@ -96,6 +96,7 @@ def _of_size(
     wanted: Options,
     execution: Execution,
 ) -> Forecast:
+    refuse_reading(wanted)
     if model is None:
         return forecast_size(image_size, None, wanted, region)
     network = open_model(model, execution.provider, execution.threads, wanted.model_output)

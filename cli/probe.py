@@ -10,7 +10,7 @@ import click
 
 from seamless_seg import OptionError, Options
 from seamless_seg.model import Model, open_model
-from seamless_seg.opening import open_raster
+from seamless_seg.opening import open_raster, refuse_reading
 from seamless_seg.probing import probe_file, to_json
 from seamless_seg.reach import TOLERANCES, Probe
 
@@ -55,6 +55,7 @@ def probe(
 
 def _probe(path: str, model: Model, raster: str | None, wanted: Options, again: bool) -> Probe:
     if raster is None:
+        refuse_reading(wanted)
         return probe_file(path, model, again=again)
     with open_raster(raster, wanted, path) as reader:
         return probe_file(path, model, reader)

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from .raster import RasterReader
 
 
+READING = ("nodata", "level", "resolution", "match_resolution", "unscale")
+"""Options that say how a raster is read."""
+
+
 def open_raster(path: Any, options: Options, model: Any = None) -> RasterReader:
     """Open a raster for a model, on the grid on which that is to run.
 
@@ -47,6 +51,14 @@ def open_raster(path: Any, options: Options, model: Any = None) -> RasterReader:
         reader.close()
         raise
     return reader
+
+
+def refuse_reading(options: Options) -> None:
+    """Raise ``OptionError`` where options say how to read a raster that nobody has given."""
+    for name in READING:
+        if getattr(options, name) is not None:
+            shown = name.replace("_", "-")
+            raise OptionError(f"{shown} is about how INPUT is read: give INPUT")
 
 
 def _reading(options: Options, path: Any, model: Any) -> Reading:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -125,6 +127,13 @@ class RasterReader:
     def files(self) -> list[str]:
         """The files that the pixels come from, those behind a mosaic or a subdataset included."""
         return [str(name) for name in self._file.files]
+
+    @property
+    def archives(self) -> list[str]:
+        """The archives that the files lie in."""
+        inside = (re.sub("^(/vsi[a-z]+/)+", "", name) for name in self.files if "/vsi" in name)
+        parents = {parent for name in inside for parent in Path(name).parents}
+        return [str(parent) for parent in parents if parent.is_file()]
 
     @property
     def tags(self) -> dict[str, str]:

@@ -20,6 +20,12 @@ Resolution = tuple[float, float]
 AS_IS = 1e-6
 """A resolution that differs by no more than this share is the raster's own."""
 
+BLOCK = 512 * 128
+"""Pixels that GDAL resamples at a time."""
+
+MOST = 500_000_000
+"""Bytes of a raster at most that it may need at once for that."""
+
 EQUATOR, FLATTENING = 6_378_137.0, 1 / 298.257_223_563
 """Metres from the Earth's centre to its equator, and how flat it is: WGS 84."""
 
@@ -49,12 +55,14 @@ def resampled(dataset: Any, resolution: Resolution, nodata: float | None = None)
     Raises
     ------
     OptionError
-        Where the dataset has no affine transform, or less than half a pixel of that resolution.
+        Where the dataset has no affine transform, or less than half a pixel of that resolution, or
+        so many of its pixels go into one that they do not fit into memory.
     """
     refuse_without_place(dataset, "resolution")
     old, is_upright = resolution_of(dataset), _is_upright(dataset.transform)
     if is_upright and np.allclose(resolution, old, rtol=AS_IS, atol=0):
         return dataset
+    _refuse_far_coarser(dataset, resolution, old)
     transform, (height, width) = _grid(dataset, resolution)
     value, has_alpha, has_mask = _validity(dataset, nodata)
     # Corners that a rotated raster leaves empty must be told from pixels, too.
@@ -128,6 +136,17 @@ def refuse_without_place(dataset: Any, option: str) -> None:
         raise OptionError(f"{option}: {dataset.name} has {why}, so its pixels have no size")
 
 
+def _refuse_far_coarser(dataset: Any, resolution: Resolution, old: Resolution) -> None:
+    pixel_bytes = sum(np.dtype(dtype).itemsize for dtype in dataset.dtypes)
+    pixels = min(BLOCK * math.prod(resolution) / math.prod(old), math.prod(dataset.shape))
+    if pixels * pixel_bytes > MOST:
+        raise OptionError(
+            f"resolution: pixels of {_by(resolution)} are so much larger than those of "
+            f"{dataset.name}, {_by(old)}, that {pixels * pixel_bytes / 1e6:.0f} MB would be needed "
+            f"at once: read an overview with --level"
+        )
+
+
 def _radii(latitude: float) -> tuple[float, float]:
     """Radii of the Earth along a meridian and along a parallel, in metres, at radians north."""
     squared = FLATTENING * (2 - FLATTENING)
@@ -167,6 +186,12 @@ def _validity(dataset: Any, nodata: float | None) -> tuple[float | None, bool, b
         return nodata, True, False
     flags = dataset.mask_flag_enums[0]
     has_mask = MaskFlags.per_dataset in flags and MaskFlags.nodata not in flags
+    if nodata is not None and has_mask:
+        # GDAL leaves out one or the other.
+        raise OptionError(
+            f"resolution: {dataset.name} has a mask, beside which no --nodata can count: leave "
+            f"that out"
+        )
     if nodata is not None or has_mask:
         return nodata, False, has_mask
     values = set(map(repr, dataset.nodatavals))

@@ -183,7 +183,7 @@ class Task:
 
 def inputs_of(model: Any, *readers: RasterReader) -> list[Any]:
     """All files that are read, and so must not be written."""
-    files = [file for reader in readers for file in (reader.path, *reader.files)]
+    files = [file for reader in readers for file in (reader.path, *reader.files, *reader.archives)]
     return files if callable(model) else [*files, model]
 
 

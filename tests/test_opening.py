@@ -179,6 +179,29 @@ class TestResolution:
         np.testing.assert_array_equal(valid, expected)
         assert (found[:, valid] == 100).all()
 
+    def test_a_nodata_value_counts_beside_an_alpha_band(self, tmp_path):
+        pixels = np.full((3, 80, 80), 100, "uint8")
+        pixels[:, 60:, 60:] = 3
+        there = np.full((80, 80), 255, "uint8")
+        there[:40, :40] = 0
+        rgba = np.stack([*pixels, there])
+        path = made.raster(tmp_path / "in.tif", rgba, photometric="rgb", alpha="yes")
+        with open_raster(path, Options(resolution=1, nodata=3)) as reader:
+            reader.select([1, 2, 3])
+            found, valid = whole(reader), validity(reader)
+        expected = np.ones((40, 40), bool)
+        expected[:20, :20] = expected[30:, 30:] = False
+        edge = np.zeros((40, 40), bool)  # of pixels that have a part in data
+        edge[30, 30:] = edge[30:, 30] = True
+        np.testing.assert_array_equal(valid[~edge], expected[~edge])
+        assert (found[:, valid] == 100).all()
+
+    def test_a_nodata_value_beside_a_mask_is_refused(self, tmp_path):
+        there = np.full((80, 80), 255, "uint8")
+        path = masked(tmp_path / "in.tif", made.pixels(3, 80, 80), there, True)
+        with pytest.raises(OptionError, match=r"in.tif has a mask, beside which no --nodata can"):
+            open_raster(path, Options(resolution=1, nodata=3))
+
     def test_a_rotated_raster_comes_to_lie_upright_and_its_corners_are_empty(self, tmp_path):
         path = tmp_path / "in.tif"
         made.raster(path, np.full((1, 100, 100), 9, "uint8"), transform=HALF * Affine.rotation(45))
@@ -220,6 +243,17 @@ class TestResolution:
         path = made.raster(tmp_path / "in.tif", made.pixels(1, 100, 100))
         with pytest.raises(OptionError, match=message):
             open_raster(path, Options(**options))
+
+    def test_one_that_needs_too_much_memory_is_refused(self, tmp_path):
+        profile = {"height": 40_000, "width": 40_000, "count": 3, "dtype": "uint8"}
+        path = tmp_path / "in.tif"
+        with rasterio.open(path, "w", driver="GTiff", sparse_ok=True, **profile, **made.UTM):
+            pass
+        message = "pixels of 40 x 40 are so much .* than .*in.tif, 0.5 x 0.5, that 1258 MB would"
+        with pytest.raises(OptionError, match=message):
+            open_raster(path, Options(resolution=40))
+        with open_raster(path, Options(resolution=20)) as reader:
+            assert reader.size == (1000, 1000)
 
     @pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
     def test_pixels_without_a_size_are_refused(self, tmp_path):
