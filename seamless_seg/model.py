@@ -15,6 +15,7 @@ import numpy.typing as npt
 from .device import DEVICES, LANES, DeviceRunner
 from .errors import ModelError, OptionError, SeamlessError
 from .metadata import ModelMetadata, parse
+from .mlm import with_sidecar
 from .normalise import Normalisation
 from .prelude import can_be_made, prelude
 from .process import cores
@@ -172,12 +173,13 @@ class OnnxModel:
         self._file = file
         self._each = file.threads or cores()
         self._is_used = False
-        self.metadata = parse(file.properties)
-        image, logits = _image_to_logits(file.inputs, file.outputs)
+        self.metadata = with_sidecar(parse(file.properties), file.name)
+        image, logits = _image_to_logits(file.inputs, file.outputs, self.metadata.output)
         self.batch, self.channels = image.shape[:2]
         self.tile = image.shape[2], image.shape[3]
         self.classes = logits.shape[1] if len(logits.shape) == 4 else None
         self._image, self._logits = image.name, logits.name
+        self.output = logits.name
         self._on_device: DeviceRunner | None = None
         self.batch_pixels = BATCH_PIXELS
         if device := device or DEVICES.get(file.provider):
@@ -207,8 +209,10 @@ class OnnxModel:
             self._file.reopen(each)
 
     def normalises(self, normalisation: Normalisation, dtype: np.dtype[Any]) -> bool:
-        """On a device, bytes are: a fourth as much crosses the bus."""
+        """On a device, bytes are, but for a scaling: a fourth as much crosses the bus."""
         if self._on_device is None or dtype != np.uint8 or not can_be_made():
+            return False
+        if normalisation.scaling is not None:
             return False
         self._on_device.begin_with(self._file.beside(prelude(normalisation, dtype)))
         return True
@@ -288,11 +292,15 @@ def _tensor(node: Any) -> Tensor:
     return Tensor(node.name, tuple(shape), node.type.removeprefix("tensor(").removesuffix(")"))
 
 
-def _image_to_logits(inputs: list[Tensor], outputs: list[Tensor]) -> tuple[Tensor, Tensor]:
+def _image_to_logits(
+    inputs: list[Tensor], outputs: list[Tensor], wanted: str | None
+) -> tuple[Tensor, Tensor]:
+    """The input and, of several outputs, the one that is wanted; the first if it is not there."""
     if len(inputs) != 1:
         names = "; ".join(map(str, inputs))
         raise ModelError(f"the model has {len(inputs)} inputs, not the one image: {names}")
-    image, logits = inputs[0], outputs[0]
+    image = inputs[0]
+    logits = next((output for output in outputs if output.name == wanted), outputs[0])
     if image.dtype != "float" or len(image.shape) != 4:
         raise ModelError(f"the model's input must be float [N, C, H, W], not {image}")
     if logits.dtype not in ("float", "float16", "double") or len(logits.shape) not in (0, 4):

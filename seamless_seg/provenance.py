@@ -14,7 +14,8 @@ import numpy as np
 
 from .errors import RasterError
 from .options import Options
-from .settings import Settings
+from .scaling import Scaling
+from .settings import LINEAR, Settings
 from .trust import PROFILES, name_of
 
 NAMESPACE = "seamless_seg"
@@ -49,6 +50,10 @@ def as_made(options: Options, tags: Mapping[str, str], path: Any) -> Options:
     stated = _stated(tags, path)
     if {"tile", "overlap"} & set(given):
         stated = {name: value for name, value in stated.items() if name not in GEOMETRY}
+    if "value_scaling" in given:
+        stated = {name: value for name, value in stated.items() if name not in LINEAR}
+    elif set(LINEAR) & set(given):
+        stated.pop("value_scaling", None)
     return Options(**(stated | given))
 
 
@@ -100,4 +105,6 @@ def _said(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, Scaling):
+        return value.document()
     return value.item() if isinstance(value, np.generic) else name_of(value)

@@ -72,6 +72,11 @@ class RasterReader:
         return int(self._dataset.count)
 
     @property
+    def descriptions(self) -> tuple[str | None, ...]:
+        """What the file calls each of its bands."""
+        return tuple(self._dataset.descriptions)
+
+    @property
     def dtype(self) -> np.dtype[Any]:
         """Type that holds the selected bands."""
         return np.result_type(*(self._dataset.dtypes[band - 1] for band in self.bands))
