@@ -17,7 +17,7 @@ from seamless_seg.metadata import ModelMetadata
 from seamless_seg.model import OnnxFile, OnnxModel, Tensor
 from seamless_seg.preprocessing import decide_pixels
 from seamless_seg.probing import probe_for
-from seamless_seg.tile_wide import doubt, is_local, tile_wide_nodes, warning
+from seamless_seg.tile_wide import judge, tile_wide_nodes
 from seamless_seg.tiling import decide_tiling
 
 from . import options
@@ -59,11 +59,10 @@ def _assume(path: str, file: OnnxFile) -> _Assumed:
         assumed.metadata = model.metadata
         assumed.notes.extend(model.metadata.notes)
         found = probe_for(path, model, Options(), assumed.notes)
-        if nodes := tile_wide_nodes(model):
-            if is_local(found):
-                assumed.notes.append(doubt(nodes, found))
-            else:
-                assumed.warnings.append(warning(nodes))
+        is_tile_wide = found is not None and found.tile_wide
+        said = judge(tile_wide_nodes(model), found, is_tile_wide)
+        assumed.notes.extend(said.notes)
+        assumed.warnings.extend([said.warning] if said.warning else [])
         count = model.channels or model.metadata.channels or 1
         read = decide_pixels(Options(), model, count, False, np.dtype(np.uint8))
         assumed.settings = Settings(decide_tiling(Options(), model, found), read)

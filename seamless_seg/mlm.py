@@ -76,7 +76,7 @@ def _properties(path: Path) -> Mapping[str, Any]:
 
 def _joined(metadata: ModelMetadata, path: Path, properties: Mapping[str, Any]) -> ModelMetadata:
     told = _Document(properties)
-    told.refuse_other_tasks()
+    told.refuse_other_tasks(path)
     fields = dict(told.input()) | dict(told.output())
     fields["batch"] = told.get("mlm:batch_size_suggestion", properties, _count)
     settled = {name: value for name, value in fields.items() if value is not None}
@@ -112,12 +112,12 @@ class _Document:
         if sentence not in self.notes:
             self.notes.append(sentence)
 
-    def refuse_other_tasks(self) -> None:
+    def refuse_other_tasks(self, path: Path) -> None:
         tasks = self.get("mlm:tasks", self._properties, _texts)
         if tasks and all(task in NO_RASTER for task in tasks):
             raise ModelError(
-                f"{SIDECAR} says that it is for {', '.join(tasks)}: its output is not a raster of "
-                f"classes"
+                f"{path} says that the model is for {', '.join(tasks)}: its output is not a raster "
+                f"of classes"
             )
 
     def input(self) -> Iterator[tuple[str, Any]]:

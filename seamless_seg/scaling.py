@@ -89,7 +89,7 @@ class Scaling:
 
     def __str__(self) -> str:
         """Bands are separated by semicolons."""
-        each = (" then ".join(map(str, steps)) or "as they are" for steps in self.bands)
+        each = (" then ".join(map(str, steps)) or "pixel" for steps in self.bands)
         return "; ".join(each)
 
     def for_bands(self, count: int) -> Scaling:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import TypeGuard
+from typing import NamedTuple
 
 from .forecast import TILE_WIDE, Forecast
 from .graph import Graph, Integers, Node, read_graph
@@ -56,43 +56,38 @@ def tile_wide_nodes(model: Model) -> str | None:
 
 
 def warned(forecast: Forecast, model: Model, found: Probe | None) -> Forecast:
-    """The forecast with a warning, where the model's graph or a probe of it gives reason to.
+    """The forecast with a warning, where the model's graph or a probe of it gives reason to."""
+    if forecast.plan.grid.shape == (1, 1):
+        return replace(forecast, warning=None)
+    said = judge(tile_wide_nodes(model), found, forecast.exactness == TILE_WIDE)
+    forecast.settings.notes.extend(said.notes)
+    return replace(forecast, warning=said.warning)
 
-    What was measured outweighs the graph: nodes that were not seen to matter are a note.
-    """
-    nodes, said = tile_wide_nodes(model), None
-    if forecast.exactness == TILE_WIDE:
+
+class Said(NamedTuple):
+    """What the user should know of a model's tile-wide nodes."""
+
+    warning: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+def judge(nodes: str | None, found: Probe | None, is_tile_wide: bool) -> Said:
+    """Weigh nodes and a probe: what was measured outweighs what stands in the graph."""
+    if is_tile_wide:
         of_them = f": the graph has {nodes}" if nodes else ""
-        said = f"{TILE_WIDE}{of_them}; fewer, larger tiles help"
-    elif nodes and forecast.plan.grid.shape != (1, 1):
-        if is_local(found):
-            forecast.settings.notes.append(doubt(nodes, found))
-        elif found is None or not found.tile_wide:
-            said = warning(nodes)
-    return replace(forecast, warning=said)
-
-
-def is_local(found: Probe | None) -> TypeGuard[Probe]:
-    """Whether a model was measured to see only so far, and to give one answer."""
-    if found is None or found.tile_wide:
-        return False
-    return found.deterministic and not found.depends_on_batch
-
-
-def warning(nodes: str) -> str:
-    """What such nodes come to where nothing has been measured."""
-    return (
-        f"the graph has {nodes}: each pixel can depend on its whole tile, so that tiles differ "
-        f"whatever their overlap; fewer, larger tiles help"
-    )
-
-
-def doubt(nodes: str, found: Probe) -> str:
-    """What they come to where the model was measured to see only so far."""
-    return (
+        return Said(f"{TILE_WIDE}{of_them}; fewer, larger tiles help")
+    if nodes is None or (found and found.tile_wide):  # wide only where tiles are not cut
+        return Said()
+    if found is None or found.depends_on_batch or not found.deterministic:
+        return Said(
+            f"the graph has {nodes}: each pixel can depend on its whole tile, so that tiles "
+            f"differ whatever their overlap; fewer, larger tiles help"
+        )
+    note = (
         f"the graph has {nodes}, which can see a whole tile, but the model was measured to see "
         f"no farther than {max(found.radius)} px"
     )
+    return Said(notes=(note,))
 
 
 def _needed(graph: Graph, wanted: set[str]) -> list[Node]:
