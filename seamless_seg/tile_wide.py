@@ -97,6 +97,7 @@ def _needed(graph: Graph, wanted: set[str]) -> list[Node]:
         if wanted & set(node.outputs):
             found.append(node)
             wanted |= set(node.inputs) | {name for inner in node.inner for name in _names(inner)}
+            wanted.discard("")  # an input that is left out
     return found[::-1]
 
 
