@@ -38,7 +38,7 @@ def main() -> None:
     device = DEVICES.get(options.provider, "cpu")
     with tempfile.TemporaryDirectory() as name:
         image = make_image(Path(name) / "image.tif", options.size)
-        model = OnnxModel(OnnxFile(options.model, options.provider), device)
+        model = OnnxModel(OnnxFile(options.model, options.provider), device=device)
         seconds: dict[str, list[float]] = {"bare, resident": [], "run": []}
         for _ in range(options.rounds + 1):
             started = time.perf_counter()

@@ -14,9 +14,11 @@ import numpy as np
 
 from seamless_seg import Options, SeamlessError, Settings
 from seamless_seg.metadata import ModelMetadata
-from seamless_seg.model import OnnxFile, OnnxModel, Tensor
+from seamless_seg.model import OnnxFile, OnnxModel
 from seamless_seg.preprocessing import decide_pixels
 from seamless_seg.probing import probe_for
+from seamless_seg.settings import Decision
+from seamless_seg.tensors import Tensor
 from seamless_seg.tile_wide import judge, tile_wide_nodes
 from seamless_seg.tiling import decide_tiling
 
@@ -66,6 +68,9 @@ def _assume(path: str, file: OnnxFile) -> _Assumed:
         count = model.channels or model.metadata.channels or 1
         read = decide_pixels(Options(), model, count, False, np.dtype(np.uint8))
         assumed.settings = Settings(decide_tiling(Options(), model, found), read)
+        if model.metadata.output is not None:
+            output = Decision(model.metadata.output, model.metadata.origin("output"))
+            assumed.settings.model["model_output"] = output
     except SeamlessError as error:
         assumed.refusal = str(error)
     return assumed

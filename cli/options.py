@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import click
@@ -70,6 +71,21 @@ class Bytes(click.ParamType):  # type: ignore[type-arg]  # as above
         number, unit, binary = match.groups()
         steps = " kmgt".index(unit or " ")
         return int(float(number) * (1024 if binary else 1000) ** steps)
+
+
+class Number(click.ParamType):  # type: ignore[type-arg]  # as above
+    """``-9999``, ``nan``: a whole number stays one, as integers of 64 bits must."""
+
+    name = "number"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | float:
+        """Parse, or fail with what was expected."""
+        for kind in (int, float):
+            with suppress(ValueError, TypeError):
+                return kind(value)
+        self.fail(f"{value!r} is neither a number nor nan", param, ctx)
 
 
 INDICES = Numbers(int, "N,N,...")
@@ -144,9 +160,57 @@ pixels = several(
     ),
     click.option("--mean", type=NUMBERS, metavar=NUMBERS.name, help="One number a band, or one."),
     click.option("--std", type=NUMBERS, metavar=NUMBERS.name, help="One number a band, or one."),
+    click.option(
+        "--fill",
+        type=float,
+        metavar="V",
+        help="Pixel value for the model where pixels are not valid.  [default: the mean, 0 after "
+        "normalisation]",
+    ),
+)
+
+model_output = click.option(
+    "--model-output",
+    metavar="NAME|INDEX",
+    help="Output of the model, by name or counted from 0.  [default: the first]",
+)
+
+reading = several(
+    click.option(
+        "--nodata",
+        type=Number(),
+        metavar="V",
+        help="Value of pixels that are not there, or nan.  [default: the file's]",
+    ),
+    click.option(
+        "--level",
+        type=click.IntRange(min=0),
+        metavar="N",
+        help="Read this overview of INPUT, 1 being the first; OUTPUT gets its size.  [default: 0, "
+        "the full resolution]",
+    ),
+    click.option(
+        "--resolution",
+        type=NUMBERS,
+        metavar="R|R,R",
+        help="Resample INPUT to pixels of this height and width, in units of its CRS.",
+    ),
+    click.option(
+        "--match-resolution",
+        is_flag=True,
+        default=None,
+        help="Resample INPUT to the resolution in the model's metadata.",
+    ),
+    click.option(
+        "--unscale",
+        is_flag=True,
+        default=None,
+        help="Apply the scale and offset of INPUT's bands before anything else.",
+    ),
 )
 
 execution = several(
+    model_output,
     click.option(
         "--provider",
         default="cpu",
@@ -167,6 +231,21 @@ memory = click.option(
     type=Bytes(),
     metavar="SIZE",
     help="Memory that the process may take: 500MB, 2GB.  [default: what is fastest]",
+)
+
+region = several(
+    click.option(
+        "--area",
+        metavar="FILE",
+        help="GeoJSON polygons: only tiles that they touch are run. WGS 84 unless the file names a "
+        "CRS; pixels (column, row) where the raster has no place.",
+    ),
+    click.option(
+        "--bbox",
+        type=NUMBERS,
+        metavar="W,S,E,N",
+        help="The same for bounds in the raster's CRS.",
+    ),
 )
 
 writing = several(

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import click
+import shapely
 
 from seamless_seg import OptionError, Options
+from seamless_seg.area import area_of
 from seamless_seg.forecast import Forecast, forecast_raster, forecast_size
-from seamless_seg.geojson import read_area
 from seamless_seg.model import open_model
+from seamless_seg.opening import open_raster
 from seamless_seg.plan import Step
 from seamless_seg.pricing import Execution, price
 from seamless_seg.probing import probe_for
@@ -38,14 +40,10 @@ from .text import decisions, prices, say, schedule, size, to_json
 )
 @options.tiling
 @options.pixels
+@options.reading
 @options.execution
 @options.memory
-@click.option(
-    "--area",
-    metavar="FILE",
-    help="GeoJSON polygons: plan only the tiles that they touch. WGS 84 unless the file names a "
-    "CRS; pixels (column, row) with --size.",
-)
+@options.region
 @click.option("--dry-run", is_flag=True, help="Print the plan and write nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 @click.option("-o", "--output", metavar="FILE", help="Write it to a JSON file, too.")
@@ -56,6 +54,7 @@ def plan(
     model: str | None,
     image_size: tuple[int, int] | None,
     area: str | None,
+    bbox: tuple[float, ...] | None,
     dry_run: bool,
     as_json: bool,
     output: str | None,
@@ -73,9 +72,10 @@ def plan(
         raster, model = None, raster
     wanted, execution = Options(**choices), Execution(provider, threads, max_memory)
     if image_size is not None and raster is None:
-        forecast = _of_size(image_size, model, area, wanted, execution)
+        region = area_of(area, bbox, image_size, None)
+        forecast = _of_size(image_size, model, region, wanted, execution)
     elif image_size is None and raster is not None:
-        forecast = _of_raster(raster, model, area, wanted, execution)
+        forecast = _of_raster(raster, model, (area, bbox), wanted, execution)
     else:
         raise click.UsageError("give either INPUT or --size HxW")
     if output is not None and not dry_run:
@@ -95,14 +95,14 @@ def plan(
 def _of_size(
     image_size: tuple[int, int],
     model: str | None,
-    area: str | None,
+    region: shapely.Geometry | None,
     wanted: Options,
     execution: Execution,
 ) -> Forecast:
-    region = read_area(area, image_size) if area is not None else None
     if model is None:
         return forecast_size(image_size, None, wanted, region)
-    network, notes = open_model(model, execution.provider, execution.threads), list[str]()
+    network = open_model(model, execution.provider, execution.threads, wanted.model_output)
+    notes: list[str] = []
     bands = None if wanted.bands is None else len(wanted.bands)
     channels = network.channels or bands or USUAL_CHANNELS
     found = probe_for(model, network, wanted, notes, channels)
@@ -116,14 +116,12 @@ def _of_size(
 def _of_raster(
     raster: str,
     model: str | None,
-    area: str | None,
+    area: tuple[str | None, tuple[float, ...] | None],
     wanted: Options,
     execution: Execution,
 ) -> Forecast:
-    from seamless_seg.raster import RasterReader
-
-    with RasterReader(raster) as reader:
-        region = read_area(area, reader.size, reader.georeference) if area is not None else None
+    with open_raster(raster, wanted, model) as reader:
+        region = area_of(*area, reader.size, reader.georeference)
         if model is None:
             return forecast_raster(reader, None, wanted, region)
         task = open_task(reader, model, wanted, execution, region)

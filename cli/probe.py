@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import click
 
-from seamless_seg import OptionError
-from seamless_seg.model import open_model
+from seamless_seg import OptionError, Options
+from seamless_seg.model import Model, open_model
+from seamless_seg.opening import open_raster
 from seamless_seg.probing import probe_file, to_json
 from seamless_seg.reach import TOLERANCES, Probe
 
@@ -18,6 +20,7 @@ from . import options
 @click.command()
 @click.argument("path", metavar="MODEL")
 @click.argument("raster", metavar="[INPUT]", required=False)
+@options.reading
 @options.execution
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 @click.option("--plot", metavar="FILE", help="Draw the change over the distance (PNG, SVG, ...).")
@@ -31,13 +34,16 @@ def probe(
     as_json: bool,
     plot: str | None,
     again: bool,
+    **choices: Any,
 ) -> None:
     """Say how far MODEL sees, and which margin and alignment make its tiles exact.
 
     The model is run a few dozen times, on white noise or on windows of INPUT. What was found on
     noise is remembered.
     """
-    found = _probe(path, raster, provider, threads, again)
+    wanted = Options(**choices)
+    model = open_model(path, provider, threads, wanted.model_output)
+    found = _probe(path, model, raster, wanted, again)
     if as_json:
         click.echo(json.dumps(to_json(found)))
     else:
@@ -47,13 +53,10 @@ def probe(
         _plot(found, path, plot)
 
 
-def _probe(path: str, raster: str | None, provider: str, threads: int | None, again: bool) -> Probe:
-    model = open_model(path, provider, threads)
+def _probe(path: str, model: Model, raster: str | None, wanted: Options, again: bool) -> Probe:
     if raster is None:
         return probe_file(path, model, again=again)
-    from seamless_seg.raster import RasterReader
-
-    with RasterReader(raster) as reader:
+    with open_raster(raster, wanted, path) as reader:
         return probe_file(path, model, reader)
 
 

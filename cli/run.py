@@ -20,8 +20,11 @@ from .text import decisions, prices, say, schedule, size
 @click.argument("output", metavar="OUTPUT")
 @options.tiling
 @options.pixels
+@options.reading
 @options.execution
 @options.memory
+@options.region
+@click.option("--crop", is_flag=True, help="Let OUTPUT cover the area's bounding window alone.")
 @options.writing
 @click.option("--quiet", "-q", is_flag=True, help="Say nothing but warnings and errors.")
 @click.option("--verbose", "-v", is_flag=True, help="Say what was decided, and why.")
@@ -35,6 +38,9 @@ def run(
     provider: str,
     threads: int | None,
     max_memory: int | None,
+    area: str | None,
+    bbox: tuple[float, ...] | None,
+    crop: bool,
     compress: str,
     overwrite: bool,
     **choices: Any,
@@ -67,6 +73,9 @@ def run(
             max_memory=max_memory,
             compress=compress,
             overwrite=overwrite,
+            area=area,
+            bbox=bbox,
+            crop=crop,
             on_start=on_start,
             on_progress=None if quiet else bar,
             **choices,
@@ -82,6 +91,7 @@ def _line(summary: Summary) -> str:
     share = summary.model_seconds / summary.seconds
     return (
         f"{summary.tiles} tiles in {summary.seconds:.1f} s, {speed:.2f} Mpx/s, "
+        f"{f'{summary.skipped} skipped, ' if summary.skipped else ''}"
         f"{share:.0%} of the time in the model, peak memory {peak_memory()}"
         + (f"; {summary.exactness}" if summary.exactness else "")
     )

@@ -34,13 +34,14 @@ def block_shape(size: tuple[int, int]) -> tuple[int, int]:
     return height, width
 
 
-def cache_bytes(blocks: BlockLayout, plan: Plan) -> int:
+def cache_bytes(blocks: BlockLayout, plan: Plan, border: int = 0) -> int:
     """Bytes of block cache with which walking a panel row by row decodes each block once.
 
     Between two uses of a block, in one tile row and in the next, at most the blocks that one
-    tile row touches are used; a cache of as many, over a panel's width, never drops one early.
+    tile row touches are used; a cache of as many, over a panel's width, never drops one early. A
+    model's ``border`` of pixels around each tile is read with it.
     """
-    height, width = plan.grid.tile_shape
+    height, width = (length + 2 * border for length in plan.grid.tile_shape)
     touched = -(-(height - 1) // blocks.height) + 1
     across = -(-min(plan.image_size[1], plan.held_columns + width) // blocks.width)
     block_bytes = blocks.height * blocks.width * blocks.pixel_bytes

@@ -14,6 +14,7 @@ from .errors import OptionError
 from .fidelity import Fidelity, Logits
 from .forecast import Forecast, exactness
 from .job import OnStart
+from .opening import open_raster
 from .options import Options, merged
 from .pipeline import OnProgress, Progress
 from .plan import Plan
@@ -148,9 +149,9 @@ def check(
 
     options = merged(options, choices)
     with ExitStack() as stack:
-        reader = stack.enter_context(RasterReader(raster))
         made = None if output is None else stack.enter_context(RasterReader(output))
         tiling = options if made is None else as_made(options, made.tags, output)
+        reader = stack.enter_context(open_raster(raster, tiling, model))
         destination = None
         if disagreement_map is not None:
             inputs = inputs_of(model, reader, *([] if made is None else [made]))
@@ -176,6 +177,7 @@ def check(
             found,
             task.plan.grid.tile_shape,
             sample.largest,
+            task.fill,
         )
         report = _report(task, reference, made, list(compare), sample, seed, on_progress)
         if on_report:
@@ -217,11 +219,19 @@ def _report(
         wider = window.extended()
         expected = reference.answer(wider)
         blended, disagreement = blend_window(task, wider, trusts)
+        valid = task.reader.valid(*wider)
+        if valid is not None:
+            disagreement.shared[~valid] = False
+            for logits in (expected, *blended):
+                logits[~valid] = 0
         disputes.add(disagreement.part(*window.within(wider)))
         for judge, logits in zip(judges, blended, strict=True):
             judge.add(logits, expected, window)
         if file is not None and made is not None:
-            file.add(made.read(*wider).transpose(1, 2, 0), expected, window)
+            logits = made.read(*wider).transpose(1, 2, 0)
+            if valid is not None:
+                logits[~valid] = 0
+            file.add(logits, expected, window)
         progress = progress.more(window.shape[0] * window.shape[1])
         if on_progress:
             on_progress(progress)

@@ -49,6 +49,10 @@ class DeviceRunner:
         """
         self._prelude = prelude
 
+    def normalises(self, dtype: np.dtype[Any]) -> bool:
+        """Whether batches of that dtype are pixels for the prelude."""
+        return self._prelude is not None and dtype == np.uint8
+
     def forget(self) -> None:
         """Let go of all buffers, however large they have become; nobody may be calling."""
         for _ in range(LANES):
@@ -72,7 +76,7 @@ class DeviceRunner:
         # On a CPU it would be the caller's own array.
         given = onnxruntime.OrtValue.ortvalue_from_numpy(batch.copy(), self._device, 0)
         stages, image = [], given
-        if batch.dtype != np.float32:
+        if self.normalises(batch.dtype):
             stages.append(_Stage(self._prelude, "pixels", image, "values", self._device))
             image = stages[-1].result
         stages.append(_Stage(self._session, self._image, image, self._logits, self._device))

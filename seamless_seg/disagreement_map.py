@@ -28,7 +28,11 @@ def map_disagreement(
         for index, geom, tile in task.answers(task.plan):
             found = disagreements.add(index, geom, tile)
             apart = np.where(found.shared, found.apart, np.float32(np.nan))
-            writer.write(*shape_to_slices(geom), apart[..., None])
+            window = shape_to_slices(geom)
+            valid = reader.valid(*window)
+            if valid is not None:
+                apart[~valid] = np.nan
+            writer.write(*window, apart[..., None])
             progress = progress.more(apart.size)
             if on_progress:
                 on_progress(progress)

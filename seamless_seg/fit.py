@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -34,7 +35,8 @@ class Working(NamedTuple):
 class FittedModel:
     """A model together with the shape of the tiles that it will be given.
 
-    ``seconds`` is what a trial run on one of them took.
+    ``seconds`` is what a trial run on one of them took. ``border`` is how many pixels around a tile
+    the model needs; its tiles are to be given with them.
 
     A tile smaller than what the model takes is extended by reflection at its right and
     bottom, and the logits there are dropped. A model with a fixed batch gets exactly that.
@@ -65,6 +67,7 @@ class FittedModel:
         self._channels = channels
         before = resident_bytes()
         self.shape, self.classes, self.seconds = _try(model, channels, tile, align)
+        self.border = model.border
         self._working = max(0, resident_bytes() - before)
 
     def working_bytes(self, batch_size: int) -> Working:
@@ -76,6 +79,11 @@ class FittedModel:
         more = max(0, resident_bytes() - before) // (batch_size - 1)
         return Working(self._working, more)
 
+    @cached_property
+    def zeros(self) -> npt.NDArray[np.float32]:
+        """Logits of a tile that say nothing, ``(height, width, K)``."""
+        return np.zeros((self.classes, *self._tile), np.float32).transpose(1, 2, 0)
+
     def normalises(self, normalisation: Normalisation, dtype: np.dtype[Any]) -> bool:
         """Whether the model takes pixels from here on and does that to them itself."""
         return self._model.normalises(normalisation, dtype)
@@ -85,20 +93,21 @@ class FittedModel:
         return np.empty((count, channels, *self.shape), dtype)
 
     def place(self, tile: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """The part of one tile of such a batch that is the plan's tile."""
-        return tile[..., : self._tile[0], : self._tile[1]]
+        """The part of one tile of such a batch that is the plan's tile and its border."""
+        height, width = (length + 2 * self.border for length in self._tile)
+        return tile[..., :height, :width]
 
     def __call__(self, batch: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """Logits of a batch from ``empty``: ``(B, height, width, K)``, the plan's tiles."""
         self._reflect(batch)
         logits = self._in_batches(batch)
-        return self.place(logits).transpose(0, 2, 3, 1)
+        return logits[..., : self._tile[0], : self._tile[1]].transpose(0, 2, 3, 1)
 
     def _reflect(self, batch: npt.NDArray[Any]) -> None:
-        if self.shape != self._tile:
-            beyond = [(0, 0), (0, 0)]
-            beyond += [(0, full - own) for full, own in zip(self.shape, self._tile, strict=True)]
-            batch[:] = np.pad(self.place(batch), beyond, mode="reflect")
+        own = self.place(batch)
+        if own.shape != batch.shape:
+            beyond = [(0, full - part) for full, part in zip(batch.shape, own.shape, strict=True)]
+            batch[:] = np.pad(own, beyond, mode="reflect")
 
     def _in_batches(self, batch: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         size = self._model.batch or len(batch)
@@ -114,7 +123,7 @@ class FittedModel:
 
     def _run(self, batch: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         logits = self._model(batch)
-        expected = (len(batch), self.classes, *batch.shape[2:])
+        expected = (len(batch), self.classes, *_answered(self._model, batch.shape))
         if logits.shape != expected:
             raise ModelError(f"{self._model.name} gave {logits.shape}, not {expected}")
         return logits.astype(np.float32, copy=False)
@@ -125,14 +134,17 @@ def _try(
 ) -> tuple[tuple[int, int], int, float]:
     """The smallest shape of tiles that the model takes, its number of classes and its time."""
     first_error: ModelError | None = None
+    border = model.border
     for shape in _shapes(model, tile, align):
         started = time.perf_counter()
         try:
             classes = _classes(model, (model.batch or 1, channels, *shape))
         except ModelError as error:
             first_error = first_error or error
-        else:
-            return shape, classes, time.perf_counter() - started
+            continue
+        if model.border != border:  # which has only now been seen
+            return _try(model, channels, tile, align)
+        return shape, classes, time.perf_counter() - started
     raise first_error or ModelError(f"{model.name} takes no tile of {tile}")
 
 
@@ -140,19 +152,30 @@ def _shapes(model: Model, tile: tuple[int, int], align: tuple[int, int]) -> list
     shapes = []
     for multiple in MULTIPLES:
         height, width = (
-            fixed or math.ceil(own / step) * step
-            for own, fixed, step in zip(
-                tile, model.tile, (math.lcm(multiple, a) for a in align), strict=True
+            (fixed or _at_least(own, math.lcm(multiple, a), remainder)) + 2 * model.border
+            for own, fixed, a, remainder in zip(
+                tile, model.tile, align, model.remainder, strict=True
             )
         )
         shapes.append((height, width))
     return list(dict.fromkeys(shapes))
 
 
+def _at_least(length: int, step: int, remainder: int) -> int:
+    """The smallest length of no less that leaves this remainder on division by a step."""
+    return length + (remainder - length) % step
+
+
+def _answered(model: Model, given: tuple[int, ...]) -> tuple[int, ...]:
+    """Height and width of the logits for a batch of that shape."""
+    return tuple(length - 2 * model.border for length in given[2:])
+
+
 def _classes(model: Model, given: tuple[int, ...]) -> int:
     """Number of classes that the model has for tiles of a shape that it can be given."""
     logits = model(np.zeros(given, np.float32))
-    if logits.ndim != 4 or (logits.shape[0], *logits.shape[2:]) != (given[0], *given[2:]):
+    expected = (given[0], *_answered(model, given))
+    if logits.ndim != 4 or (logits.shape[0], *logits.shape[2:]) != expected:
         raise ModelError(
             f"{model.name} maps {list(given)} to {list(logits.shape)}: only logits of the "
             f"input's own height and width, [N, K, H, W], can be blended"

@@ -123,7 +123,8 @@ def forecast_raster(
     """
     decided = decide_tiling(options, model, found, reader.size, price)
     if model is None:
-        return _forecast(Settings(decided), None, reader.size, area, found, options.tolerance)
+        settings = Settings(decided, notes=list(reader.notes), reading=reader.reading)
+        return _forecast(settings, None, reader.size, area, found, options.tolerance)
     if options.bands is not None:
         reader.select(options.bands)
     read = decide_pixels(
@@ -135,8 +136,8 @@ def forecast_raster(
         reader.descriptions,
     )
     reader.select(read.bands.value)
-    said = notes(options, model, decided, read, reader.dtype)
-    settings = Settings(decided, read, said)
+    said = [*reader.notes, *notes(options, model, decided, read, reader.dtype)]
+    settings = Settings(decided, read, said, reading=reader.reading)
     return _forecast(settings, model, reader.size, area, found, options.tolerance)
 
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import shapely
 import shapely.geometry
-from shapely.affinity import affine_transform
 
+from .area import refuse_outside, to_pixels
 from .errors import OptionError
 
 if TYPE_CHECKING:
@@ -52,18 +52,8 @@ def read_area(
         area = _reproject(area, _crs_name(document), place.crs, path)
     transform = place.transform if place else None
     area = _surface(area)
-    if not area.intersects(_footprint(size, transform)):
-        raise OptionError(
-            f"area {path} misses the raster: it spans {_extent(area)}, the raster "
-            f"{_extent(_footprint(size, transform))} (west, south, east, north)"
-        )
-    return _to_pixels(area, transform)
-
-
-def _to_pixels(area: shapely.Geometry, transform: Any) -> shapely.Geometry:
-    if transform:
-        area = affine_transform(area, (~transform).to_shapely())
-    return shapely.transform(area, lambda column_row: column_row[:, ::-1])
+    refuse_outside(area, size, transform, f"area {path}")
+    return to_pixels(area, transform)
 
 
 def _load(path: Any) -> Any:
@@ -128,17 +118,7 @@ def _reproject(area: shapely.Geometry, source: str, target: Any, path: Any) -> s
     return moved
 
 
-def _footprint(size: tuple[int, int], transform: Any) -> shapely.Polygon:
-    height, width = size
-    image = shapely.box(0, 0, width, height)
-    return affine_transform(image, transform.to_shapely()) if transform else image
-
-
 def _surface(area: shapely.Geometry) -> shapely.Geometry:
     """The polygons of what mending may have left as a collection."""
     parts = [part for part in shapely.get_parts(area, return_index=False) if part.area > 0]
     return shapely.union_all(parts)
-
-
-def _extent(area: shapely.Geometry) -> str:
-    return ", ".join(f"{bound:.6g}" for bound in area.bounds)

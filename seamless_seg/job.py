@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import shapely
+
+from .area import Extent, area_of, around
 from .compression import check_compression
+from .errors import OptionError
 from .forecast import Forecast
+from .opening import open_raster
 from .options import Options, merged
 from .pipeline import OnProgress, Pipeline
 from .pricing import Execution
@@ -29,6 +35,7 @@ class Summary:
     """What a job did and what it took."""
 
     tiles: int
+    """Tiles that the model has seen."""
     pixels: int
     """Pixels of the raster."""
     classes: int
@@ -36,7 +43,9 @@ class Summary:
     model_seconds: float
     """Seconds during which the model was running."""
     not_finite: int
-    """Logits that came out as NaN or infinite."""
+    """Logits of wanted pixels that came out as NaN or infinite."""
+    skipped: int
+    """Tiles that the model has not seen: outside the area, or without a valid pixel."""
     settings: Settings
     exactness: str | None
     """How far the output is the model's answer to the whole image; None where nobody asked."""
@@ -53,6 +62,9 @@ def segment(
     max_memory: int | None = None,
     compress: str = "zstd",
     overwrite: bool = False,
+    area: Any = None,
+    bbox: Sequence[float] | None = None,
+    crop: bool = False,
     on_start: OnStart | None = None,
     on_progress: OnProgress | None = None,
     **choices: Any,
@@ -71,8 +83,10 @@ def segment(
     options : Options, optional
         How to tile and normalise; or give its fields as keywords: ``tile``, ``overlap``,
         ``margin``, ``align``, ``tolerance``, ``trust``, ``batch_size``, ``bands``, ``scale``,
-        ``mean``, ``std``, ``value_scaling``. Where margin and alignment are left open, an ONNX
-        model is probed for them, a function only if one of them is ``"auto"``.
+        ``mean``, ``std``, ``value_scaling``, ``model_output``, ``fill``; or how to read the
+        raster: ``nodata``, ``level``, ``resolution``, ``match_resolution``, ``unscale``. Where
+        margin and alignment are left open, an ONNX model is probed for them, a function only if
+        one of them is ``"auto"``.
     provider, threads
         Of onnxruntime: see ``OnnxModel``.
     max_memory : int, optional
@@ -82,6 +96,13 @@ def segment(
         Name in ``seamless_seg.compression.COMPRESSION``.
     overwrite : bool
         Replace an existing output.
+    area : str or path-like, optional
+        GeoJSON file of polygons: only tiles that they touch are run. Inside, the bits are those
+        of the whole run; what is outside is NaN, declared as nodata.
+    bbox : sequence of 4 floats, optional
+        The same for bounds in the raster's CRS: west, south, east, north.
+    crop : bool
+        Let the output cover the area's bounding window alone.
     on_start : callable, optional
         Called with the ``Forecast`` once everything is decided and nothing is read yet;
         ``forecast.settings.notes`` are sentences that the user should see.
@@ -95,48 +116,65 @@ def segment(
         model or the disk; a ``BudgetError``, which says what the least is, where ``max_memory`` is
         too little.
     """
+    from .crop import CroppingWriter
     from .output import RasterWriter, check_destination
-    from .raster import RasterReader
 
     options = merged(options, choices)
     execution = Execution(provider, threads, max_memory)
     check_compression(compress)
     with ExitStack() as stack:
-        reader = stack.enter_context(RasterReader(raster))
+        reader = stack.enter_context(open_raster(raster, options, model))
         destination = check_destination(output, inputs_of(model, reader), overwrite)
-        task = open_task(reader, model, options, execution)
+        region = area_of(area, bbox, reader.size, reader.georeference)
+        task = open_task(reader, model, options, execution, region)
+        extent = _extent(task, region, crop)
         started = time.perf_counter()
         schedule = task.schedule()
         if on_start:
             on_start(replace(task.forecast, schedule=schedule))
         stack.enter_context(task.block_cache(schedule.plan))
         seams: Spill[int] = stack.enter_context(Spill(destination.parent))
-        look = _look(task, compress)
+        look = _look(task, compress, extent, region)
         with RasterWriter(destination, look, overwrite, schedule.held_blocks) as writer:
-            pipeline = Pipeline(task, schedule, writer, seams)
+            pipeline = Pipeline(task, schedule, CroppingWriter(writer, extent), seams)
             pipeline.run(on_progress)
     return Summary(
-        tiles=task.plan.tiles,
+        tiles=task.plan.tiles - pipeline.skipped,
         pixels=reader.size[0] * reader.size[1],
         classes=task.fitted.classes,
         seconds=time.perf_counter() - started,
         model_seconds=pipeline.model_seconds,
         not_finite=pipeline.not_finite,
+        skipped=task.plan.skipped + pipeline.skipped,
         settings=task.forecast.settings,
         exactness=task.forecast.exactness,
     )
 
 
-def _look(task: Task, compress: str) -> Output:
+def _extent(task: Task, area: shapely.Geometry | None, crop: bool) -> Extent:
+    """What the output covers."""
+    height, width = task.reader.size
+    if not crop:
+        return Extent(slice(0, height), slice(0, width))
+    if area is None:
+        raise OptionError("crop to what? Give an area or a bbox, too")
+    return around(area, task.reader.size)
+
+
+def _look(task: Task, compress: str, extent: Extent, area: shapely.Geometry | None) -> Output:
+    from .crop import cropped
     from .output import Output
 
     reader, classes = task.reader, task.fitted.classes
     names = task.model.metadata.class_names
+    has_nodata = area is not None or reader.may_have_nodata
     return Output(
-        reader.size,
+        extent.size,
         classes,
-        reader.georeference,
+        cropped(reader.georeference, extent),
         compress,
         descriptions=names if len(names) == classes else (),
         tags=to_tags(task.forecast.settings, task.source),
+        nodata=math.nan if has_nodata else None,
+        is_sparse=area is not None,
     )

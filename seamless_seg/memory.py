@@ -47,6 +47,8 @@ class Needs:
     """Bytes of the process before the model has seen anything."""
     working: Working
     """What the model works with on a batch."""
+    border: int = 0
+    """Pixels that are read around each tile."""
     cache: int | None = None
     """GDAL's block cache where the user has set its size."""
 
@@ -243,6 +245,6 @@ def _footprint(needs: Needs, batch_size: int, workers: int) -> Footprint:
         + windows
         + (workers + 3) * HEAPS,
         carry=(plan.grid.rows.carried * plan.held_columns + 2 * seam) * logit,
-        cache=cache_bytes(needs.blocks, plan) if needs.cache is None else needs.cache,
+        cache=cache_bytes(needs.blocks, plan, needs.border) if needs.cache is None else needs.cache,
         blocks=_held_blocks(needs) * math.prod(needs.block_shape) * logit,
     )

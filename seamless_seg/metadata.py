@@ -7,8 +7,8 @@ file beside the model says wins: see ``mlm``.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ class ModelMetadata:
     """Per band, of pixels divided by 255."""
     std: tuple[float, ...] | None = None
     notes: tuple[str, ...] = ()
-    """What was found and could not be understood."""
+    """What was found and could not be understood, and what else a user should know of it."""
     class_colors: tuple[str | None, ...] = ()
     """``RRGGBB`` of each class, or None."""
     channels: int | None = None
@@ -44,7 +44,7 @@ class ModelMetadata:
     bands: tuple[str, ...] = ()
     """Their names."""
     layout: str | None = None
-    """Order of the input's dimensions: ``NCHW``, ``NHWC``, ..."""
+    """Order of the input's dimensions: ``NCHW`` or ``NHWC``."""
     value_scaling: Scaling | None = None
     """In place of mean and std, and not of pixels divided by 255."""
     batch: int | None = None
@@ -59,6 +59,16 @@ class ModelMetadata:
     def origin(self, name: str) -> str:
         """Where a field's value came from."""
         return SIDECAR if name in self.from_sidecar else METADATA
+
+    def choosing(self, asked: str | int | None, names: Sequence[str]) -> ModelMetadata:
+        """The same with an output only if it is to choose one of several of these names."""
+        if asked is None and len(names) > 1 and self.output in names:
+            return self
+        return replace(self, output=None)
+
+    def noting(self, sentence: str) -> ModelMetadata:
+        """The same with one more note."""
+        return replace(self, notes=(*self.notes, sentence))
 
 
 def parse(properties: Mapping[str, str]) -> ModelMetadata:

@@ -132,7 +132,8 @@ class _Document:
         yield "tile", _square(lengths.get("H"), lengths.get("W"))
         yield "channels", channels or (len(bands) if bands else None)
         yield "bands", bands or None
-        yield "layout", "".join(lengths) if {*lengths} == {*"NCHW"} else None
+        layout = "".join(lengths)
+        yield "layout", layout if layout in ("NCHW", "NHWC") else None
         yield "value_scaling", self._scaling(first)
         for key in ("norm_type", "norm_clip", "statistics"):
             if first.get(key) is not None:

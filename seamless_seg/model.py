@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -14,11 +14,22 @@ import numpy.typing as npt
 
 from .device import DEVICES, LANES, DeviceRunner
 from .errors import ModelError, OptionError, SeamlessError
+from .layout import LogitsLayout, Pair, readings
 from .metadata import ModelMetadata, parse
 from .mlm import with_sidecar
 from .normalise import Normalisation
 from .prelude import can_be_made, prelude
 from .process import cores
+from .tensors import (
+    cannot_be_read,
+    choose_output,
+    declared,
+    image_layout,
+    several_outputs,
+    takes_one_at_a_time,
+    the_image,
+    to_tensor,
+)
 
 PIXELS_PER_THREAD = 512 * 512
 """Pixels of a tile from which on another thread of its own makes it faster."""
@@ -34,6 +45,8 @@ FALLBACKS = {"tensorrt": ("cuda",)}
 
 Batch = npt.NDArray[np.float32]
 
+FLOAT = np.dtype(np.float32)
+
 
 @runtime_checkable
 class Model(Protocol):
@@ -45,10 +58,18 @@ class Model(Protocol):
     channels: int | None
     """Bands that it takes."""
     tile: tuple[int | None, int | None]
-    """Height and width of the tiles that it takes."""
+    """Height and width of the tiles that it gives logits for."""
     classes: int | None
     """Classes that it tells apart, where that is known without running it."""
+    border: int
+    """Pixels at each side of an image that it needs and gives no logits for."""
+    remainder: Pair
+    """Heights and widths of logits that it has been seen to give, but for multiples of 128."""
+    dtype: np.dtype[Any]
+    """What it computes its input from: for integers, values are rounded."""
     metadata: ModelMetadata
+    variant: str
+    """What tells it from other models of the same file, such as which output it gives."""
     workers: int
     """Threads that may call it at the same time, and should."""
     batch_pixels: int
@@ -63,7 +84,7 @@ class Model(Protocol):
         ...
 
     def __call__(self, batch: Batch, /) -> npt.NDArray[Any]:
-        """Map ``(B, C, H, W)`` to logits of shape ``(B, K, H, W)``."""
+        """Map ``(B, C, H, W)`` to logits ``(B, K, H, W)``, or as much less as its border is."""
         ...
 
 
@@ -77,7 +98,11 @@ class CallableModel:
     channels: int | None = None
     tile: tuple[int | None, int | None] = (None, None)
     classes: int | None = None
+    border: int = 0
+    remainder: Pair = (0, 0)
+    dtype: np.dtype[Any] = FLOAT
     metadata: ModelMetadata = field(default_factory=ModelMetadata)
+    variant: str = ""
     workers: int = 1
     batch_pixels: int = BATCH_PIXELS
 
@@ -95,20 +120,6 @@ class CallableModel:
         """
         with _naming_failure(self.name, batch):
             return np.array(self.function(batch))
-
-
-@dataclass(frozen=True)
-class Tensor:
-    """An input or output of a graph: a length is None where it is free."""
-
-    name: str
-    shape: tuple[int | None, ...]
-    dtype: str
-
-    def __str__(self) -> str:
-        """``image: float [N, 3, H, W]``, free lengths as question marks."""
-        lengths = ", ".join("?" if length is None else str(length) for length in self.shape)
-        return f"{self.name}: {self.dtype} [{lengths}]"
 
 
 class OnnxFile:
@@ -136,8 +147,8 @@ class OnnxFile:
         self.provider = provider.lower()
         self.threads = threads
         self.session = _open_session(Path(path), provider, threads)
-        self.inputs = [_tensor(node) for node in self.session.get_inputs()]
-        self.outputs = [_tensor(node) for node in self.session.get_outputs()]
+        self.inputs = [to_tensor(node) for node in self.session.get_inputs()]
+        self.outputs = [to_tensor(node) for node in self.session.get_outputs()]
         self.properties: dict[str, str] = self.session.get_modelmeta().custom_metadata_map
 
     def reopen(self, threads: int) -> None:
@@ -151,12 +162,16 @@ class OnnxFile:
 
 
 class OnnxModel:
-    """An ONNX segmentation model, ``(B, C, H, W)`` to ``(B, K, H, W)``.
+    """An ONNX segmentation model, ``(B, C, H, W)`` to ``(B, K, H, W)`` whatever its graph has.
+
+    How its output is to be read is declared, or seen at the first call.
 
     Parameters
     ----------
     file : OnnxFile
         The file.
+    output : str or int, optional
+        Which of its outputs to take, by name or counted from 0; the first where None.
     device : str, optional
         Where its input and output are kept from batch to batch, as onnxruntime calls it; the
         provider's own device where None, if it has one.
@@ -165,21 +180,39 @@ class OnnxModel:
     ------
     ModelError
         Where it does not map images to logits, or says itself that it is another kind of model.
+    OptionError
+        Where it has no such output.
     """
 
-    def __init__(self, file: OnnxFile, device: str | None = None) -> None:
+    def __init__(
+        self, file: OnnxFile, output: str | int | None = None, device: str | None = None
+    ) -> None:
         self.name = file.name
         self.workers = 1
         self._file = file
         self._each = file.threads or cores()
-        self._is_used = False
+        self._is_used = self._is_seen = False
         self.metadata = with_sidecar(parse(file.properties), file.name)
-        image, logits = _image_to_logits(file.inputs, file.outputs, self.metadata.output)
-        self.batch, self.channels = image.shape[:2]
-        self.tile = image.shape[2], image.shape[3]
-        self.classes = logits.shape[1] if len(logits.shape) == 4 else None
-        self._image, self._logits = image.name, logits.name
+        self.metadata = self.metadata.choosing(output, [tensor.name for tensor in file.outputs])
+        if output is None and self.metadata.output is None and len(file.outputs) > 1:
+            self.metadata = self.metadata.noting(several_outputs(file.outputs))
+        output = self.metadata.output if output is None else output
+        image, logits = the_image(file.inputs), choose_output(file.outputs, output)
         self.output = logits.name
+        at = file.outputs.index(logits)
+        self.variant = f"-output{at}" if at else ""
+        self._image, self._logits = image.name, logits.name
+        self._takes = image_layout(image, self.metadata.layout)
+        self.dtype = self._takes.dtype
+        self.batch, self.channels, *size = self._takes.to_nchw(image.shape)
+        self._gives = declared(image, self._takes, logits)
+        self.classes = self._gives.classes(logits.shape) if self._gives else None
+        self.border = self._gives.border if self._gives else 0
+        self.remainder = (0, 0)
+        height, width = (length and length - 2 * self.border for length in size)
+        self.tile = height, width
+        if takes_one_at_a_time(logits):
+            self.batch = 1
         self._on_device: DeviceRunner | None = None
         self.batch_pixels = BATCH_PIXELS
         if device := device or DEVICES.get(file.provider):
@@ -209,8 +242,14 @@ class OnnxModel:
             self._file.reopen(each)
 
     def normalises(self, normalisation: Normalisation, dtype: np.dtype[Any]) -> bool:
-        """On a device, bytes are, but for a scaling: a fourth as much crosses the bus."""
-        if self._on_device is None or dtype != np.uint8 or not can_be_made():
+        """What it takes as it is; on a device, bytes: a fourth as much crosses the bus.
+
+        A scaling is done before.
+        """
+        if self.dtype == dtype and normalisation == Normalisation():
+            return True
+        is_plain = self.dtype == np.float32 and not self._takes.channels_last
+        if self._on_device is None or dtype != np.uint8 or not is_plain or not can_be_made():
             return False
         if normalisation.scaling is not None:
             return False
@@ -221,19 +260,58 @@ class OnnxModel:
         """Run the graph; onnxruntime's complaint becomes a ``ModelError``."""
         self._is_used = True
         with _naming_failure(self.name, batch):
-            if self._on_device:
-                return self._on_device(batch)
-            (logits,) = self._file.session.run([self._logits], {self._image: batch})
-            return np.asarray(logits)
+            return self._read(batch, self._run(batch))
+
+    def _run(self, batch: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        image = batch if self._is_prelude_for(batch) else self._takes.feed(batch)
+        if self._on_device:
+            return self._on_device(image)
+        (array,) = self._file.session.run([self._logits], {self._image: image})
+        return np.asarray(array)
+
+    def _is_prelude_for(self, batch: npt.NDArray[Any]) -> bool:
+        return self._on_device is not None and self._on_device.normalises(batch.dtype)
+
+    def _read(self, batch: npt.NDArray[Any], array: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        """An output as logits."""
+        count, _, height, width = batch.shape
+        fits = self._gives is not None and self._gives.fits(array.shape, count, (height, width))
+        if self._gives is None or not (fits or self._is_seen):
+            self._gives = self._settle(batch, array)
+            self.border = self._gives.border
+            if self.border:
+                self.remainder = (height - 2 * self.border) % 128, (width - 2 * self.border) % 128
+        elif not fits:
+            raise ModelError(cannot_be_read(array.shape, batch.shape))
+        self._is_seen = True
+        return self._gives.read(array)
+
+    def _settle(self, batch: npt.NDArray[Any], array: npt.NDArray[Any]) -> LogitsLayout:
+        """How to read an output, seen at a batch, and at a larger one where that leaves doubt."""
+        count, channels, height, width = batch.shape
+        found = list(readings(array.shape, count, (height, width)))
+        if not found:
+            raise ModelError(cannot_be_read(array.shape, batch.shape))
+        if len(found) > 1 and self.tile == (None, None):
+            larger = np.zeros((count, channels, height + 128, width + 128), batch.dtype)
+            with suppress(Exception):  # it need not take that
+                shape = self._run(larger).shape
+                found = [way for way in found if way.fits(shape, count, larger.shape[2:])] or found
+        return found[0]
 
 
-def open_model(model: Any, provider: str = "cpu", threads: int | None = None) -> Model:
+def open_model(
+    model: Any,
+    provider: str = "cpu",
+    threads: int | None = None,
+    output: str | int | None = None,
+) -> Model:
     """Open an ONNX file, wrap a function, or take a model as it is."""
     if isinstance(model, Model):
         return model
     if callable(model):
         return CallableModel(model)
-    return OnnxModel(OnnxFile(model, provider, threads))
+    return OnnxModel(OnnxFile(model, provider, threads), output)
 
 
 def providers() -> dict[str, str]:
@@ -287,31 +365,12 @@ def _start_session(graph: Path | bytes, provider: str, threads: int | None) -> A
     return session
 
 
-def _tensor(node: Any) -> Tensor:
-    shape = (length if isinstance(length, int) and length > 0 else None for length in node.shape)
-    return Tensor(node.name, tuple(shape), node.type.removeprefix("tensor(").removesuffix(")"))
-
-
-def _image_to_logits(
-    inputs: list[Tensor], outputs: list[Tensor], wanted: str | None
-) -> tuple[Tensor, Tensor]:
-    """The input and, of several outputs, the one that is wanted; the first if it is not there."""
-    if len(inputs) != 1:
-        names = "; ".join(map(str, inputs))
-        raise ModelError(f"the model has {len(inputs)} inputs, not the one image: {names}")
-    image = inputs[0]
-    logits = next((output for output in outputs if output.name == wanted), outputs[0])
-    if image.dtype != "float" or len(image.shape) != 4:
-        raise ModelError(f"the model's input must be float [N, C, H, W], not {image}")
-    if logits.dtype not in ("float", "float16", "double") or len(logits.shape) not in (0, 4):
-        raise ModelError(f"the model's output must be float [N, K, H, W], not {logits}")
-    return image, logits
-
-
 @contextmanager
-def _naming_failure(name: str, batch: Batch) -> Iterator[None]:
+def _naming_failure(name: str, batch: npt.NDArray[Any]) -> Iterator[None]:
     try:
         yield
+    except ModelError:
+        raise
     except Exception as error:
         shape = " x ".join(map(str, batch.shape))
         raise ModelError(f"{name} fails on a batch of {shape}: {_first_line(error)}") from error

@@ -34,6 +34,13 @@ class Options:
     std: Sequence[float] | float | None = None
     value_scaling: Sequence[Any] | None = None
     """What STAC MLM has under this name, in place of the three above."""
+    model_output: str | int | None = None
+    fill: float | None = None
+    nodata: float | None = None
+    level: int | None = None
+    resolution: Sequence[float] | float | None = None
+    match_resolution: bool | None = None
+    unscale: bool | None = None
 
 
 def merged(options: Options | None, choices: dict[str, Any]) -> Options:

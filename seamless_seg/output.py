@@ -56,6 +56,8 @@ class Output:
     tags: Mapping[str, str] = field(default_factory=dict)
     """What stands in the file under the name of this package."""
     nodata: float | None = None
+    is_sparse: bool = False
+    """Whether pixels, and whole blocks, may be left out; they are nodata then."""
 
 
 def check_destination(path: Any, inputs: Sequence[Any], overwrite: bool) -> Path:
@@ -87,16 +89,16 @@ def check_destination(path: Any, inputs: Sequence[Any], overwrite: bool) -> Path
 def _is_same(source: Any, destination: Path) -> bool:
     try:
         return destination.samefile(source)
-    except OSError:  # one of them is not there, or no file at all
+    except (OSError, TypeError, ValueError):  # one of them is not there, or no file at all
         return False
 
 
 class RasterWriter:
     """Writes float32 windows into a tiled GeoTIFF that appears under its name once complete.
 
-    Windows may come in any shape and order, each pixel once. They are gathered into the
-    blocks of the file, so that each block is compressed and written once, whole. Where more
-    blocks are open than may be held, those that have waited longest do so on the disk.
+    Windows may come in any shape and order, each pixel once, or if sparse at most once. They are
+    gathered into the blocks of the file, so that each block is compressed and written once, whole.
+    Where more blocks are open than may be held, those that have waited longest do so on the disk.
 
     Use it as a context manager: leaving the block without an error puts the raster in its
     place, leaving it with one removes what there is.
@@ -133,6 +135,7 @@ class RasterWriter:
         self._aside: Spill[Place] = Spill(path.parent)
         self._dataset: Any = None
         self._unsent = 0
+        self._written = 0
 
     def write(self, rows: slice, cols: slice, window: npt.NDArray[Any]) -> None:
         """Write a window, shape ``(height, width, bands)``."""
@@ -189,6 +192,8 @@ class RasterWriter:
             pixels = self._aside.pop(place)
         else:
             pixels = np.empty((self._output.count, height, width), np.float32)
+            if self._output.is_sparse:
+                pixels.fill(np.float32(self._output.nodata))
         block = _Block(i * height, j * width, pixels, (bottom - i * height, right - j * width))
         block.missing = self._missing_aside.pop(place, block.missing)
         return block
@@ -206,17 +211,21 @@ class RasterWriter:
         _, height, width = block.pixels.shape
         with self._writing():
             self._dataset.write(block.pixels, window=Window(block.left, block.top, width, height))
+            self._written += self._output.count if not self._output.is_sparse else _filled(block)
             self._unsent += block.pixels.nbytes
             if self._unsent >= SEND:
                 self._unsent = 0
                 _send_to_disk(self._partial)
 
     def _finish(self) -> None:
+        if self._output.is_sparse:
+            for place in [*self._blocks, *self._missing_aside]:
+                self._flush(self._open_block(place))
         if still_open := len(self._blocks) + len(self._aside):
             raise RasterError(f"{self._path} is not complete: {still_open} blocks are open")
         with self._writing():
             self._dataset.close()
-            _check_complete(self._partial)
+            _check_complete(self._partial, self._written)
             if self._overwrite:
                 for ending in SIDECARS:
                     with suppress(OSError):  # not there, or with a name too long to be there
@@ -256,6 +265,11 @@ class _Block:
         self.missing -= part.shape[0] * part.shape[1]
 
 
+def _filled(block: _Block) -> int:
+    """Bands of a block that have a value: GDAL leaves out the others where a file is sparse."""
+    return sum(not np.isnan(band).all() for band in block.pixels)
+
+
 def _create(path: Path, block: Sequence[int], output: Output) -> Any:
     height, width = output.size
     place = output.georeference
@@ -278,6 +292,7 @@ def _create(path: Path, block: Sequence[int], output: Output) -> Any:
             blockxsize=block[1],
             interleave="band",
             bigtiff="IF_SAFER",
+            sparse_ok=output.is_sparse,
             **({"num_threads": threads} if threads > 1 else {}),
             **COMPRESSION[output.compress],
         )
@@ -285,6 +300,8 @@ def _create(path: Path, block: Sequence[int], output: Output) -> Any:
         dataset.gcps = (place.gcps, place.crs or CRS())
     if place.rpcs:
         dataset.rpcs = place.rpcs
+    if place.is_point:
+        dataset.update_tags(AREA_OR_POINT="Point")
     dataset.update_tags(ns=NAMESPACE, **output.tags)
     for band, description in enumerate(output.descriptions, start=1):
         dataset.set_band_description(band, description)
@@ -317,16 +334,14 @@ def _rename(partial: Path, path: Path, overwrite: bool) -> None:
         partial.unlink()
 
 
-def _check_complete(path: Path) -> None:
-    """Make sure that every block of a closed file is on the disk: closing may fail in silence."""
+def _check_complete(path: Path, written: int) -> None:
+    """Make sure that all blocks of a closed file are on the disk: closing may fail in silence."""
     with path.open("r+b") as file:
         os.fsync(file.fileno())
     length, (offsets, sizes) = path.stat().st_size, find_blocks(path)
-    missing = (offsets == 0) | (sizes == 0) | (offsets + sizes > length)
-    if missing.any():
-        raise OSError(
-            f"{np.count_nonzero(missing)} of {missing.size} blocks did not reach the disk"
-        )
+    there = (offsets != 0) & (sizes != 0) & (offsets + sizes <= length)
+    if missing := written - np.count_nonzero(there):
+        raise OSError(f"{missing} of {written} blocks did not reach the disk")
 
 
 def _beside(path: Path, ending: str) -> Path:

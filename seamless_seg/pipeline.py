@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple, Protocol, TypeAlias
 
@@ -16,7 +17,7 @@ from .memory import Schedule
 from .run import run_plan
 from .task import Task
 from .threads import ParallelMap, ReadAhead, WriteBehind
-from .tiles import Values
+from .tiles import Mask, TileBatch, Values, answers
 
 
 class Progress(NamedTuple):
@@ -59,8 +60,11 @@ class Pipeline:
         self._counting = threading.Lock()
         self._writer = writer
         self._seams = seams
+        self._valid: deque[Mask | None] = deque()
         self.model_seconds = 0.0
         self.not_finite = 0
+        self.skipped = 0
+        """Tiles without a valid pixel, which the model has not seen."""
 
     def run(self, on_progress: OnProgress | None) -> None:
         """Run the whole plan."""
@@ -71,12 +75,15 @@ class Pipeline:
             WriteBehind(self._write, depth=self._batch_size) as written,
         ):
 
-            def get_tiles(indices: list[Index], geoms: list[shapely.Polygon]) -> Values:
-                return next(logits)
+            def get_tiles(indices: list[Index], geoms: list[shapely.Polygon]) -> list[Values]:
+                tiles, valid = next(logits)
+                self._valid.extend(valid)
+                self.skipped += sum(mask is not None and not mask.any() for mask in valid)
+                return tiles
 
             def write_tile(index: Index, geom: shapely.Polygon, window: Values) -> None:
                 nonlocal progress
-                written.put((geom, window))
+                written.put((geom, window, self._clear(geom, window)))
                 progress = progress.more(window.shape[0] * window.shape[1])
                 if on_progress:
                     on_progress(progress)
@@ -91,14 +98,27 @@ class Pipeline:
                 seams=self._seams,
             )
 
-    def _run_model(self, batch: Values) -> Values:
+    def _run_model(self, batch: TileBatch) -> tuple[list[Values], list[Mask | None]]:
         started = time.perf_counter()
-        logits = self._model(batch)
+        logits = answers(self._model, batch)
         with self._counting:
             self.model_seconds += (time.perf_counter() - started) / self._workers
-        return logits
+        return logits, batch.valid
 
-    def _write(self, item: tuple[shapely.Polygon, Values]) -> None:
-        geom, window = item
-        self.not_finite += window.size - int(np.count_nonzero(np.isfinite(window)))
+    def _clear(self, geom: shapely.Polygon, window: Values) -> int:
+        """Make what is not valid NaN; return how many pixels nobody wants, in an area or out of it.
+
+        A window is the beginning of the tile that finishes it.
+        """
+        valid, wanted = self._valid.popleft(), self._plan.wanted(geom)
+        if valid is not None:
+            valid = valid[: window.shape[0], : window.shape[1]]
+            window[~valid] = np.nan
+        masks = [mask for mask in (valid, wanted) if mask is not None]
+        return int(np.count_nonzero(~np.logical_and.reduce(masks))) if masks else 0
+
+    def _write(self, item: tuple[shapely.Polygon, Values, int]) -> None:
+        geom, window, cleared = item
+        infinite = window.size - int(np.count_nonzero(np.isfinite(window)))
+        self.not_finite += infinite - cleared * window.shape[2]
         self._writer.write(*shape_to_slices(geom), window)

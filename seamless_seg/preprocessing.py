@@ -38,14 +38,14 @@ def decide_pixels(
     if scaling := _scaling(options, metadata, given):
         return Pixels.scaled(bands, scaling)
     described = metadata.mean is not None or metadata.std is not None
-    if options.scale is None and not described and dtype.kind in "iu" and dtype != np.uint8:
-        raise OptionError(
-            f"pixels of {dtype} have no usual range: say with --scale what to multiply them by "
-            f"(1 leaves them as they are)"
-        )
+    takes_integers = model.dtype.kind in "iu"
+    takes_them = takes_integers and np.can_cast(dtype, model.dtype)
+    if options.scale is None and not (described or takes_them):
+        _check_range(dtype, model.dtype)
     scale = decide(
         (number_of("scale", options.scale), OPTION),
         (1 / 255 if described else None, METADATA),
+        (1.0 if takes_them else None, f"the model takes {model.dtype}"),
         (1 / 255 if dtype == np.uint8 else None, f"{DEFAULT} for uint8, 1/255"),
         (1.0, f"{DEFAULT} for {dtype}"),
     )
@@ -104,6 +104,15 @@ def bands_by_name(
     if any(list(names).count(name) != 1 for name in wanted):
         return None
     return tuple(list(names).index(name) + 1 for name in wanted)
+
+
+def _check_range(dtype: np.dtype[Any], taken: np.dtype[Any]) -> None:
+    """Refuse pixels that nobody could guess the scale of."""
+    advice = "say with --scale what to multiply them by (1 leaves them as they are)"
+    if taken.kind in "iu" and dtype != taken:
+        raise OptionError(f"the model takes {taken} and pixels are {dtype}: {advice}")
+    if dtype.kind in "iu" and dtype != np.uint8:
+        raise OptionError(f"pixels of {dtype} have no usual range: {advice}")
 
 
 def _bands(

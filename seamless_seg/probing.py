@@ -57,7 +57,7 @@ def probe_file(
     if reader is not None:
         source = raster_source(reader, model)
         return probe(model, len(reader.bands), source)
-    variant = "" if model.channels or not channels else f"-{channels}"
+    variant = model.variant + ("" if model.channels or not channels else f"-{channels}")
     if not again:
         with suppress(ValueError, KeyError, TypeError):  # else it is asked anew
             return from_json(recall("probes", Path(path), variant))
@@ -117,7 +117,7 @@ def raster_source(reader: RasterReader, model: Model) -> Source:
             start = int(random.integers(0, max(1, whole - length + 1)))
             slices.append(slice(start, start + length))
         image = np.empty(shape, np.float32)
-        normalise(read_extended(reader, *slices), out=image)
+        normalise(read_extended(reader, slices[0], slices[1]), out=image)
         spread = float(image.std()) * NOISE or 1.0
         return image + noise(random, shape) * np.float32(spread)
 

@@ -23,6 +23,15 @@ NAMESPACE = "seamless_seg"
 MODEL, DIGEST = "model", "model_sha256"
 GEOMETRY = ("tile", "overlap", "margin", "align")
 """Options that make sense together only."""
+PIXEL_SIZE = ("level", "resolution", "match_resolution")
+"""Options that exclude each other."""
+ONE_ANSWER = (
+    (GEOMETRY, ("tile", "overlap")),
+    (PIXEL_SIZE, PIXEL_SIZE),
+    (LINEAR, ("value_scaling",)),
+    (("value_scaling",), LINEAR),
+)
+"""Options that are no longer what an output says where one of the others is given."""
 
 
 def to_tags(settings: Settings, model: Any) -> dict[str, str]:
@@ -48,12 +57,9 @@ def as_made(options: Options, tags: Mapping[str, str], path: Any) -> Options:
     """
     given = {name: value for name, value in vars(options).items() if value is not None}
     stated = _stated(tags, path)
-    if {"tile", "overlap"} & set(given):
-        stated = {name: value for name, value in stated.items() if name not in GEOMETRY}
-    if "value_scaling" in given:
-        stated = {name: value for name, value in stated.items() if name not in LINEAR}
-    elif set(LINEAR) & set(given):
-        stated.pop("value_scaling", None)
+    for group, answering in ONE_ANSWER:
+        if set(answering) & set(given):
+            stated = {name: value for name, value in stated.items() if name not in group}
     return Options(**(stated | given))
 
 
@@ -97,7 +103,11 @@ def _is_same(stated: Any, given: Any) -> bool:
     """Whether both say the same; one number may stand for all."""
     one, other = (list(v) if isinstance(v, Sequence) else [v] for v in (stated, given))
     most = max(len(one), len(other))
-    return [*one * (most // len(one))] == [*other * (most // len(other))]
+    one, other = one * (most // len(one)), other * (most // len(other))
+    return len(one) == len(other) and all(
+        was == now or (was != was and now != now)  # NaN is NaN
+        for was, now in zip(one, other, strict=True)
+    )
 
 
 def _said(value: Any) -> str:

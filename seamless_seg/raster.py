@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -19,7 +19,14 @@ from rasterio.windows import Window
 
 from .blocks import SMALLEST_CACHE, BlockLayout
 from .errors import OptionError, RasterError
+from .overviews import overview
+from .palette import CHANNELS, Palette, has_palette
 from .provenance import NAMESPACE
+from .resampling import Resolution, matched, resampled
+from .settings import Reading
+from .storage import layout_of
+from .unscaling import Unscaling
+from .validity import Mask, Validity, refuse_nodata
 
 
 @dataclass(frozen=True)
@@ -30,6 +37,8 @@ class Georeference:
     transform: Any
     gcps: Sequence[Any]
     rpcs: Any
+    is_point: bool = False
+    """Whether the file says that its pixels are points, at their centres, and not areas."""
 
 
 class RasterReader:
@@ -41,25 +50,42 @@ class RasterReader:
     ----------
     path : str or path-like
         Anything that rasterio opens.
+    reading : Reading, optional
+        How: at which level or resolution, unscaled, with which nodata value. As it is by default.
 
     Raises
     ------
     RasterError
         Where it does not exist, cannot be opened or has pixels that are no real numbers.
+    OptionError
+        Where it cannot be read in that way.
     """
 
-    def __init__(self, path: Any) -> None:
+    def __init__(self, path: Any, reading: Reading | None = None) -> None:
         self.path = path
-        with reporting(f"cannot open {path}"), warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            self._dataset = rasterio.open(path)
-        if not self._dataset.count:
-            self._dataset.close()
-            raise RasterError(f"{path} has no bands of its own, only subdatasets: name one of them")
-        if any(dtype.startswith("complex") for dtype in self._dataset.dtypes):
-            self._dataset.close()
-            raise RasterError(f"{path} has complex pixels, which no model takes")
-        self.bands: tuple[int, ...] = tuple(self._dataset.indexes)
+        self.reading = reading or Reading()
+        self.notes: list[str] = []
+        """Sentences about how it is read that the user should see."""
+        self._palette: Palette | None = None
+        self._channels = 0
+        with ExitStack() as stack:
+            self._file = stack.enter_context(self._open())
+            if not self._file.count:
+                raise RasterError(
+                    f"{path} has no bands of its own, only subdatasets: name one of them"
+                )
+            if any(dtype.startswith("complex") for dtype in self._file.dtypes):
+                raise RasterError(f"{path} has complex pixels, which no model takes")
+            nodata = self.reading.nodata.value if self.reading.nodata else None
+            refuse_nodata(self._file, nodata)
+            self._dataset = stack.enter_context(self._resampled(nodata))
+            if self._dataset is not self._file:
+                # As it was resampled: GDAL forgets it for integers of 64 bits.
+                nodata = self._dataset.nodata
+            self._validity = Validity(self._dataset, nodata)
+            self._unscaling = self._unscaled()
+            self._closing = stack.pop_all()
+        self.bands: tuple[int, ...] = tuple(self._file.indexes)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -68,8 +94,8 @@ class RasterReader:
 
     @property
     def count(self) -> int:
-        """Number of bands in the file."""
-        return int(self._dataset.count)
+        """Number of bands in the file, or of those that its colour table is expanded to."""
+        return self._channels or int(self._file.count)
 
     @property
     def descriptions(self) -> tuple[str | None, ...]:
@@ -79,43 +105,55 @@ class RasterReader:
     @property
     def dtype(self) -> np.dtype[Any]:
         """Type that holds the selected bands."""
-        return np.result_type(*(self._dataset.dtypes[band - 1] for band in self.bands))
+        if self._palette:
+            return np.dtype(np.uint8)
+        if self._unscaling:
+            return self._unscaling.dtype(self._stored_dtype)
+        return self._stored_dtype
 
     @property
     def has_trailing_alpha(self) -> bool:
         """Whether the last band says how opaque the others are."""
-        return self.count > 1 and bool(self._dataset.colorinterp[-1] == ColorInterp.alpha)
+        return self.count > 1 and bool(self._file.colorinterp[-1] == ColorInterp.alpha)
+
+    @property
+    def has_palette(self) -> bool:
+        """Whether its one band has indices into a table of colours."""
+        return has_palette(self._file)
+
+    @property
+    def may_have_nodata(self) -> bool:
+        """Whether ``valid`` can find pixels that are not."""
+        return self._validity.may_have_nodata(self._stored_bands)
 
     @property
     def files(self) -> list[str]:
         """The files that the pixels come from, those behind a mosaic or a subdataset included."""
-        return [str(name) for name in self._dataset.files]
+        return [str(name) for name in self._file.files]
 
     @property
     def tags(self) -> dict[str, str]:
         """What this package wrote into the file about how it was made."""
-        tags: dict[str, str] = self._dataset.tags(ns=NAMESPACE)
+        tags: dict[str, str] = self._file.tags(ns=NAMESPACE)
         return tags
 
     @property
     def georeference(self) -> Georeference:
         """Where the raster lies."""
         gcps, gcps_crs = self._dataset.gcps
+        transform, is_own = self._dataset.transform, self._dataset is self._file
         return Georeference(
-            crs=gcps_crs if gcps else self._dataset.crs,
-            transform=None if self._dataset.transform.is_identity else self._dataset.transform,
+            crs=gcps_crs if gcps else self._file.crs,
+            transform=None if transform.is_identity else transform,
             gcps=gcps,
-            rpcs=self._dataset.rpcs,
+            rpcs=self._file.rpcs if is_own else None,  # they are about its own rows and columns
+            is_point=self._file.tags().get("AREA_OR_POINT") == "Point",
         )
 
     @property
     def blocks(self) -> BlockLayout:
         """How the file stores its pixels."""
-        height, width = self._dataset.block_shapes[0]
-        together = self._dataset.dtypes
-        if self._dataset.interleaving and self._dataset.interleaving.value != "PIXEL":
-            together = [self._dataset.dtypes[band - 1] for band in self.bands]
-        return BlockLayout(height, width, sum(np.dtype(dtype).itemsize for dtype in together))
+        return layout_of(self._file, self._dataset, self._stored_bands)
 
     def select(self, bands: Sequence[int]) -> None:
         """Read these bands from now on, counted from 1, in this order."""
@@ -131,27 +169,105 @@ class RasterReader:
             )
         self.bands = tuple(int(band) for band in bands)
 
+    def expand(self, channels: int) -> None:
+        """Read the colours of a raster that ``has_palette``, 3 for RGB and 4 for RGBA.
+
+        For another number of them, the indices are read as they are.
+        """
+        if channels not in CHANNELS:
+            self.notes.append(f"{self.path} has a colour table: the model gets the indices into it")
+            return
+        self.notes.append(f"{self.path} has a colour table: it is expanded to {CHANNELS[channels]}")
+        self._palette, self._channels = Palette(self._file), channels
+        self.bands = tuple(range(1, channels + 1))
+
+    def matched(self, centimetres: float) -> Resolution:
+        """The resolution at which a pixel is so large on the ground, in units of the CRS."""
+        return matched(self._file, centimetres)
+
     def read(self, rows: slice, cols: slice) -> npt.NDArray[Any]:
         """Pixels of a window inside the raster, shape ``(bands, height, width)``."""
-        window = Window.from_slices(rows, cols)
+        with self._reading(rows, cols):
+            pixels = self._stored(Window.from_slices(rows, cols))
+        if self._palette:
+            return self._palette.colours(pixels[0], self.bands)
+        if self._unscaling:
+            return self._unscaling.apply(pixels, self.bands)
+        return pixels
+
+    def valid(self, rows: slice, cols: slice) -> Mask | None:
+        """Which pixels of a window are there, shape ``(height, width)``; None where all of them.
+
+        A mask or an alpha band says so, or else the nodata value: a pixel is there if one of the
+        selected bands is.
+        """
+        if not self.may_have_nodata:
+            return None
+        with self._reading(rows, cols):
+            return self._validity.valid(rows, cols, self._stored_bands)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._closing.close()
+
+    def _stored(self, window: Window) -> npt.NDArray[Any]:
+        bands = list(self._stored_bands)
+        if self._of_one_type:
+            pixels: npt.NDArray[Any] = self._dataset.read(bands, window=window)
+            return pixels
+        # rasterio reads bands of different types one by one only.
+        parts = [self._dataset.read(band, window=window) for band in bands]
+        return np.stack(parts).astype(self._stored_dtype, copy=False)
+
+    def _open(self) -> Any:
+        with reporting(f"cannot open {self.path}"), warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            dataset, level = rasterio.open(self.path), self.reading.level
+            return overview(dataset, self.path, level.value) if level else dataset
+
+    def _resampled(self, nodata: float | None) -> Any:
+        wanted = self.reading.resolution
+        if wanted is None:
+            return self._file
+        with reporting(f"cannot resample {self.path}"):
+            dataset = resampled(self._file, wanted.value, nodata)
+        if dataset is not self._file:
+            length = " x ".join(f"{length:.6g}" for length in wanted.value)
+            self.notes.append(
+                f"pixels are resampled to {length} units of the CRS ({wanted.origin})"
+            )
+        return dataset
+
+    def _unscaled(self) -> Unscaling | None:
+        if self.reading.unscale is None:
+            return None
+        unscaling = Unscaling(self._file.scales, self._file.offsets)
+        if unscaling.changes_nothing:
+            self.notes.append(f"{self.path} states no scale or offset: unscale changes nothing")
+            return None
+        return unscaling
+
+    def _reading(self, rows: slice, cols: slice) -> AbstractContextManager[None]:
         where = f"rows {rows.start} to {rows.stop}, columns {cols.start} to {cols.stop}"
-        with reporting(f"cannot read {where} of {self.path}, which may be damaged"):
-            if self._of_one_type:
-                pixels: npt.NDArray[Any] = self._dataset.read(list(self.bands), window=window)
-                return pixels
-            # rasterio reads bands of different types one by one only.
-            parts = [self._dataset.read(band, window=window) for band in self.bands]
-        return np.stack(parts).astype(self.dtype, copy=False)
+        return reporting(f"cannot read {where} of {self.path}, which may be damaged")
+
+    @property
+    def _stored_bands(self) -> tuple[int, ...]:
+        return (1,) if self._palette else self.bands
+
+    @property
+    def _stored_dtype(self) -> np.dtype[Any]:
+        return np.result_type(*(self._dataset.dtypes[band - 1] for band in self._stored_bands))
 
     @property
     def _of_one_type(self) -> bool:
-        return len({self._dataset.dtypes[band - 1] for band in self.bands}) == 1
+        return len({self._dataset.dtypes[band - 1] for band in self._stored_bands}) == 1
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        self._dataset.close()
+        self.close()
 
 
 def user_cache() -> int | None:

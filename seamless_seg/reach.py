@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -182,12 +183,14 @@ class _Asked:
         self.model = model
         self.channels = channels
         self.source = source
+        self._show_border()
         self.breadths = (self._breadth(0), self._breadth(1))
 
     def lengths(self, axis: int) -> tuple[int, ...]:
         """Lengths along an axis at which the model can be asked."""
         fixed = self.model.tile[axis]
-        return LENGTHS if fixed is None else (fixed,)
+        remainder = self.model.remainder[axis]
+        return tuple(length + remainder for length in LENGTHS) if fixed is None else (fixed,)
 
     def image(self, axis: int, length: int, seed: int) -> Image:
         """A new image, the axis in question last."""
@@ -205,16 +208,27 @@ class _Asked:
     def batch(self, images: list[Image]) -> npt.NDArray[Any]:
         """The model's answer to a batch, filled up with its last image where it is fixed."""
         size = self.model.batch or len(images)
-        filled = images + [images[-1]] * (size - len(images))
-        return self.model(np.ascontiguousarray(filled, np.float32))
+        filled = np.stack(images + [images[-1]] * (size - len(images))).astype(np.float32)
+        border = self.model.border
+        around = np.pad(filled, [(0, 0), (0, 0), (border, border), (border, border)], "reflect")
+        return self.model(np.ascontiguousarray(around))
+
+    def _show_border(self) -> None:
+        """Call a model of free size once: nobody knows of a border before."""
+        for length in LENGTHS if self.model.tile == (None, None) else ():
+            with suppress(ModelError):
+                shape = (self.model.batch or 1, self.channels, length, length)
+                self.model(np.zeros(shape, np.float32))
+                return
 
     def _breadth(self, axis: int) -> int:
         fixed = self.model.tile[axis]
         if fixed is not None:
             return fixed
-        other = self.model.tile[1 - axis] or LENGTHS[0]
+        other = self.model.tile[1 - axis] or LENGTHS[0] + self.model.remainder[1 - axis]
         failure: ModelError | None = None
         for breadth in BREADTHS:
+            breadth += self.model.remainder[axis]
             shape = (breadth, other) if axis == 0 else (other, breadth)
             try:
                 self.batch([np.zeros((self.channels, *shape), np.float32)])
@@ -252,7 +266,8 @@ def _side(asked: _Asked, axis: int, length: int, after: bool) -> Side:
         spread.append(_spread(told))
         if changes[-1][-1]:
             break  # it reaches across, and other images would not take that back
-    curve = np.max(changes, axis=0) / np.mean(spread)
+    # What a tile is read with around it does not need to be in it.
+    curve = np.max(changes, axis=0)[asked.model.border :] / np.mean(spread)
     changed = np.flatnonzero(curve)
     radius = int(changed[-1]) + 1 if changed.size else 0
     return Side(curve[:radius], reaches_across=radius == len(curve))
@@ -285,14 +300,18 @@ def _shifts(
     asked: _Asked, axis: int, length: int, before: int, after: int
 ) -> Iterator[tuple[int, float]]:
     fixed = asked.model.tile[axis] is not None
-    length = length if fixed else max(length, min(LENGTHS[-1], 2 * length))
+    if not fixed:
+        length = max(length, min(LENGTHS[-1], 2 * length))
+        length -= (length - asked.model.remainder[axis]) % 128
+    border = asked.model.border
     long = asked.source(
         np.random.default_rng([7, axis]),
         (asked.channels, asked.breadths[1 - axis], length + SHIFTS[-1]),
     )
     told = asked.logits(axis, long[..., :length])
     for shift in SHIFTS:
-        low, high = min(before, length // 3), length - shift - min(after, length // 3)
+        low = min(before + border, length // 3)
+        high = length - shift - min(after + border, length // 3)
         if high - low < 1:
             return
         shifted = asked.logits(axis, long[..., shift : shift + length])

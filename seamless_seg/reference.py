@@ -16,7 +16,7 @@ from .model import Model
 from .normalise import Normalisation
 from .reach import Probe, Reach
 from .sample import Window
-from .tiles import Reader, Values, read_extended
+from .tiles import Reader, Values, normalised_fill, read_extended, valid_extended
 
 LARGEST = 2048
 """Pixels of a run at most, where they are enough."""
@@ -73,6 +73,8 @@ class Reference:
         Height and width of the tiles that it is used with.
     window : (int, int)
         Height and width of the largest window that will be asked for.
+    fill : float, optional
+        As for ``TileReader``.
     """
 
     def __init__(
@@ -83,6 +85,7 @@ class Reference:
         found: Probe | None,
         tile: tuple[int, int],
         window: tuple[int, int],
+        fill: float | None = None,
     ) -> None:
         reaches = (None, None) if found is None else (found.reach(0), found.reach(1))
         self.rows, self.cols = (
@@ -91,6 +94,7 @@ class Reference:
         )
         self._reader = reader
         self._normalisation = normalisation
+        self._fill = normalised_fill(fill, normalisation, len(reader.bands))
         runs = self.rows.run, self.cols.run
         strides = self.rows.stride, self.cols.stride
         self._model = FittedModel(model, len(reader.bands), runs, strides)
@@ -113,8 +117,12 @@ class Reference:
     def _run(self, top: int, left: int) -> Values:
         batch = self._model.empty(1, len(self._reader.bands))
         rows, cols = slice(top, top + self.rows.run), slice(left, left + self.cols.run)
-        pixels = read_extended(self._reader, rows, cols)
-        self._normalisation.apply(pixels, out=self._model.place(batch[0]))
+        pixels = read_extended(self._reader, rows, cols, self._model.border)
+        to = self._model.place(batch[0])
+        self._normalisation.apply(pixels, out=to)
+        valid = valid_extended(self._reader, rows, cols, self._model.border)
+        if valid is not None:
+            np.copyto(to, self._fill, where=~valid)
         logits: Values = self._model(batch)[0]
         return logits
 

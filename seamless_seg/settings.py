@@ -45,6 +45,20 @@ class Tiling:
 
 
 @dataclass(frozen=True)
+class Reading:
+    """How a raster's file is read, where that is not as it is; None for what nobody asked for."""
+
+    nodata: Decision[float] | None = None
+    """Value of pixels that are not there, instead of what the file says."""
+    level: Decision[int] | None = None
+    """Overview, counted from 1."""
+    resolution: Decision[tuple[float, float]] | None = None
+    """Height and width to which pixels are resampled, in units of the CRS."""
+    unscale: Decision[bool] | None = None
+    """Whether pixels are multiplied by the bands' scales, and their offsets added."""
+
+
+@dataclass(frozen=True)
 class Pixels:
     """Everything that is done to a raster's pixels before the model sees them."""
 
@@ -83,6 +97,9 @@ class Settings:
     pixels: Pixels | None = None
     """None where no raster is known."""
     notes: list[str] = field(default_factory=list)
+    model: dict[str, Decision[Any]] = field(default_factory=dict)
+    """What was chosen about the model itself."""
+    reading: Reading = Reading()
 
     @property
     def normalisation(self) -> Normalisation:
@@ -91,9 +108,11 @@ class Settings:
 
     def decisions(self) -> Iterator[tuple[str, Decision[Any]]]:
         """Each setting's name and decision, in the order in which they are shown."""
+        yield from self.model.items()
         yield from vars(self.tiling).items()
         if self.pixels is not None:
             yield from self.pixels.decisions()
+        yield from ((name, made) for name, made in vars(self.reading).items() if made is not None)
 
 
 def decide(*candidates: tuple[T | None, str]) -> Decision[T]:

@@ -19,16 +19,17 @@ from .grid import Index
 from .memory import Needs, Schedule, cost_of_strips, schedule
 from .mlm import places
 from .model import Model, open_model
-from .options import Options
+from .options import Options, number_of
 from .plan import Plan
 from .preprocessing import bands_by_name
 from .pricing import Execution, price
 from .probing import probe_for
 from .process import release_bytes, resident_bytes, tells_memory
 from .reach import Probe
+from .settings import OPTION, SIDECAR, Decision
 from .threads import ReadAhead
 from .tile_wide import warned
-from .tiles import TileReader, Values
+from .tiles import TileReader, Values, answers
 from .tiling import AT_MOST
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ class Task:
     """How far the model sees; None where nobody needed to know."""
     max_memory: int | None = None
     """Bytes that the process may have."""
+    fill: float | None = None
+    """What pixels are fed as that are not valid, if not as their mean."""
 
     @property
     def plan(self) -> Plan:
@@ -87,7 +90,8 @@ class Task:
     def tiles(self) -> TileReader:
         """The raster's tiles as the model takes them."""
         normalisation = self.forecast.settings.normalisation
-        return TileReader(self.reader, self.fitted, normalisation, self.reader.dtype)
+        dtype = self.reader.dtype
+        return TileReader(self.reader, self.fitted, normalisation, dtype, self.fill)
 
     def answers(self, plan: Plan) -> Iterator[tuple[Index, shapely.Polygon, Values]]:
         """Each tile's index, the window that it finishes and the model's answer to it.
@@ -98,7 +102,7 @@ class Task:
         windows = plan.windows()
         with ReadAhead(self.tiles.batches(plan, self.batch_size)) as pixels:
             for _ in plan.batches(self.batch_size):
-                for tile in self.fitted(next(pixels)):
+                for tile in answers(self.fitted, next(pixels)):
                     yield *next(windows), tile
 
     def schedule(self) -> Schedule:
@@ -163,6 +167,7 @@ class Task:
             given=self.fitted.shape,
             program=program,
             working=self.fitted.working_bytes(tried),
+            border=self.fitted.border,
             cache=user_cache(),
         )
 
@@ -174,7 +179,7 @@ class Task:
 
         if user_cache() is not None:
             return nullcontext()
-        cache = cache_bytes(self.reader.blocks, plan or self.plan)
+        cache = cache_bytes(self.reader.blocks, plan or self.plan, self.fitted.border)
         env: AbstractContextManager[object] = rasterio.Env(GDAL_CACHEMAX=cache)
         return env
 
@@ -194,7 +199,7 @@ def open_task(
 ) -> Task:
     """Open a model for a raster and decide on everything that the options leave open."""
     execution = execution or Execution()
-    network = open_model(model, execution.provider, execution.threads)
+    network = open_model(model, execution.provider, execution.threads, options.model_output)
     notes: list[str] = []
     bands = options.bands
     if bands is None:
@@ -207,6 +212,12 @@ def open_task(
     forecast = forecast_raster(reader, network, options, area, found, chosen)
     forecast = warned(replace(forecast, pricing=pricing), network, found)
     forecast.settings.notes.extend(notes)
+    if options.model_output is not None:
+        forecast.settings.model["model_output"] = Decision(options.model_output, OPTION)
+    elif network.metadata.output is not None:
+        forecast.settings.model["model_output"] = Decision(network.metadata.output, SIDECAR)
+    if options.fill is not None:
+        forecast.settings.model["fill"] = Decision(options.fill, OPTION)
     if pricing is not None:
         network.tune(forecast.plan.grid.tile_shape, 1)  # it is as the last timing left it
     if execution.max_memory is not None and not tells_memory():
@@ -214,4 +225,5 @@ def open_task(
             "this system does not tell what a process has in memory, so the limit is kept by "
             "what is known of tiles, queues and caches alone"
         )
-    return Task(reader, model, network, forecast, found, execution.max_memory)
+    fill = number_of("fill", options.fill)
+    return Task(reader, model, network, forecast, found, execution.max_memory, fill)

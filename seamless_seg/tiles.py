@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Protocol, TypeAlias
+from itertools import compress
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -16,12 +17,18 @@ from .plan import Batch, Plan
 
 Pixels: TypeAlias = npt.NDArray[Any]
 Values: TypeAlias = npt.NDArray[np.float32]
+Mask: TypeAlias = npt.NDArray[np.bool_]
 
 
 class Reader(Protocol):
     """Where pixels come from: ``RasterReader``, or anything that does the same."""
 
     bands: tuple[int, ...]
+
+    @property
+    def may_have_nodata(self) -> bool:
+        """Whether ``valid`` can find pixels that are not."""
+        ...
 
     @property
     def size(self) -> tuple[int, int]:
@@ -31,6 +38,21 @@ class Reader(Protocol):
     def read(self, rows: slice, cols: slice) -> Pixels:
         """Pixels of a window inside the raster, shape ``(bands, height, width)``."""
         ...
+
+    def valid(self, rows: slice, cols: slice) -> Mask | None:
+        """Which pixels of a window are there, ``(height, width)``; None where all of them."""
+        ...
+
+
+class TileBatch(NamedTuple):
+    """Tiles of a batch, those without a valid pixel left out."""
+
+    pixels: Pixels
+    """``(B, C, H, W)`` as the model takes them, for as many tiles as there are."""
+    is_there: list[bool]
+    """Whether each tile of the batch has a valid pixel."""
+    valid: list[Mask | None]
+    """For each tile its valid pixels, ``(height, width)``; None where all of them."""
 
 
 class TileReader:
@@ -46,6 +68,8 @@ class TileReader:
         What is done to them; here, or by the model.
     dtype : dtype
         Of the pixels.
+    fill : float, optional
+        Value of pixels that are not valid; their mean, zero after normalisation, where None.
     """
 
     def __init__(
@@ -54,46 +78,121 @@ class TileReader:
         model: FittedModel,
         normalisation: Normalisation,
         dtype: np.dtype[Any],
+        fill: float | None = None,
     ) -> None:
         self._reader = reader
         self._model = model
         self._normalisation: Normalisation | None = normalisation
         self._dtype: np.dtype[Any] = FLOAT
-        if model.normalises(normalisation, dtype):
+        self._fill = normalised_fill(fill, normalisation, len(reader.bands))
+        # Pixels that are missing have no value of their own among bytes.
+        if not reader.may_have_nodata and model.normalises(normalisation, dtype):
             self._normalisation, self._dtype = None, dtype
 
-    def batches(self, plan: Plan, size: int) -> Iterator[Pixels]:
-        """The plan's tiles in its order, ``size`` at a time: ``(B, C, H, W)`` as the model's."""
+    def batches(self, plan: Plan, size: int) -> Iterator[TileBatch]:
+        """The plan's tiles in its order, ``size`` at a time."""
+        border, bands = self._model.border, len(self._reader.bands)
         for batch in plan.batches(size):
-            count, bands = len(batch.indices), len(self._reader.bands)
-            tiles = self._model.empty(count, bands, self._dtype)
-            for first, last in _runs(batch):
-                self._read_run(batch.geoms[first:last], tiles[first:last])
-            yield tiles
+            runs = list(_runs(batch))
+            around: list[Mask | None] = [None] * len(batch.indices)
+            if self._reader.may_have_nodata:
+                for first, last in runs:
+                    around[first:last] = self._valid_run(batch.geoms[first:last])
+            valid = [mask if mask is None else _inner(mask, border) for mask in around]
+            is_there = [mask is None or bool(mask.any()) for mask in valid]
+            tiles = self._model.empty(sum(is_there), bands, self._dtype)
+            at = 0
+            for first, last in runs:
+                geoms = list(compress(batch.geoms[first:last], is_there[first:last]))
+                masks = list(compress(around[first:last], is_there[first:last]))
+                if geoms:
+                    self._read_run(geoms, masks, tiles[at : at + len(geoms)])
+                at += len(geoms)
+            yield TileBatch(tiles, is_there, valid)
 
-    def _read_run(self, geoms: list[shapely.Polygon], tiles: Pixels) -> None:
-        """Read neighbouring tiles of one row at once."""
+    def _valid_run(self, geoms: list[shapely.Polygon]) -> list[Mask | None]:
+        """Valid pixels of neighbouring tiles and their borders."""
+        border = self._model.border
         rows, first = shape_to_slices(geoms[0])
         _, last = shape_to_slices(geoms[-1])
-        pixels = read_extended(self._reader, rows, slice(first.start, last.stop))
-        for geom, tile in zip(geoms, tiles, strict=True):
-            _, cols = shape_to_slices(geom)
-            own = pixels[:, :, cols.start - first.start : cols.stop - first.start]
+        along = slice(first.start, last.stop)
+        valid = valid_extended(self._reader, rows, along, border)
+        if valid is None:
+            return [None] * len(geoms)
+        cut = (valid[:, _within(geom, first.start, border)] for geom in geoms)
+        return [None if mask.all() else mask for mask in cut]
+
+    def _read_run(
+        self, geoms: list[shapely.Polygon], masks: list[Mask | None], tiles: Pixels
+    ) -> None:
+        """Read tiles of one row at once."""
+        rows, first = shape_to_slices(geoms[0])
+        _, last = shape_to_slices(geoms[-1])
+        border = self._model.border
+        pixels = read_extended(self._reader, rows, slice(first.start, last.stop), border)
+        for geom, mask, tile in zip(geoms, masks, tiles, strict=True):
+            own = pixels[:, :, _within(geom, first.start, border)]
+            to = self._model.place(tile)
             if self._normalisation is None:
-                self._model.place(tile)[:] = own
+                to[:] = own
             else:
-                self._normalisation.apply(own, out=self._model.place(tile))
+                self._normalisation.apply(own, out=to)
+            if mask is not None:
+                np.copyto(to, self._fill, where=~mask)
 
 
-def read_extended(reader: Reader, rows: slice, cols: slice) -> Pixels:
-    """Pixels of a window; what sticks out of the raster at the right or bottom is reflected."""
-    height, width = reader.size
-    bottom, right = min(rows.stop, height), min(cols.stop, width)
-    pixels = reader.read(slice(rows.start, bottom), slice(cols.start, right))
-    beyond = [(0, 0), (0, rows.stop - bottom), (0, cols.stop - right)]
-    if any(after for _, after in beyond):
-        pixels = np.pad(pixels, beyond, mode="reflect")
-    return pixels
+def answers(model: FittedModel, batch: TileBatch) -> list[Values]:
+    """Logits of each tile, ``(height, width, K)``; zeros for those that have no valid pixel.
+
+    Nobody wants what those say, and the model never sees them.
+    """
+    found = iter(model(batch.pixels) if any(batch.is_there) else ())
+    return [next(found) if is_there else model.zeros for is_there in batch.is_there]
+
+
+def normalised_fill(fill: float | None, normalisation: Normalisation, bands: int) -> Values:
+    """What to put where nothing is, ``(bands, 1, 1)``."""
+    values = np.zeros((bands, 1, 1), np.float32)
+    if fill is not None:
+        normalisation.apply(np.full(values.shape, fill, np.float64), out=values)
+    return values
+
+
+def _within(geom: shapely.Polygon, start: int, border: int) -> slice:
+    """Columns of a tile and its border in what was read from a column on."""
+    _, cols = shape_to_slices(geom)
+    return slice(cols.start - start, cols.stop - start + 2 * border)
+
+
+def _inner(mask: Mask, border: int) -> Mask:
+    height, width = mask.shape
+    return mask[border : height - border, border : width - border]
+
+
+def read_extended(reader: Reader, rows: slice, cols: slice, border: int = 0) -> Pixels:
+    """Pixels of a window and its border; what sticks out of the raster is reflected."""
+    inside, beyond = _split(reader.size, rows, cols, border)
+    pixels = reader.read(*inside)
+    return np.pad(pixels, [(0, 0), *beyond], mode="reflect") if np.any(beyond) else pixels
+
+
+def valid_extended(reader: Reader, rows: slice, cols: slice, border: int = 0) -> Mask | None:
+    """Which pixels of the same are valid; None where all of them."""
+    inside, beyond = _split(reader.size, rows, cols, border)
+    valid = reader.valid(*inside)
+    return valid if valid is None else np.pad(valid, beyond, mode="reflect")
+
+
+def _split(
+    size: tuple[int, int], rows: slice, cols: slice, border: int
+) -> tuple[list[slice], list[tuple[int, int]]]:
+    """What lies inside a raster, and how much beyond it, before and after along each axis."""
+    inside, beyond = [], []
+    for along, length in zip((rows, cols), size, strict=True):
+        start, stop = along.start - border, along.stop + border
+        inside.append(slice(max(0, start), min(length, stop)))
+        beyond.append((max(0, -start), max(0, stop - length)))
+    return inside, beyond
 
 
 def _runs(batch: Batch) -> Iterator[tuple[int, int]]:

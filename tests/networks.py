@@ -9,7 +9,9 @@ A network is a list of layers, each a tuple of a name and its numbers:
     ("up", n)                             nearest neighbour
     ("deconv", kernel, stride)            multiplies the size by stride
     ("relu",), ("norm",)                  pointwise; batch normalisation
+    ("valid", kernel)                    without padding: it loses a border
     ("skip", [layers])                    the input beside what the layers make of it
+    ("crop_skip", [layers])               the same, the input cropped to what is left of it
     ("instance_norm",), ("global_pool",), ("squeeze_excite",), ("attention",)    see the whole tile
 """
 
@@ -107,6 +109,19 @@ class _Graph:
         pads = [dilation * (kernel - 1) // 2] * 4
         weight = self.weight(width, channels, kernel, kernel)
         return self.add("Conv", [value, weight], pads=pads, dilations=[dilation] * 2), width
+
+    def valid(self, value, channels, kernel, width=6):
+        return self.add("Conv", [value, self.weight(width, channels, kernel, kernel)]), width
+
+    def crop_skip(self, value, channels, layers):
+        inner, inner_channels = self.lead(layers, value, channels)
+        whole, part = (self.add("Shape", [each], start=2) for each in (value, inner))
+        lost = self.add("Sub", [whole, part])
+        before = self.add("Div", [lost, self.constant(np.array([2, 2]))])
+        until = self.add("Add", [before, part])
+        axes = self.constant(np.array([2, 3]))
+        cropped = self.add("Slice", [value, before, until, axes])
+        return self.add("Concat", [cropped, inner], axis=1), channels + inner_channels
 
     def conv_left(self, value, channels, kernel, width=6):
         weight = self.weight(width, channels, kernel, kernel)

@@ -1,0 +1,111 @@
+"""Areas: the part of a raster that is wanted, in its pixels, and the window around it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import shapely
+from shapely.affinity import affine_transform
+
+from .errors import OptionError
+from .options import numbers_of
+
+if TYPE_CHECKING:
+    from .raster import Georeference
+
+BOUNDS = "west, south, east, north"
+
+
+class Extent(NamedTuple):
+    """Rows and columns of a raster that an output covers."""
+
+    rows: slice
+    cols: slice
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width."""
+        return self.rows.stop - self.rows.start, self.cols.stop - self.cols.start
+
+
+def around(area: shapely.Geometry, size: tuple[int, int]) -> Extent:
+    """The smallest window of a raster with all of an area in it, given in (y, x) pixels."""
+    top, left, bottom, right = area.bounds
+    height, width = size
+    rows = slice(max(0, math.floor(top)), min(height, math.ceil(bottom)))
+    return Extent(rows, slice(max(0, math.floor(left)), min(width, math.ceil(right))))
+
+
+def area_of(
+    path: Any, bounds: Sequence[float] | None, size: tuple[int, int], place: Georeference | None
+) -> shapely.Geometry | None:
+    """The area that a file or bounds name, in (y, x) pixels; None for the whole raster.
+
+    Raises
+    ------
+    OptionError
+        Where both are given, or what is given names no part of the raster.
+    """
+    from .geojson import read_area
+
+    if path is not None and bounds is not None:
+        raise OptionError("give either area or bbox")
+    if bounds is not None:
+        return read_bounds(bounds, size, place)
+    return None if path is None else read_area(path, size, place)
+
+
+def read_bounds(
+    bounds: Sequence[float], size: tuple[int, int], place: Georeference | None = None
+) -> shapely.Geometry:
+    """Bounds ``(west, south, east, north)`` in a raster's CRS as an area in (y, x) pixels.
+
+    Without a transform they are pixels: ``(left, bottom, right, top)``, the rows counted from
+    above, so that the bottom is the larger of the two.
+
+    Raises
+    ------
+    OptionError
+        Where they are no bounds, or lie outside the raster.
+    """
+    numbers = numbers_of("bbox", bounds, 4) or ()
+    said = ",".join(f"{number:g}" for number in numbers)
+    if len(numbers) != 4:
+        raise OptionError(f"bbox must be four numbers, {BOUNDS}, not {said}")
+    if place is not None and place.gcps:
+        raise OptionError("bbox: the raster has ground control points only, no transform")
+    west, south, east, north = numbers
+    transform = place.transform if place else None
+    if west >= east or (south >= north if transform else north >= south):
+        raise OptionError(f"bbox {said} is empty: give it as {BOUNDS}")
+    area = shapely.box(west, min(south, north), east, max(south, north))
+    refuse_outside(area, size, transform, f"bbox {said}")
+    return to_pixels(area, transform)
+
+
+def to_pixels(area: shapely.Geometry, transform: Any) -> shapely.Geometry:
+    """An area on the ground in (y, x) pixels; coordinates are (column, row) without a transform."""
+    if transform:
+        area = affine_transform(area, (~transform).to_shapely())
+    return shapely.transform(area, lambda column_row: np.asarray(column_row)[:, ::-1])
+
+
+def refuse_outside(
+    area: shapely.Geometry, size: tuple[int, int], transform: Any, name: str
+) -> None:
+    """Raise ``OptionError`` with both extents where an area misses a raster."""
+    height, width = size
+    image = shapely.box(0, 0, width, height)
+    raster = affine_transform(image, transform.to_shapely()) if transform else image
+    if not area.intersects(raster):
+        raise OptionError(
+            f"{name} misses the raster: it spans {_bounds(area)}, the raster {_bounds(raster)} "
+            f"({BOUNDS})"
+        )
+
+
+def _bounds(area: shapely.Geometry) -> str:
+    return ", ".join(f"{bound:.6g}" for bound in area.bounds)

@@ -1,0 +1,65 @@
+"""Cropping: an output that covers a window of its raster alone."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from typing import Any
+
+from rasterio.control import GroundControlPoint
+from rasterio.transform import Affine
+
+from .area import Extent
+from .pipeline import Writer
+from .raster import Georeference
+from .tiles import Values
+
+
+class CroppingWriter:
+    """Passes on what falls into an extent, in its own rows and columns.
+
+    Parameters
+    ----------
+    writer : Writer
+        Where to.
+    extent : Extent
+        Rows and columns of the raster that the writer's raster has.
+    """
+
+    def __init__(self, writer: Writer, extent: Extent) -> None:
+        self._writer = writer
+        self._extent = extent
+
+    def write(self, rows: slice, cols: slice, window: Values) -> None:
+        """Take a window, shape ``(height, width, classes)``."""
+        to, part = [], []
+        for along, whole in zip((rows, cols), self._extent, strict=True):
+            start, stop = max(along.start, whole.start), min(along.stop, whole.stop)
+            if start >= stop:
+                return
+            to.append(slice(start - whole.start, stop - whole.start))
+            part.append(slice(start - along.start, stop - along.start))
+        self._writer.write(to[0], to[1], window[part[0], part[1]])
+
+
+def cropped(place: Georeference, extent: Extent) -> Georeference:
+    """Where the extent of a raster lies."""
+    top, left = extent.rows.start, extent.cols.start
+    transform = place.transform and place.transform @ Affine.translation(left, top)
+    gcps = [_moved(point, top, left) for point in place.gcps]
+    return replace(place, transform=transform, gcps=gcps, rpcs=_shifted(place.rpcs, top, left))
+
+
+def _moved(point: Any, top: int, left: int) -> Any:
+    return GroundControlPoint(
+        point.row - top, point.col - left, point.x, point.y, point.z, point.id, point.info
+    )
+
+
+def _shifted(rpcs: Any, top: int, left: int) -> Any:
+    if rpcs is None:
+        return None
+    moved = copy.copy(rpcs)
+    moved.line_off -= top
+    moved.samp_off -= left
+    return moved

@@ -1,0 +1,142 @@
+"""Layouts: the arrays that a graph takes and gives, whatever the order and number of their axes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Array: TypeAlias = npt.NDArray[Any]
+Pair: TypeAlias = tuple[int, int]
+
+MOST_TIMES = 64
+"""No model gives one answer for more pixels a side, and still calls it segmentation."""
+
+
+class ImageLayout(NamedTuple):
+    """How a graph takes images."""
+
+    channels_last: bool
+    dtype: np.dtype[Any]
+
+    def feed(self, batch: Array) -> Array:
+        """A batch ``(B, C, H, W)`` as the graph takes it; integers are rounded to, and clipped."""
+        if self.dtype.kind in "iu" and batch.dtype != self.dtype:
+            limits = np.iinfo(self.dtype)
+            batch = np.clip(np.rint(batch), limits.min, limits.max)
+        batch = batch.astype(self.dtype, copy=False)
+        return np.ascontiguousarray(batch.transpose(0, 2, 3, 1)) if self.channels_last else batch
+
+    def to_nchw(self, shape: Sequence[Any]) -> tuple[Any, ...]:
+        """Lengths of a graph's axes in the order ``(B, C, H, W)``."""
+        batch, first, second, third = shape
+        return (batch, third, first, second) if self.channels_last else tuple(shape)
+
+
+def is_channels_last(lengths: Sequence[int | None], names: Sequence[str]) -> bool:
+    """Whether the last of four axes is the one of the channels, by its length or its name.
+
+    There are fewer channels than rows and columns, but for hundreds of bands in small tiles:
+    these are as high as wide.
+    """
+    _, first, second, third = lengths
+    if None not in (first, second, third):
+        if (first == second) != (second == third):
+            return first == second
+        return third < first  # type: ignore[operator]  # mypy does not see that it is no None
+    if (first is None) != (third is None):
+        return first is None
+    return [name[:1].lower() for name in names[1:]] in (["h", "w", "c"], ["y", "x", "c"])
+
+
+class LogitsLayout(NamedTuple):
+    """How a graph gives logits."""
+
+    channels_last: bool = False
+    has_channels: bool = True
+    """Whether there is an axis of classes at all."""
+    border: int = 0
+    """Pixels of the image for which there are none, on each side."""
+    times: int = 1
+    """Pixels of the image a side for which there is one."""
+
+    def read(self, array: Array) -> npt.NDArray[np.float32]:
+        """Logits ``(B, K, H, W)``, the border gone from ``H`` and ``W``."""
+        if not self.has_channels:
+            array = array[:, None]
+        elif self.channels_last:
+            array = array.transpose(0, 3, 1, 2)
+        logits = array.astype(np.float32, copy=False)
+        return logits if self.times == 1 else enlarge(logits, self.times)
+
+    def classes(self, shape: Sequence[int | None]) -> int | None:
+        """How many there are in an array of that shape."""
+        if not self.has_channels:
+            return 1
+        return shape[3] if self.channels_last else shape[1]
+
+    def fits(self, shape: Sequence[int], batch: int, image: Pair) -> bool:
+        """Whether it could be that of an array of that shape, made from so large an image."""
+        return self in readings(shape, batch, image)
+
+
+def readings(shape: Sequence[int], batch: int, image: Pair) -> Iterator[LogitsLayout]:
+    """Every way to read an array of that shape as logits of an image, the likeliest first."""
+    ways = {
+        4: [(False, True, tuple(shape[2:])), (True, True, tuple(shape[1:3]))],
+        3: [(False, False, tuple(shape[1:]))],
+    }.get(len(shape), [])
+    if not ways or shape[0] != batch:
+        return
+    for relation in (_same, _fraction, _border):
+        for channels_last, has_channels, size in ways:
+            found = relation(image, size)
+            if found is not None:
+                yield LogitsLayout(channels_last, has_channels, **found)
+
+
+def _same(image: Pair, size: Sequence[int]) -> dict[str, int] | None:
+    return {} if tuple(size) == image else None
+
+
+def _fraction(image: Pair, size: Sequence[int]) -> dict[str, int] | None:
+    if min(size) < 1 or any(whole % part for whole, part in zip(image, size, strict=True)):
+        return None
+    times = {whole // part for whole, part in zip(image, size, strict=True)}
+    return {"times": times.pop()} if len(times) == 1 and 1 < max(times) <= MOST_TIMES else None
+
+
+def _border(image: Pair, size: Sequence[int]) -> dict[str, int] | None:
+    lost = {whole - part for whole, part in zip(image, size, strict=True)}
+    is_even = len(lost) == 1 and min(lost) > 0 and min(lost) % 2 == 0 and min(size) > 0
+    return {"border": lost.pop() // 2} if is_even else None
+
+
+def enlarge(logits: npt.NDArray[np.float32], times: int) -> npt.NDArray[np.float32]:
+    """Interpolate bilinearly to so many times the height and width, ``(B, K, H, W)``.
+
+    Values are those of the centres of their pixels, and go on beyond the outermost. Each pixel is
+    made by the same operations wherever it is, so that tiles agree to the bit.
+    """
+    for axis in (2, 3):
+        logits = _enlarge_along(logits, times, axis)
+    return logits
+
+
+def _enlarge_along(
+    logits: npt.NDArray[np.float32], times: int, axis: int
+) -> npt.NDArray[np.float32]:
+    beyond = [(0, 0)] * 4
+    beyond[axis] = (1, 1)
+    values = np.moveaxis(np.pad(logits, beyond, mode="edge"), axis, -1)
+    count = logits.shape[axis]
+    result = np.empty((*values.shape[:-1], count, times), np.float32)
+    for phase in range(times):
+        from_centre = (phase + 0.5) / times - 0.5
+        first = 0 if from_centre < 0 else 1
+        share = np.float32(from_centre % 1)
+        low, high = values[..., first : first + count], values[..., first + 1 : first + 1 + count]
+        result[..., phase] = low + (high - low) * share
+    return np.moveaxis(result.reshape(*values.shape[:-1], count * times), -1, axis)

@@ -1,0 +1,113 @@
+"""Opening: a raster as the options say that it is to be read, for a model."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from numbers import Real
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .errors import OptionError
+from .model import open_model
+from .options import Options
+from .settings import METADATA, OPTION, Decision, Reading
+
+if TYPE_CHECKING:
+    from .raster import RasterReader
+
+
+def open_raster(path: Any, options: Options, model: Any = None) -> RasterReader:
+    """Open a raster for a model, on the grid on which that is to run.
+
+    Parameters
+    ----------
+    path : str or path-like
+        Anything that rasterio opens.
+    options : Options
+        Of them ``nodata``, ``level``, ``resolution``, ``match_resolution`` and ``unscale``.
+    model : str, path-like, callable or Model, optional
+        It is looked at where its resolution is wanted or the raster has a colour table.
+
+    Raises
+    ------
+    RasterError
+        Where the raster cannot be opened.
+    OptionError
+        Where the options contradict the raster, the model or each other.
+    """
+    from .raster import RasterReader
+
+    reader = RasterReader(path, _reading(options, path, model))
+    try:
+        if reader.has_palette and model is not None:
+            reader.expand(open_model(model).channels or max(options.bands or [1]))
+    except BaseException:
+        reader.close()
+        raise
+    return reader
+
+
+def _reading(options: Options, path: Any, model: Any) -> Reading:
+    choices = {
+        "level": options.level,
+        "resolution": options.resolution,
+        "match-resolution": options.match_resolution or None,
+    }
+    given = [name for name, choice in choices.items() if choice is not None]
+    if len(given) > 1:
+        raise OptionError(f"{' and '.join(given)} exclude each other: give one of them")
+    resolution = None
+    if options.resolution is not None:
+        resolution = Decision(_lengths(options.resolution), OPTION)
+    elif options.match_resolution:
+        resolution = Decision(_matched(path, model), METADATA)
+    return Reading(
+        nodata=None if options.nodata is None else Decision(_number(options.nodata), OPTION),
+        level=None if options.level is None else Decision(_level(options.level), OPTION),
+        resolution=resolution,
+        unscale=Decision(True, OPTION) if options.unscale else None,
+    )
+
+
+def _matched(path: Any, model: Any) -> tuple[float, float]:
+    from .raster import RasterReader
+
+    if model is None:
+        raise OptionError("match-resolution takes the resolution from the model: give one")
+    network = open_model(model)
+    centimetres = network.metadata.resolution
+    if centimetres is None:
+        raise OptionError(
+            f"match-resolution: the metadata of {network.name} states no resolution: say with "
+            f"--resolution how large a pixel is to be"
+        )
+    with RasterReader(path) as reader:
+        return reader.matched(centimetres)
+
+
+def _lengths(value: Any) -> tuple[float, float]:
+    lengths = list(value) if isinstance(value, Sequence | np.ndarray) else [value]
+    are_numbers = all(isinstance(length, Real) for length in lengths)
+    if len(lengths) not in (1, 2) or not are_numbers or not all(0 < x < math.inf for x in lengths):
+        raise OptionError(
+            f"resolution must be one length or two, height and width of a pixel, above 0, not "
+            f"{','.join(map(str, lengths))}"
+        )
+    return float(lengths[0]), float(lengths[-1])
+
+
+def _level(value: Any) -> int:
+    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 0:
+        raise OptionError(
+            f"level must be 0, the full resolution, or an overview from 1, not {value}"
+        )
+    return int(value)
+
+
+def _number(value: Any) -> float:
+    if not isinstance(value, Real):
+        raise OptionError(f"nodata must be a number or nan, not {value!r}")
+    # Not all integers of 64 bits are floats.
+    return int(value) if isinstance(value, int | np.integer) else float(value)

@@ -1,0 +1,61 @@
+"""Storage: the blocks that are decoded when windows of a dataset are read."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import rasterio
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+
+from .blocks import BlockLayout
+from .resampling import resolution_of
+
+
+def layout_of(file: Any, dataset: Any, bands: Sequence[int]) -> BlockLayout:
+    """How the pixels of some bands of a dataset are stored.
+
+    ``dataset`` is ``file`` itself, or the same resampled. Of a resampled one, its blocks and those
+    of the file that they are made of are needed at once.
+    """
+    own = _layout_of_file(file, bands)
+    if dataset is file:
+        return own
+    steps = [
+        new / old for new, old in zip(resolution_of(dataset), resolution_of(file), strict=True)
+    ]
+    height, width = dataset.block_shapes[0]
+    bytes_here = sum(np.dtype(dtype).itemsize for dtype in dataset.dtypes)
+    return BlockLayout(
+        height=max(height, math.ceil(own.height / steps[0])),
+        width=min(dataset.width, max(width, math.ceil(own.width / steps[1]))),
+        pixel_bytes=bytes_here
+        + math.ceil(_layout(file, file.indexes).pixel_bytes * math.prod(steps)),
+    )
+
+
+def _layout_of_file(file: Any, bands: Sequence[int]) -> BlockLayout:
+    """Of a mosaic in a VRT, the layout of its first file: it has no blocks of its own."""
+    layout = _layout(file, bands)
+    sources = [name for name in file.files if name != file.name] if file.driver == "VRT" else []
+    if not sources:
+        return layout
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            with rasterio.open(sources[0]) as source:
+                found = _layout(source, [min(band, source.count) for band in bands])
+    except RasterioError:  # it is told when its pixels are read
+        return layout
+    return BlockLayout(*(max(lengths) for lengths in zip(layout, found, strict=True)))
+
+
+def _layout(dataset: Any, bands: Sequence[int]) -> BlockLayout:
+    height, width = dataset.block_shapes[0]
+    together = dataset.dtypes
+    if dataset.interleaving and dataset.interleaving.value != "PIXEL":
+        together = [dataset.dtypes[band - 1] for band in bands]
+    return BlockLayout(height, width, sum(np.dtype(dtype).itemsize for dtype in together))

@@ -1,0 +1,150 @@
+"""Tensors: what a graph declares of its input and its outputs, and what that settles."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .errors import ModelError, OptionError
+from .layout import ImageLayout, LogitsLayout, is_channels_last, readings
+
+TAKEN = {
+    "float": "f4",
+    "float16": "f2",
+    "double": "f8",
+    "uint8": "u1",
+    "int8": "i1",
+    "uint16": "u2",
+    "int16": "i2",
+    "int32": "i4",
+}
+"""Types of inputs, as onnxruntime calls them."""
+
+GIVEN = ("float", "float16", "double")
+"""Types of outputs that can be logits."""
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """An input or output of a graph: a length is None where it is free."""
+
+    name: str
+    shape: tuple[int | None, ...]
+    dtype: str
+    axes: tuple[str, ...] = ()
+    """What the graph calls its free axes; empty for the others."""
+
+    def __str__(self) -> str:
+        """``image: float [N, 3, H, W]``, free lengths as question marks."""
+        lengths = ", ".join("?" if length is None else str(length) for length in self.shape)
+        return f"{self.name}: {self.dtype} [{lengths}]"
+
+
+def to_tensor(node: Any) -> Tensor:
+    """What onnxruntime says of an input or output."""
+    lengths = tuple(n if isinstance(n, int) and n > 0 else None for n in node.shape)
+    axes = tuple(axis if isinstance(axis, str) else "" for axis in node.shape)
+    return Tensor(node.name, lengths, node.type.removeprefix("tensor(").removesuffix(")"), axes)
+
+
+def the_image(inputs: Sequence[Tensor]) -> Tensor:
+    """The one input; a ``ModelError`` where there are more."""
+    if len(inputs) != 1:
+        names = "; ".join(map(str, inputs))
+        raise ModelError(f"the model has {len(inputs)} inputs, not the one image: {names}")
+    return inputs[0]
+
+
+def image_layout(image: Tensor, stated: str | None = None) -> ImageLayout:
+    """How images are to be given; a ``ModelError`` where it is no input for images.
+
+    A layout that is stated, ``NCHW`` or ``NHWC``, counts where the graph leaves lengths free.
+    """
+    if image.dtype not in TAKEN or len(image.shape) != 4:
+        raise ModelError(
+            f"the model's input is no image, [N, C, H, W] or [N, H, W, C] of numbers: {image}"
+        )
+    channels_last = is_channels_last(image.shape, image.axes)
+    if image.shape[1:] == (None, None, None) and stated is not None:
+        channels_last = stated == "NHWC"
+    return ImageLayout(channels_last, np.dtype(TAKEN[image.dtype]))
+
+
+def choose_output(outputs: Sequence[Tensor], wanted: str | int | None) -> Tensor:
+    """The output that is wanted, by name or counted from 0; the first where that is left open.
+
+    Raises
+    ------
+    OptionError
+        Where there is none such.
+    ModelError
+        Where it cannot be logits.
+    """
+    at: Any = 0 if wanted is None else wanted
+    names = [tensor.name for tensor in outputs]
+    if at in names:
+        at = names.index(at)
+    try:
+        found = outputs[int(at)] if int(at) >= 0 else None
+    except (ValueError, IndexError):
+        found = None
+    if found is None:
+        listed = ", ".join(f"{n} {name}" for n, name in enumerate(names))
+        raise OptionError(f"the model has no output {wanted}: choose one of {listed}")
+    if found.dtype not in GIVEN:
+        raise ModelError(
+            f"the model's output {found.name} is of {found.dtype}, class numbers most likely, "
+            f"which cannot be blended: export the model without its argmax"
+        )
+    if len(found.shape) not in (0, 3, 4):
+        raise ModelError(f"{_NO_SEGMENTATION}, not {found}: {_guess(found.shape)}")
+    return found
+
+
+def several_outputs(outputs: Sequence[Tensor]) -> str:
+    """A sentence on what is done where nobody has chosen one."""
+    names = ", ".join(tensor.name for tensor in outputs)
+    return f"the model has outputs {names}: the first is used, --model-output chooses another"
+
+
+def declared(image: Tensor, takes: ImageLayout, logits: Tensor) -> LogitsLayout | None:
+    """How logits are to be read, where lengths or names of axes say so."""
+    _, _, *size = takes.to_nchw(image.shape)
+    names = takes.to_nchw(image.axes)[2:]
+    lengths = [length for length in logits.shape[1:] if length is not None]
+    height, width = size
+    if height and width and lengths and len(lengths) == len(logits.shape) - 1:
+        # Whatever the batch is: it is the first axis of both.
+        return next(readings((1, *lengths), 1, (height, width)), None)
+    for channels_last, axes in ((False, logits.axes[2:]), (True, logits.axes[1:3])):
+        if len(logits.shape) == 4 and all(names) and axes == names:
+            return LogitsLayout(channels_last)
+    return None
+
+
+def takes_one_at_a_time(logits: Tensor) -> bool:
+    """Whether it is ``[1, H, W]`` whatever the batch."""
+    return len(logits.shape) == 3 and logits.shape[0] == 1
+
+
+_NO_SEGMENTATION = (
+    "the model's output must be logits for each pixel, [N, K, H, W], [N, H, W, K] or [N, H, W]"
+)
+
+
+def cannot_be_read(shape: Sequence[int], batch: Sequence[int]) -> str:
+    """A sentence on an output that is no logits of the batch."""
+    return f"{_NO_SEGMENTATION}, and it maps {list(batch)} to {list(shape)}: {_guess(shape)}"
+
+
+def _guess(shape: Sequence[Any]) -> str:
+    if len(shape) == 2:
+        return "one answer for a whole tile, as of a classifier"
+    if len(shape) == 3:
+        return "a list for each tile, as the boxes of a detector"
+    return (
+        "neither of its input's height and width, nor with a border missing, nor a fraction of it"
+    )
