@@ -8,6 +8,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from .axis import whole_number
 from .disagreement import Dispute, Disputes
 from .errors import OptionError
@@ -31,6 +33,7 @@ from .trial import blend_window
 from .trust import Profile, name_of
 
 if TYPE_CHECKING:
+    from .part import Part
     from .raster import RasterReader
 
 
@@ -145,6 +148,7 @@ def check(
     """
     from .disagreement_map import map_disagreement
     from .output import check_destination
+    from .part import part_of
     from .raster import RasterReader
 
     options = merged(options, choices)
@@ -159,8 +163,9 @@ def check(
         task, found = _measured(
             open_task(reader, model, tiling, Execution(provider, threads)), tiling
         )
+        part = None if made is None else part_of(made.tags)
         if made is not None:
-            _check_output(made, task)
+            _check_output(made, task, part)
             notes = task.forecast.settings.notes
             notes.extend(doubts(options, made.tags, output, model))
         if on_start:
@@ -169,7 +174,7 @@ def check(
         seed = whole_number("seed", seed, 0)
         if windows is not None:
             windows = whole_number("windows", windows, 1)
-        sample = Sample(task.plan.grid, windows, seed)
+        sample = Sample(task.plan.grid, windows, seed, part.extent if part else None)
         reference = Reference(
             reader,
             task.model,
@@ -179,7 +184,7 @@ def check(
             sample.largest,
             task.fill,
         )
-        report = _report(task, reference, made, list(compare), sample, seed, on_progress)
+        report = _report(task, reference, made, part, list(compare), sample, seed, on_progress)
         if on_report:
             on_report(report)
         if destination is not None:
@@ -204,6 +209,7 @@ def _report(
     task: Task,
     reference: Reference,
     made: RasterReader | None,
+    part: Part | None,
     compare: list[str | Profile],
     sample: Sample,
     seed: int,
@@ -220,18 +226,19 @@ def _report(
         expected = reference.answer(wider)
         blended, disagreement = blend_window(task, wider, trusts)
         valid = task.reader.valid(*wider)
+        own = None if made is None else _read(made, part, wider)
+        if own is not None and part is not None:  # outside of its area it has nothing
+            inside = np.asarray(~np.isnan(own).all(axis=-1))
+            valid = inside if valid is None else valid & inside
         if valid is not None:
             disagreement.shared[~valid] = False
-            for logits in (expected, *blended):
+            for logits in (expected, *blended, *([] if own is None else [own])):
                 logits[~valid] = 0
         disputes.add(disagreement.part(*window.within(wider)))
         for judge, logits in zip(judges, blended, strict=True):
             judge.add(logits, expected, window)
-        if file is not None and made is not None:
-            logits = made.read(*wider).transpose(1, 2, 0)
-            if valid is not None:
-                logits[~valid] = 0
-            file.add(logits, expected, window)
+        if file is not None and own is not None:
+            file.add(own, expected, window)
         progress = progress.more(window.shape[0] * window.shape[1])
         if on_progress:
             on_progress(progress)
@@ -286,15 +293,24 @@ def _ratio(steps: float, usual: float) -> float:
     return steps / usual if usual else math.inf
 
 
-def _check_output(made: RasterReader, task: Task) -> None:
+def _read(made: RasterReader, part: Part | None, window: Window) -> Logits:
+    if part is not None:
+        return part.read(made, *window)
+    return made.read(*window).transpose(1, 2, 0)
+
+
+def _check_output(made: RasterReader, task: Task, part: Part | None) -> None:
     """Raise where an output cannot be one of the raster's."""
-    if made.size != task.reader.size:
+    is_cropped = part is not None and part.is_cropped
+    if made.size != (part.extent.size if part and is_cropped else task.reader.size):
         (height, width), (own_height, own_width) = made.size, task.reader.size
         raise OptionError(
             f"{made.path} is {height} x {width} px and {task.reader.path} {own_height} x "
             f"{own_width}: give the output of a run over that raster"
         )
-    if made.georeference.transform != task.reader.georeference.transform:
+    place = task.reader.georeference
+    place = part.place(place) if part else place
+    if made.georeference.transform != place.transform:
         raise OptionError(f"{made.path} does not lie where {task.reader.path} lies")
     if made.dtype.kind != "f" or made.count != task.fitted.classes:
         raise OptionError(

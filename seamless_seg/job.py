@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import shapely
 
-from .area import Extent, area_of, around
+from .area import area_of, around
 from .compression import check_compression
 from .errors import OptionError
 from .forecast import Forecast
 from .opening import open_raster
 from .options import Options, merged
-from .pipeline import OnProgress, Pipeline
+from .pipeline import OnProgress, Pipeline, Writer
 from .pricing import Execution
 from .provenance import to_tags
 from .settings import Settings
@@ -25,7 +25,8 @@ from .spill import Spill
 from .task import Task, inputs_of, open_task
 
 if TYPE_CHECKING:
-    from .output import Output
+    from .output import Output, RasterWriter
+    from .part import Part
 
 OnStart: TypeAlias = Callable[[Forecast], object]
 
@@ -116,7 +117,6 @@ def segment(
         model or the disk; a ``BudgetError``, which says what the least is, where ``max_memory`` is
         too little.
     """
-    from .crop import CroppingWriter
     from .output import RasterWriter, check_destination
 
     options = merged(options, choices)
@@ -127,16 +127,16 @@ def segment(
         destination = check_destination(output, inputs_of(model, reader), overwrite)
         region = area_of(area, bbox, reader.size, reader.georeference)
         task = open_task(reader, model, options, execution, region)
-        extent = _extent(task, region, crop)
+        part = _part(task, region, crop)
         started = time.perf_counter()
         schedule = task.schedule()
         if on_start:
             on_start(replace(task.forecast, schedule=schedule))
         stack.enter_context(task.block_cache(schedule.plan))
         seams: Spill[int] = stack.enter_context(Spill(destination.parent))
-        look = _look(task, compress, extent, region)
+        look = _look(task, compress, part)
         with RasterWriter(destination, look, overwrite, schedule.held_blocks) as writer:
-            pipeline = Pipeline(task, schedule, CroppingWriter(writer, extent), seams)
+            pipeline = Pipeline(task, schedule, _cropping(writer, part), seams)
             pipeline.run(on_progress)
     return Summary(
         tiles=task.plan.tiles - pipeline.skipped,
@@ -151,30 +151,36 @@ def segment(
     )
 
 
-def _extent(task: Task, area: shapely.Geometry | None, crop: bool) -> Extent:
-    """What the output covers."""
-    height, width = task.reader.size
-    if not crop:
-        return Extent(slice(0, height), slice(0, width))
+def _part(task: Task, area: shapely.Geometry | None, crop: bool) -> Part | None:
+    """What the output has of the raster; None for all of it."""
+    from .part import Part
+
     if area is None:
-        raise OptionError("crop to what? Give an area or a bbox, too")
-    return around(area, task.reader.size)
+        if crop:
+            raise OptionError("crop to what? Give an area or a bbox, too")
+        return None
+    return Part(around(area, task.reader.size), crop)
 
 
-def _look(task: Task, compress: str, extent: Extent, area: shapely.Geometry | None) -> Output:
-    from .crop import cropped
+def _cropping(writer: RasterWriter, part: Part | None) -> Writer:
+    from .crop import CroppingWriter
+
+    return CroppingWriter(writer, part.extent) if part and part.is_cropped else writer
+
+
+def _look(task: Task, compress: str, part: Part | None) -> Output:
     from .output import Output
 
     reader, classes = task.reader, task.fitted.classes
     names = task.model.metadata.class_names
-    has_nodata = area is not None or reader.may_have_nodata
+    has_nodata = part is not None or reader.may_have_nodata
     return Output(
-        extent.size,
+        part.extent.size if part and part.is_cropped else reader.size,
         classes,
-        cropped(reader.georeference, extent),
+        part.place(reader.georeference) if part else reader.georeference,
         compress,
         descriptions=names if len(names) == classes else (),
-        tags=to_tags(task.forecast.settings, task.source),
+        tags=to_tags(task.forecast.settings, task.source) | (part.to_tags() if part else {}),
         nodata=math.nan if has_nodata else None,
-        is_sparse=area is not None,
+        is_sparse=part is not None,
     )

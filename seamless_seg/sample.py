@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .area import Extent
 from .axis import Axis
 from .grid import Grid
 
@@ -56,16 +57,25 @@ class Sample:
         ``PIXELS``.
     seed : int
         The same seed draws the same windows.
+    part : Extent, optional
+        Rows and columns of the image; only windows that reach into them are drawn.
     """
 
-    def __init__(self, grid: Grid, count: int | None, seed: int) -> None:
+    def __init__(
+        self, grid: Grid, count: int | None, seed: int, part: Extent | None = None
+    ) -> None:
         self._axes = _Cuts(grid.rows), _Cuts(grid.cols)
         rows, cols = self._axes
-        self.population = rows.count * cols.count
+        within = part or (slice(0, grid.rows.size), slice(0, grid.cols.size))
+        self._rows, self._cols = (
+            [k for k in range(cuts.count) if _meet(cuts.between(k), along)]
+            for cuts, along in zip(self._axes, within, strict=True)
+        )
+        self.population = len(self._rows) * len(self._cols)
         self.largest = rows.largest, cols.largest
         if count is None:
             pixels = grid.rows.size * grid.cols.size
-            count = max(FEWEST, PIXELS * self.population // pixels)
+            count = max(FEWEST, PIXELS * rows.count * cols.count // pixels)
         drawn = np.random.default_rng(seed).choice(
             self.population, min(count, self.population), replace=False, shuffle=False
         )
@@ -77,8 +87,12 @@ class Sample:
     def __iter__(self) -> Iterator[Window]:
         rows, cols = self._axes
         for number in self._drawn:
-            i, j = divmod(int(number), cols.count)
-            yield Window(rows.between(i), cols.between(j))
+            i, j = divmod(int(number), len(self._cols))
+            yield Window(rows.between(self._rows[i]), cols.between(self._cols[j]))
+
+
+def _meet(one: slice, other: slice) -> bool:
+    return bool(one.start < other.stop and other.start < one.stop)
 
 
 class _Cuts:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from rasterio.control import GroundControlPoint
 from rasterio.rpc import RPC
 
-from seamless_seg import BudgetError, OptionError, segment
+from seamless_seg import BudgetError, OptionError, check, segment
 from seamless_seg.area import Extent, read_bounds
 from seamless_seg.crop import cropped
 from seamless_seg.raster import RasterReader
@@ -78,6 +78,22 @@ def test_inside_an_area_are_the_bits_of_the_full_run(scene, holes, compress, is_
     with rasterio.open(output) as dataset:
         assert np.isnan(dataset.nodata)
         assert dataset.transform == TO_GROUND
+
+
+@pytest.mark.parametrize("crop", [False, True])
+def test_an_output_of_an_area_is_checked_there(scene, crop):
+    raster, model, output, _ = scene
+    area, wanted = write_area(raster.with_name("a.json"), RING), inside(RING)
+    segment(raster, model, output, tile=96, area=area, crop=crop)
+    found = check(raster, model, output, windows=1000)
+    assert found.judged.identical == 1
+    assert found.windows == found.population < 42
+    logits = made.read(output)
+    row, col = (np.argwhere(wanted)[500] - ([60, 90] if crop else [0, 0])).tolist()
+    logits[:, row, col] = logits[::-1, row, col]
+    with rasterio.open(output, "r+") as dataset:
+        dataset.write(logits)
+    assert check(raster, model, output, windows=1000).judged.identical < 1
 
 
 def test_a_crop_covers_the_area_s_bounding_window_on_the_same_ground(scene):

@@ -1,0 +1,67 @@
+"""Parts: which rows and columns of a raster an output was made of, as its tags say."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .area import Extent
+from .crop import cropped
+
+if TYPE_CHECKING:
+    from .raster import Georeference, RasterReader
+    from .tiles import Values
+
+PART, CROPPED = "part", "cropped"
+"""Tags of an output that is not of the whole raster."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """What an output has of a raster."""
+
+    extent: Extent
+    """All wanted pixels are in here."""
+    is_cropped: bool
+    """Whether the output covers no more than that."""
+
+    def to_tags(self) -> dict[str, str]:
+        """As tags of the output's file."""
+        bounds = [[along.start, along.stop] for along in self.extent]
+        return {PART: json.dumps(bounds), CROPPED: json.dumps(self.is_cropped)}
+
+    def covers(self, whole: Extent) -> Extent:
+        """The rows and columns of the raster that the output's file has."""
+        return self.extent if self.is_cropped else whole
+
+    def place(self, place: Georeference) -> Georeference:
+        """Where the output lies if its raster lies there."""
+        return cropped(place, self.extent) if self.is_cropped else place
+
+    def read(self, made: RasterReader, rows: slice, cols: slice) -> Values:
+        """Logits of a window of the raster from an output; NaN beyond what it covers."""
+        height, width = made.size
+        covered = self.covers(Extent(slice(0, height), slice(0, width)))
+        inside, to = [], []
+        for along, own in zip((rows, cols), covered, strict=True):
+            start, stop = max(along.start, own.start), min(along.stop, own.stop)
+            stop = max(start, stop)
+            inside.append(slice(start - own.start, stop - own.start))
+            to.append(slice(start - along.start, stop - along.start))
+        shape = rows.stop - rows.start, cols.stop - cols.start, made.count
+        logits = np.full(shape, np.nan, made.dtype)
+        if all(along.stop > along.start for along in inside):
+            logits[to[0], to[1]] = made.read(*inside).transpose(1, 2, 0)
+        return logits
+
+
+def part_of(tags: Mapping[str, str]) -> Part | None:
+    """The part that an output's tags name; None for the whole raster."""
+    if PART not in tags:
+        return None
+    rows, cols = (slice(*bounds) for bounds in json.loads(tags[PART]))
+    return Part(Extent(rows, cols), json.loads(tags.get(CROPPED, "false")))
