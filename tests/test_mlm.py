@@ -5,7 +5,10 @@ import re
 
 import made
 import numpy as np
+import onnx
 import pytest
+import rasterio
+from onnx import TensorProto, helper, numpy_helper
 
 from seamless_seg import ModelError, OptionError, check, segment
 from seamless_seg.model import open_model
@@ -203,6 +206,19 @@ class TestGeometry:
         metadata = open_model(paths[1]).metadata
         assert (metadata.layout, metadata.tile, metadata.channels) == (layout, (64, 32), 3)
 
+    def test_channels_are_last_where_it_says_so_and_the_graph_is_silent(self, paths, image):
+        _, answer = made.pointwise(paths[1], 3, 2)
+        model = onnx.load(paths[1])
+        before = onnx.helper.make_node("Transpose", ["turned"], ["image"], perm=[0, 3, 1, 2])
+        model.graph.node.insert(0, before)
+        free = ["a", "b", "c", "d"]
+        model.graph.input[0].CopyFrom(made.tensor("turned", free))
+        onnx.save(model, paths[1])
+        order = ["batch", "height", "width", "channel"]
+        shape = {"shape": [-1, -1, -1, 3], "dim_order": order}
+        made.sidecar(paths[1].with_name("model.json"), input=shape, value_scaling=None)
+        np.testing.assert_allclose(run(*paths)[0], answer(image), rtol=1e-4, atol=1e-3)
+
     @pytest.mark.parametrize(("suggested", "batch"), [(2, 2), (256, 32)])
     def test_its_batch_size_is_taken_as_far_as_it_is_of_use(self, paths, image, suggested, batch):
         made.pointwise(paths[1], 3, 2)
@@ -218,8 +234,6 @@ class TestGeometry:
 
 class TestBands:
     def named(self, path, *names):
-        import rasterio
-
         with rasterio.open(path, "r+") as dataset:
             dataset.descriptions = names
 
@@ -270,8 +284,6 @@ class TestOutput:
         metadata = open_model(paths[1]).metadata
         assert metadata.class_names == ("land", "water")
         assert metadata.class_colors == ("00AAFF", "00AAFF")
-        import rasterio
-
         run(*paths)
         with rasterio.open(paths[2]) as dataset:
             assert dataset.descriptions == ("land", "water")
@@ -306,8 +318,6 @@ class TestOutput:
             run(*paths)
 
     def test_of_several_outputs_the_one_that_segments_is_taken(self, paths, image):
-        from onnx import TensorProto, helper, numpy_helper, save
-
         nodes = [
             helper.make_node("Mul", ["image", "two"], ["other"]),
             helper.make_node("Add", ["image", "two"], ["wanted"]),
@@ -325,13 +335,20 @@ class TestOutput:
             [numpy_helper.from_array(np.float32(2), "two")],
         )
         opsets = [helper.make_opsetid("", 17)]
-        save(helper.make_model(graph, opset_imports=opsets, ir_version=8), paths[1])
+        onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), paths[1])
         path = paths[1].with_name("model.json")
         document = made.sidecar(path, value_scaling=None, output={"name": "wanted"})
         document["mlm:output"].insert(0, {"name": "other", "tasks": ["regression"]})
         path.write_text(json.dumps(document))
-        np.testing.assert_array_equal(run(*paths)[0], image + np.float32(2))
+        logits, decided, _ = run(*paths)
+        np.testing.assert_array_equal(logits, image + np.float32(2))
+        assert decided["model_output"].value == "wanted"
+        assert decided["model_output"].origin == "the model's MLM sidecar"
+        logits, _, _ = run(*paths, model_output="other")
+        np.testing.assert_array_equal(logits, image * np.float32(2))
+        run(*paths)
         path.unlink()
+        assert check(*paths).judged.identical == 1
         np.testing.assert_array_equal(run(*paths, scale=1)[0], image * np.float32(2))
 
 
