@@ -122,6 +122,8 @@ def check_command(
             click.echo(to_json(figures(report)))
         else:
             click.echo("\n".join(_lines(report)))
+        if report.forecast.warning and not quiet:
+            say(f"warning: {report.forecast.warning}")
         for sentence in [] if quiet else report.forecast.settings.notes:
             say(f"note: {sentence}")
 

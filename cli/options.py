@@ -155,8 +155,8 @@ pixels = several(
         "--scale",
         type=float,
         metavar="F",
-        help="Value = (pixel * scale - mean) / std.  [default: the model's own, else 1/255 for "
-        "uint8 and 1 for floats]",
+        help="Value = (pixel * scale - mean) / std, in place of an MLM sidecar's value_scaling.  "
+        "[default: the model's own, else 1/255 for uint8 and 1 for floats]",
     ),
     click.option("--mean", type=NUMBERS, metavar=NUMBERS.name, help="One number a band, or one."),
     click.option("--std", type=NUMBERS, metavar=NUMBERS.name, help="One number a band, or one."),

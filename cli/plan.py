@@ -22,6 +22,7 @@ from seamless_seg.pricing import Execution, price
 from seamless_seg.probing import probe_for
 from seamless_seg.reach import USUAL_CHANNELS
 from seamless_seg.task import open_task
+from seamless_seg.tile_wide import warned
 
 from . import options
 from .text import decisions, prices, say, schedule, size, to_json
@@ -83,6 +84,8 @@ def plan(
         click.echo(to_json(forecast.figures()))
     else:
         click.echo("\n".join(_report(forecast)))
+    if forecast.warning:
+        say(f"warning: {forecast.warning}")
     for sentence in forecast.settings.notes:
         say(f"note: {sentence}")
     if max_memory is not None and forecast.schedule is None:
@@ -108,7 +111,7 @@ def _of_size(
     chosen = None if pricing is None else pricing.chosen
     forecast = forecast_size(image_size, network, wanted, region, found, chosen)
     forecast.settings.notes.extend(notes)
-    return replace(forecast, pricing=pricing)
+    return warned(replace(forecast, pricing=pricing), network, found)
 
 
 def _of_raster(

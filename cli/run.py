@@ -7,7 +7,6 @@ from typing import Any
 import click
 
 from seamless_seg import Forecast, Summary, segment
-from seamless_seg.forecast import TILE_WIDE
 from seamless_seg.process import peak_bytes
 
 from . import options
@@ -59,8 +58,8 @@ def run(
                 say(line)
             for line in schedule(forecast.schedule):
                 say(line)
-        if forecast.exactness == TILE_WIDE:
-            say(f"warning: {TILE_WIDE}")
+        if forecast.warning:
+            say(f"warning: {forecast.warning}")
         for sentence in [] if quiet else forecast.settings.notes:
             say(f"note: {sentence}")
 

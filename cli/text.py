@@ -12,6 +12,7 @@ import click
 
 from seamless_seg.memory import Schedule
 from seamless_seg.pricing import Pricing
+from seamless_seg.scaling import Scaling
 from seamless_seg.settings import Settings
 from seamless_seg.trust import name_of
 
@@ -25,7 +26,8 @@ def say(sentence: str) -> None:
 def decisions(settings: Settings) -> Iterator[str]:
     """One line a setting: its name, its value and where it came from."""
     for name, decision in settings.decisions():
-        yield f"{name.replace('_', ' '):<12}{plain(decision.value)}  ({decision.origin})"
+        label = name.replace("_", " ")
+        yield f"{label:<11} {plain(decision.value)}  ({decision.origin})"
 
 
 def prices(pricing: Pricing | None) -> Iterator[str]:
@@ -60,6 +62,13 @@ def plain(value: Any) -> str:
     if callable(value):
         return name_of(value)
     return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def figure(value: Any) -> Any:
+    """A setting's value as JSON can hold it."""
+    if isinstance(value, Scaling):
+        return value.document()
+    return name_of(value) if callable(value) else value
 
 
 def to_json(document: Any) -> str:

@@ -28,6 +28,7 @@ from .reference import Reference
 from .sample import Sample, Window
 from .seams import SeamScore
 from .task import Task, inputs_of, open_task
+from .tile_wide import warned
 from .trial import blend_window
 from .trust import Profile, name_of
 
@@ -200,7 +201,8 @@ def _measured(task: Task, options: Options) -> tuple[Task, Probe | None]:
     if found is None:
         return task, None
     said = exactness(found, task.plan, options.tolerance)
-    return replace(task, forecast=replace(task.forecast, exactness=said)), found
+    forecast = warned(replace(task.forecast, exactness=said), task.model, found)
+    return replace(task, forecast=forecast), found
 
 
 def _report(

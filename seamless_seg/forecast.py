@@ -43,6 +43,9 @@ class Forecast:
     """How it is spread over memory and threads; None where no run has been prepared."""
     pricing: Pricing | None = None
     """What other tiles would cost; None where the tile was settled or too little is to be won."""
+    warning: str | None = None
+    """Why no overlap makes tiles of the model agree; None where nothing is known that stands in
+    the way."""
 
     @property
     def held_bytes(self) -> int | None:
@@ -74,6 +77,8 @@ class Forecast:
         }
         if self.exactness is not None:
             figures["exactness"] = self.exactness
+        if self.warning is not None:
+            figures["warning"] = self.warning
         if self.classes is not None:
             figures["classes"] = self.classes
             figures["held_bytes"] = self.held_bytes
@@ -122,7 +127,14 @@ def forecast_raster(
         return _forecast(settings, None, reader.size, area, found, options.tolerance)
     if options.bands is not None:
         reader.select(options.bands)
-    read = decide_pixels(options, model, reader.count, reader.has_trailing_alpha, reader.dtype)
+    read = decide_pixels(
+        options,
+        model,
+        reader.count,
+        reader.has_trailing_alpha,
+        reader.dtype,
+        reader.descriptions,
+    )
     reader.select(read.bands.value)
     said = [*reader.notes, *notes(options, model, decided, read, reader.dtype)]
     settings = Settings(decided, read, said, reading=reader.reading)

@@ -84,10 +84,10 @@ def segment(
     options : Options, optional
         How to tile and normalise; or give its fields as keywords: ``tile``, ``overlap``,
         ``margin``, ``align``, ``tolerance``, ``trust``, ``batch_size``, ``bands``, ``scale``,
-        ``mean``, ``std``, ``model_output``, ``fill``; or how to read the raster: ``nodata``,
-        ``level``, ``resolution``, ``match_resolution``, ``unscale``. Where margin and alignment
-        are left open, an ONNX model is probed for them, a function only if one of them is
-        ``"auto"``.
+        ``mean``, ``std``, ``value_scaling``, ``model_output``, ``fill``; or how to read the
+        raster: ``nodata``, ``level``, ``resolution``, ``match_resolution``, ``unscale``. Where
+        margin and alignment are left open, an ONNX model is probed for them, a function only if
+        one of them is ``"auto"``.
     provider, threads
         Of onnxruntime: see ``OnnxModel``.
     max_memory : int, optional

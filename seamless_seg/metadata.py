@@ -1,16 +1,20 @@
 """What a model says of itself: the ``metadata_props`` that Deepness and GeoDeep write.
 
-Every value is JSON. One that cannot be understood is left out and noted, never guessed at.
+Every value is JSON. One that cannot be understood is left out and noted, never guessed at. What a
+file beside the model says wins: see ``mlm``.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from .errors import ModelError
+from .scaling import Scaling
+from .settings import METADATA, SIDECAR
 
 SEGMENTS = ("segmentor", "regressor", "superresolution")
 """Model types whose output is a raster, in lower case."""
@@ -24,8 +28,8 @@ class ModelMetadata:
     class_names: tuple[str, ...] = ()
     resolution: float | None = None
     """Ground size of a pixel in centimetres."""
-    tile: int | None = None
-    """Pixels."""
+    tile: int | tuple[int, int] | None = None
+    """Pixels; height and width where they differ."""
     overlap_percent: float | None = None
     """Share of the tile, 0 to 100."""
     mean: tuple[float, ...] | None = None
@@ -33,6 +37,34 @@ class ModelMetadata:
     std: tuple[float, ...] | None = None
     notes: tuple[str, ...] = ()
     """What was found and could not be understood, and what else a user should know of it."""
+    class_colors: tuple[str | None, ...] = ()
+    """``RRGGBB`` of each class, or None."""
+    channels: int | None = None
+    """Bands that it takes."""
+    bands: tuple[str, ...] = ()
+    """Their names."""
+    layout: str | None = None
+    """Order of the input's dimensions: ``NCHW`` or ``NHWC``."""
+    value_scaling: Scaling | None = None
+    """In place of mean and std, and not of pixels divided by 255."""
+    batch: int | None = None
+    """Tiles at a time."""
+    output: str | None = None
+    """Name of the output that segments."""
+    sidecar: Path | None = None
+    """The file beside the model that was read."""
+    from_sidecar: frozenset[str] = frozenset()
+    """Names of the fields above that it settled."""
+
+    def origin(self, name: str) -> str:
+        """Where a field's value came from."""
+        return SIDECAR if name in self.from_sidecar else METADATA
+
+    def choosing(self, asked: str | int | None, names: Sequence[str]) -> ModelMetadata:
+        """The same with an output only if it is to choose one of several of these names."""
+        if asked is None and len(names) > 1 and self.output in names:
+            return self
+        return replace(self, output=None)
 
     def noting(self, sentence: str) -> ModelMetadata:
         """The same with one more note."""

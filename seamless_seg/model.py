@@ -16,6 +16,7 @@ from .device import DEVICES, LANES, DeviceRunner
 from .errors import ModelError, OptionError, SeamlessError
 from .layout import LogitsLayout, Pair, readings
 from .metadata import ModelMetadata, parse
+from .mlm import with_sidecar
 from .normalise import Normalisation
 from .prelude import can_be_made, prelude
 from .process import cores
@@ -191,14 +192,17 @@ class OnnxModel:
         self._file = file
         self._each = file.threads or cores()
         self._is_used = self._is_seen = False
-        self.metadata = parse(file.properties)
-        if output is None and len(file.outputs) > 1:
+        self.metadata = with_sidecar(parse(file.properties), file.name)
+        self.metadata = self.metadata.choosing(output, [tensor.name for tensor in file.outputs])
+        if output is None and self.metadata.output is None and len(file.outputs) > 1:
             self.metadata = self.metadata.noting(several_outputs(file.outputs))
+        output = self.metadata.output if output is None else output
         image, logits = the_image(file.inputs), choose_output(file.outputs, output)
+        self.output = logits.name
         at = file.outputs.index(logits)
         self.variant = f"-output{at}" if at else ""
         self._image, self._logits = image.name, logits.name
-        self._takes = image_layout(image)
+        self._takes = image_layout(image, self.metadata.layout)
         self.dtype = self._takes.dtype
         self.batch, self.channels, *size = self._takes.to_nchw(image.shape)
         self._gives = declared(image, self._takes, logits)
@@ -238,11 +242,16 @@ class OnnxModel:
             self._file.reopen(each)
 
     def normalises(self, normalisation: Normalisation, dtype: np.dtype[Any]) -> bool:
-        """What it takes as it is; on a device, bytes: a fourth as much crosses the bus."""
+        """What it takes as it is; on a device, bytes: a fourth as much crosses the bus.
+
+        A scaling is done before.
+        """
         if self.dtype == dtype and normalisation == Normalisation():
             return True
         is_plain = self.dtype == np.float32 and not self._takes.channels_last
         if self._on_device is None or dtype != np.uint8 or not is_plain or not can_be_made():
+            return False
+        if normalisation.scaling is not None:
             return False
         self._on_device.begin_with(self._file.beside(prelude(normalisation, dtype)))
         return True

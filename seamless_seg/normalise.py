@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .scaling import Scaling
+
 
 @dataclass(frozen=True)
 class Normalisation:
-    """``value = (pixel * scale - mean) / std``, in this order.
+    """``value = (pixel * scale - mean) / std``, in this order, or a ``Scaling`` in place of it.
 
     The arithmetic is in float32, for float64 pixels and integers of 32 bits in float64.
 
@@ -21,9 +23,12 @@ class Normalisation:
     scale: float = 1.0
     mean: tuple[float, ...] = (0.0,)
     std: tuple[float, ...] = (1.0,)
+    scaling: Scaling | None = None
 
     def __str__(self) -> str:
         """Say it as the command line's options would."""
+        if self.scaling is not None:
+            return str(self.scaling)
         mean, std = (",".join(f"{x:g}" for x in values) for values in (self.mean, self.std))
         return f"(pixel * {self.scale:.6g} - {mean}) / {std}"
 
@@ -39,11 +44,17 @@ class Normalisation:
     ) -> None:
         values = out if wide == np.float32 else np.empty(pixels.shape, wide)
         values[:] = pixels
+        if self.scaling is not None:
+            self.scaling.apply(values)
+        else:
+            self._apply_linear(values, wide)
+        if values is not out:
+            out[:] = values
+
+    def _apply_linear(self, values: npt.NDArray[Any], wide: np.dtype[Any]) -> None:
         if self.scale != 1:
             values *= wide.type(self.scale)
         if any(self.mean):
             values -= np.array(self.mean, wide)[:, None, None]
         if any(number != 1 for number in self.std):
             values /= np.array(self.std, wide)[:, None, None]
-        if values is not out:
-            out[:] = values

@@ -32,6 +32,8 @@ class Options:
     scale: float | None = None
     mean: Sequence[float] | float | None = None
     std: Sequence[float] | float | None = None
+    value_scaling: Sequence[Any] | None = None
+    """What STAC MLM has under this name, in place of the three above."""
     model_output: str | int | None = None
     fill: float | None = None
     nodata: float | None = None

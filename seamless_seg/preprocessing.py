@@ -8,15 +8,24 @@ from typing import Any
 import numpy as np
 
 from .errors import OptionError
+from .metadata import ModelMetadata
 from .model import Model
 from .options import Options, by, number_of, numbers_of
-from .settings import DEFAULT, METADATA, OPTION, Decision, Pixels, Tiling, decide
+from .scaling import Scaling, parse_scaling
+from .settings import DEFAULT, LINEAR, METADATA, OPTION, SIDECAR, Decision, Pixels, Tiling, decide
 
 
 def decide_pixels(
-    options: Options, model: Model, count: int, has_alpha: bool, dtype: np.dtype[Any]
+    options: Options,
+    model: Model,
+    count: int,
+    has_alpha: bool,
+    dtype: np.dtype[Any],
+    names: Sequence[str | None] = (),
 ) -> Pixels:
     """Decide which of ``count`` bands of ``dtype`` the model gets, and normalised how.
+
+    Bands that have ``names`` may be chosen by them.
 
     Raises
     ------
@@ -24,8 +33,10 @@ def decide_pixels(
         Where bands, mean or std do not fit the model or each other, or are no good numbers; where
         integers other than uint8 have no scale.
     """
-    bands = _bands(options, model, count, has_alpha)
+    bands = _bands(options, model, count, has_alpha, names)
     metadata, given = model.metadata, len(bands.value)
+    if scaling := _scaling(options, metadata, given):
+        return Pixels.scaled(bands, scaling)
     described = metadata.mean is not None or metadata.std is not None
     takes_integers = model.dtype.kind in "iu"
     takes_them = takes_integers and np.can_cast(dtype, model.dtype)
@@ -58,6 +69,43 @@ def decide_pixels(
     return Pixels(bands, scale, mean, std)
 
 
+def _scaling(options: Options, metadata: ModelMetadata, count: int) -> Decision[Scaling] | None:
+    linear = _given(options)
+    if options.value_scaling is None:
+        stated = None if linear else metadata.value_scaling
+        return None if stated is None else Decision(stated.for_bands(count), SIDECAR)
+    if linear:
+        raise OptionError(f"value_scaling takes the place of {linear}: give one or the other")
+    try:
+        scaling = parse_scaling(options.value_scaling)
+    except (LookupError, TypeError, ValueError):
+        raise OptionError(
+            f"value_scaling must be a list of operations as STAC MLM has them, such as "
+            f"{{'type': 'scale', 'value': 10000}}, not {options.value_scaling!s:.100}"
+        ) from None
+    return Decision(scaling.for_bands(count), OPTION)
+
+
+def _given(options: Options) -> str:
+    """Options that win over a value scaling of the model's."""
+    return ", ".join(name for name in LINEAR if getattr(options, name) is not None)
+
+
+def bands_by_name(
+    options: Options, model: Model, names: Sequence[str | None]
+) -> tuple[int, ...] | None:
+    """The bands that the model asks for by name, counted from 1; None unless all are there, once.
+
+    Explicit bands win.
+    """
+    wanted = model.metadata.bands
+    if options.bands is not None or not wanted or model.channels not in (None, len(wanted)):
+        return None
+    if any(list(names).count(name) != 1 for name in wanted):
+        return None
+    return tuple(list(names).index(name) + 1 for name in wanted)
+
+
 def _check_range(dtype: np.dtype[Any], taken: np.dtype[Any]) -> None:
     """Refuse pixels that nobody could guess the scale of."""
     advice = "say with --scale what to multiply them by (1 leaves them as they are)"
@@ -68,13 +116,14 @@ def _check_range(dtype: np.dtype[Any], taken: np.dtype[Any]) -> None:
 
 
 def _bands(
-    options: Options, model: Model, count: int, has_alpha: bool
+    options: Options, model: Model, count: int, has_alpha: bool, names: Sequence[str | None]
 ) -> Decision[tuple[int, ...]]:
     takes = model.channels
     asked = None if options.bands is None else tuple(options.bands)
     without_alpha = tuple(range(1, count)) if has_alpha and takes == count - 1 else None
     bands = decide(
         (asked, OPTION),
+        (bands_by_name(options, model, names), f"{SIDECAR}, by name"),
         (without_alpha, "all but the alpha band"),
         (tuple(range(1, count + 1)), "all"),
     )
@@ -90,10 +139,17 @@ def notes(
     options: Options, model: Model, decided: Tiling, pixels: Pixels, dtype: np.dtype[Any]
 ) -> list[str]:
     """Sentences about what was decided for the user and may surprise them."""
-    found = list(model.metadata.notes)
+    metadata = model.metadata
+    found = list(metadata.notes)
+    if None not in (metadata.channels, model.channels) and metadata.channels != model.channels:
+        found.append(
+            f"{SIDECAR} has {metadata.channels} bands, and the model takes {model.channels}"
+        )
     if options.overlap is None and options.margin is not None:
         found.append(f"tiles overlap by {by(decided.overlap.value)}, given the margin")
-    if options.scale is None:
+    if metadata.value_scaling is not None and (given := _given(options)):
+        found.append(f"the value_scaling of {SIDECAR} is left out, given {given}")
+    if options.scale is None and options.value_scaling is None:
         origin = pixels.scale.origin
         found.append(f"pixels are normalised as {pixels.normalisation} ({origin})")
         if origin == METADATA and dtype != np.uint8:

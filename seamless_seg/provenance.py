@@ -14,7 +14,8 @@ import numpy as np
 
 from .errors import RasterError
 from .options import Options
-from .settings import Settings
+from .scaling import Scaling
+from .settings import LINEAR, Settings
 from .trust import PROFILES, name_of
 
 NAMESPACE = "seamless_seg"
@@ -24,6 +25,13 @@ GEOMETRY = ("tile", "overlap", "margin", "align")
 """Options that make sense together only."""
 PIXEL_SIZE = ("level", "resolution", "match_resolution")
 """Options that exclude each other."""
+ONE_ANSWER = (
+    (GEOMETRY, ("tile", "overlap")),
+    (PIXEL_SIZE, PIXEL_SIZE),
+    (LINEAR, ("value_scaling",)),
+    (("value_scaling",), LINEAR),
+)
+"""Options that are no longer what an output says where one of the others is given."""
 
 
 def to_tags(settings: Settings, model: Any) -> dict[str, str]:
@@ -49,7 +57,7 @@ def as_made(options: Options, tags: Mapping[str, str], path: Any) -> Options:
     """
     given = {name: value for name, value in vars(options).items() if value is not None}
     stated = _stated(tags, path)
-    for group, answering in ((GEOMETRY, ("tile", "overlap")), (PIXEL_SIZE, PIXEL_SIZE)):
+    for group, answering in ONE_ANSWER:
         if set(answering) & set(given):
             stated = {name: value for name, value in stated.items() if name not in group}
     return Options(**(stated | given))
@@ -107,4 +115,6 @@ def _said(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, Scaling):
+        return value.document()
     return value.item() if isinstance(value, np.generic) else name_of(value)

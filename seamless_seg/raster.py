@@ -100,6 +100,11 @@ class RasterReader:
         return self._channels or int(self._file.count)
 
     @property
+    def descriptions(self) -> tuple[str | None, ...]:
+        """What the file calls each of its bands."""
+        return tuple(self._dataset.descriptions)
+
+    @property
     def dtype(self) -> np.dtype[Any]:
         """Type that holds the selected bands."""
         if self._palette:

@@ -11,9 +11,14 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from .normalise import Normalisation
+from .scaling import Scaling
 from .trust import Profile
 
 OPTION, METADATA, DEFAULT = "option", "the model's metadata", "default"
+SIDECAR = "the model's MLM sidecar"
+
+LINEAR = ("scale", "mean", "std")
+"""Settings that a value scaling takes the place of."""
 
 T = TypeVar("T")
 Pair = tuple[int, int]
@@ -61,11 +66,27 @@ class Pixels:
     scale: Decision[float]
     mean: Decision[tuple[float, ...]]
     std: Decision[tuple[float, ...]]
+    value_scaling: Decision[Scaling] | None = None
+    """In place of scale, mean and std."""
+
+    @classmethod
+    def scaled(cls, bands: Decision[tuple[int, ...]], scaling: Decision[Scaling]) -> Pixels:
+        """Pixels that are scaled, and not normalised otherwise."""
+        scale: Decision[float] = Decision(1.0, scaling.origin)
+        mean: Decision[tuple[float, ...]] = Decision((0.0,), scaling.origin)
+        std: Decision[tuple[float, ...]] = Decision((1.0,), scaling.origin)
+        return cls(bands, scale, mean, std, scaling)
 
     @property
     def normalisation(self) -> Normalisation:
         """The arithmetic that it comes to."""
-        return Normalisation(self.scale.value, self.mean.value, self.std.value)
+        scaling = None if self.value_scaling is None else self.value_scaling.value
+        return Normalisation(self.scale.value, self.mean.value, self.std.value, scaling)
+
+    def decisions(self) -> Iterator[tuple[str, Decision[Any]]]:
+        """Those that matter, by name."""
+        unused = LINEAR if self.value_scaling is not None else ("value_scaling",)
+        yield from ((name, own) for name, own in vars(self).items() if name not in unused)
 
 
 @dataclass(frozen=True)
@@ -90,7 +111,7 @@ class Settings:
         yield from self.model.items()
         yield from vars(self.tiling).items()
         if self.pixels is not None:
-            yield from vars(self.pixels).items()
+            yield from self.pixels.decisions()
         yield from ((name, made) for name, made in vars(self.reading).items() if made is not None)
 
 

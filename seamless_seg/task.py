@@ -17,15 +17,18 @@ from .fit import FittedModel
 from .forecast import Forecast, forecast_raster
 from .grid import Index
 from .memory import Needs, Schedule, cost_of_strips, schedule
+from .mlm import places
 from .model import Model, open_model
 from .options import Options, number_of
 from .plan import Plan
+from .preprocessing import bands_by_name
 from .pricing import Execution, price
 from .probing import probe_for
 from .process import release_bytes, resident_bytes, tells_memory
 from .reach import Probe
-from .settings import OPTION, Decision
+from .settings import OPTION, SIDECAR, Decision
 from .threads import ReadAhead
+from .tile_wide import warned
 from .tiles import TileReader, Values, answers
 from .tiling import AT_MOST
 
@@ -184,7 +187,7 @@ class Task:
 def inputs_of(model: Any, *readers: RasterReader) -> list[Any]:
     """All files that are read, and so must not be written."""
     files = [file for reader in readers for file in (reader.path, *reader.files, *reader.archives)]
-    return files if callable(model) else [*files, model]
+    return files if callable(model) else [*files, model, *places(model)]
 
 
 def open_task(
@@ -198,16 +201,21 @@ def open_task(
     execution = execution or Execution()
     network = open_model(model, execution.provider, execution.threads, options.model_output)
     notes: list[str] = []
-    channels = reader.count if options.bands is None else len(options.bands)
+    bands = options.bands
+    if bands is None:
+        bands = bands_by_name(options, network, reader.descriptions)
+    channels = reader.count if bands is None else len(bands)
     found = probe_for(model, network, options, notes, channels)
     given = network.channels or channels
     pricing = price(model, network, options, found, reader.size, given, execution)
     chosen = None if pricing is None else pricing.chosen
     forecast = forecast_raster(reader, network, options, area, found, chosen)
-    forecast = replace(forecast, pricing=pricing)
+    forecast = warned(replace(forecast, pricing=pricing), network, found)
     forecast.settings.notes.extend(notes)
     if options.model_output is not None:
         forecast.settings.model["model_output"] = Decision(options.model_output, OPTION)
+    elif network.metadata.output is not None:
+        forecast.settings.model["model_output"] = Decision(network.metadata.output, SIDECAR)
     if options.fill is not None:
         forecast.settings.model["fill"] = Decision(options.fill, OPTION)
     if pricing is not None:

@@ -58,13 +58,19 @@ def the_image(inputs: Sequence[Tensor]) -> Tensor:
     return inputs[0]
 
 
-def image_layout(image: Tensor) -> ImageLayout:
-    """How images are to be given; a ``ModelError`` where it is no input for images."""
+def image_layout(image: Tensor, stated: str | None = None) -> ImageLayout:
+    """How images are to be given; a ``ModelError`` where it is no input for images.
+
+    A layout that is stated, ``NCHW`` or ``NHWC``, counts where the graph leaves lengths free.
+    """
     if image.dtype not in TAKEN or len(image.shape) != 4:
         raise ModelError(
             f"the model's input is no image, [N, C, H, W] or [N, H, W, C] of numbers: {image}"
         )
-    return ImageLayout(is_channels_last(image.shape, image.axes), np.dtype(TAKEN[image.dtype]))
+    channels_last = is_channels_last(image.shape, image.axes)
+    if image.shape[1:] == (None, None, None) and stated is not None:
+        channels_last = stated == "NHWC"
+    return ImageLayout(channels_last, np.dtype(TAKEN[image.dtype]))
 
 
 def choose_output(outputs: Sequence[Tensor], wanted: str | int | None) -> Tensor:

@@ -11,8 +11,9 @@ from .axis import whole_number
 from .errors import OptionError
 from .model import BATCH_PIXELS, Model
 from .options import Options, by, number_of, pair_of
+from .plan import pair
 from .reach import Probe
-from .settings import DEFAULT, METADATA, OPTION, Decision, Pair, Tiling, decide
+from .settings import DEFAULT, METADATA, OPTION, SIDECAR, Decision, Pair, Tiling, decide
 from .timing import Price
 from .trust import Profile, profile
 
@@ -59,6 +60,7 @@ def decide_tiling(
         (options.batch_size, OPTION),
         (model.batch if model else None, "the model's fixed batch"),
         (price.batch if price and price.batch > 1 else None, TIMED),
+        (_suggested(model, tile.value), SIDECAR),
         (usual, AT_MOST if usual > 1 else DEFAULT),
     )
     whole_number("batch size", batch_size.value, 1)
@@ -177,14 +179,21 @@ def _tile(options: Options, model: Model | None) -> Decision[Pair]:
             f"tile {by(asked)} contradicts the model, which takes tiles of {by(fixed)} only: "
             f"leave the tile out"
         )
-    usual = stated or TILE
-    height, width = (length or usual for length in fixed)
+    usual = pair("the model's tile", stated or TILE, 1)
+    height, width = (length or other for length, other in zip(fixed, usual, strict=True))
     return decide(
         (asked, OPTION),
         ((height, width) if any(fixed) else None, "the model's fixed size"),
-        ((height, width) if stated else None, METADATA),
+        ((height, width) if stated else None, model.metadata.origin("tile") if model else METADATA),
         ((height, width), DEFAULT),
     )
+
+
+def _suggested(model: Model | None, tile: Pair) -> int | None:
+    """Tiles at a time that the model suggests, and no more than are of use: memory is short."""
+    if model is None or model.metadata.batch is None:
+        return None
+    return max(1, min(model.metadata.batch, model.batch_pixels // math.prod(tile)))
 
 
 def _share(tile: Pair, percent: float | None, margin: Pair, align: Pair) -> Pair | None:

@@ -117,3 +117,20 @@ def halving(path, channels, classes, times=3):
         helper.make_node("Conv", ["both", "weight"], ["logits"]),
     ]
     return model(path, nodes, {"weight": weight, "scales": scales}, channels, classes)
+
+
+def sidecar(path, channels=3, is_item=False, task="semantic-segmentation", output=None, **fields):
+    """Write a document of STAC MLM: an item or its properties; fields are those of the input."""
+    names = [f"B{n + 1}" for n in range(channels)]
+    order = ["batch", "channel", "height", "width"]
+    shape = {"shape": [-1, channels, -1, -1], "dim_order": order, "data_type": "float32"}
+    properties = {
+        "mlm:name": "made",
+        "mlm:architecture": "U-Net",
+        "mlm:tasks": [task],
+        "mlm:input": [{"name": "image", "bands": names, "input": shape} | fields],
+        "mlm:output": [{"name": "logits", "tasks": [task]} | (output or {})],
+    }
+    document = {"type": "Feature", "properties": properties} if is_item else properties
+    Path(path).write_text(json.dumps(document))
+    return document

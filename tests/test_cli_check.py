@@ -43,6 +43,15 @@ class TestReport:
         )
         assert err.startswith("note: pixels are normalised as ")
 
+    @pytest.mark.parametrize("quiet", [[], ["-q"]])
+    def test_what_overlap_cannot_mend_is_said_once(self, folder, cli, quiet):
+        networks.save("model.onnx", [("conv", 3, 1), ("instance_norm",)])
+        status, out, err = cli(*CHECK, *TILES, *quiet)
+        assert status == 0
+        assert "exactness  not exact: the model sees its whole tile" in out
+        assert err.count("1 InstanceNormalization node; fewer, larger tiles") == (not quiet)
+        assert err.count("warning:") == (not quiet)
+
     def test_json_has_all_of_it(self, folder, cli):
         found = report(cli, *TILES)
         assert found["tiling"]["tile_size"] == [64, 64]

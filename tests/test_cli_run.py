@@ -64,6 +64,45 @@ class TestRun:
         status, _, err = cli(*RUN, "--tile", 64, *quiet)
         assert status == 0
         assert "warning: not exact: the model sees its whole tile, and the result depends" in err
+        assert "size: the graph has 1 GlobalAveragePool node; fewer, larger tiles help\n" in err
+        assert err.count("warning:") == 1
+
+    @pytest.mark.parametrize("quiet", [[], ["-q"]])
+    def test_nodes_are_a_warning_where_nothing_was_measured(self, folder, cli, quiet):
+        networks.save("model.onnx", [("instance_norm",), ("conv", 3, 1), ("instance_norm",)])
+        given = ("--tile", 64, "--margin", 4, "--align", 1)
+        status, _, err = cli(*RUN, *given, *quiet)
+        assert status == 0
+        assert "warning: the graph has 2 InstanceNormalization nodes: each pixel can depend" in err
+        assert err.count("warning:") == 1
+        _, _, err = cli("plan", *RUN[1:3], *given)
+        assert "warning: the graph has 2 InstanceNormalization nodes: each pixel can depend" in err
+
+    def test_one_tile_is_no_matter_for_a_warning(self, folder, cli):
+        networks.save("model.onnx", [("conv", 3, 1), ("squeeze_excite",)])
+        for given in ((), ("--margin", 4, "--align", 1)):
+            status, _, err = cli(*RUN, "--overwrite", *given)
+            assert status == 0
+            assert "warning" not in err
+
+    def test_nodes_that_were_seen_not_to_matter_are_a_note(self, folder, cli):
+        random = np.random.default_rng(0)
+        nodes = [  # a gate that is always open
+            helper.make_node("GlobalAveragePool", ["image"], ["mean"]),
+            helper.make_node("Clip", ["mean", "one", "one"], ["gate"]),
+            helper.make_node("Mul", ["image", "gate"], ["gated"]),
+            helper.make_node("Conv", ["gated", "weight"], ["logits"], pads=[1, 1, 1, 1]),
+        ]
+        weight = random.standard_normal((2, 3, 3, 3)).astype("f4")
+        made.model("model.onnx", nodes, {"weight": weight, "one": np.float32(1)}, 3, 2)
+        status, _, err = cli(*RUN, "--tile", 64)
+        assert status == 0
+        assert "warning" not in err
+        assert (
+            "note: the graph has 1 GlobalAveragePool node, which can see a whole tile, but the "
+            "model was measured to see no farther than 1 px\n"
+        ) in err
+        assert "exact: equals one run over the whole image" in err
 
     def test_metadata_that_makes_no_sense_is_noted(self, folder, cli):
         made.pointwise("model.onnx", 3, 2, metadata={"tile_size": "big", "tiles_overlap": 12})

@@ -11,6 +11,7 @@ from seamless_seg import ModelError, segment
 from seamless_seg.device import LANES
 from seamless_seg.model import OnnxFile, OnnxModel, open_model
 from seamless_seg.normalise import Normalisation
+from seamless_seg.scaling import parse_scaling
 
 
 @pytest.fixture
@@ -96,6 +97,8 @@ def test_bytes_are_normalised_on_the_device_to_the_same_bits(model, normalisatio
 def test_what_is_not_bytes_is_normalised_before(model, monkeypatch):
     assert not on_device(model).normalises(Normalisation(), np.dtype(np.uint16))
     assert not open_model(model).normalises(Normalisation(), np.dtype(np.uint8))
+    scaled = Normalisation(scaling=parse_scaling([{"type": "scale", "value": 255}]))
+    assert not on_device(model).normalises(scaled, np.dtype(np.uint8))
     monkeypatch.setattr("seamless_seg.model.can_be_made", lambda: False)
     assert not on_device(model).normalises(Normalisation(), np.dtype(np.uint8))
 

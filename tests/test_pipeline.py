@@ -15,6 +15,7 @@ class FakeReader:
     """An image in memory that notes what is read of it."""
 
     count, has_trailing_alpha, bands = 2, False, (1, 2)
+    descriptions = (None, None)
     dtype = np.dtype(np.float32)
     blocks = BlockLayout(16, 16, 8)
 

@@ -1,0 +1,154 @@
+"""Graphs: the nodes of an ONNX file, which onnxruntime does not show.
+
+They are read from protobuf's wire format, where each field says which it is and how long, so that
+weights are stepped over and never read.
+"""
+
+from __future__ import annotations
+
+import mmap
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+VARINT, LENGTH = 0, 2
+"""How the value of a field may be written: a whole number, or anything of a stated length."""
+FIXED = {1: 8, 5: 4}
+"""The other ways, and how many bytes they take."""
+
+FEW = 256
+"""Bytes of a tensor that may hold axes; larger ones are weights."""
+
+Span: TypeAlias = tuple[int, int]
+"""First byte of a field, and the one after its last."""
+Message: TypeAlias = "dict[int, list[Any]]"
+"""Values of each field by its number: whole numbers and spans, in their order."""
+Integers: TypeAlias = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Node:
+    """A node of a graph."""
+
+    kind: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    integers: dict[str, Integers]
+    """Attributes that are whole numbers, or a few of them."""
+    inner: tuple[Graph, ...]
+    """Graphs that it runs: branches, or the body of a loop."""
+
+
+@dataclass(frozen=True)
+class Graph:
+    """The nodes of a graph in the order in which they run."""
+
+    nodes: tuple[Node, ...]
+    constants: dict[str, Integers]
+    """Tensors of a few whole numbers, by their names."""
+
+
+def read_graph(path: Any) -> Graph:
+    """Read the graph of an ONNX file.
+
+    Raises
+    ------
+    OSError, ValueError, LookupError, TypeError, RecursionError
+        Where there is none, or it is damaged.
+    """
+    with (
+        Path(path).open("rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
+    ):
+        return _Reader(data).model()
+
+
+class _Reader:
+    """Reads ONNX's messages; the numbers are those of their fields."""
+
+    def __init__(self, data: mmap.mmap) -> None:
+        self._data = data
+
+    def model(self) -> Graph:
+        return self._graph(self._message(self._message((0, len(self._data)))[7][0]))
+
+    def _graph(self, message: Message) -> Graph:
+        nodes = tuple(self._node(self._message(own)) for own in message[1])
+        small = (self._message(own) for own in message[5] if own[1] - own[0] <= FEW)
+        constants = {self._text(own[8][0]): self._tensor(own) for own in small}
+        for node in nodes:
+            if node.kind == "Constant" and node.integers:
+                constants[node.outputs[0]] = next(iter(node.integers.values()))
+        return Graph(nodes, constants)
+
+    def _node(self, message: Message) -> Node:
+        integers, inner = {}, []
+        for attribute in (self._message(own) for own in message[5]):
+            inner += [self._graph(self._message(own)) for own in attribute[6] + attribute[11]]
+            small = [own for own in attribute[5] if own[1] - own[0] <= FEW]
+            tensors = (self._tensor(self._message(own)) for own in small)
+            numbers = self._integers(attribute[3] + attribute[8]) or next(tensors, ())
+            if numbers:
+                integers[self._text(attribute[1][0])] = numbers
+        inputs, outputs = (tuple(map(self._text, message[number])) for number in (1, 2))
+        return Node(self._text(message[4][0]), inputs, outputs, integers, tuple(inner))
+
+    def _tensor(self, message: Message) -> Integers:
+        """The whole numbers of a tensor; none where it holds others."""
+        if message[2] != [7]:  # int64
+            return ()
+        raw = b"".join(self._data[first:last] for first, last in message[9])
+        stored = (raw[at : at + 8] for at in range(0, len(raw), 8))
+        numbers = tuple(int.from_bytes(own, "little", signed=True) for own in stored)
+        return numbers or self._integers(message[7])
+
+    def _integers(self, values: list[Any]) -> Integers:
+        """Whole numbers, packed or one by one, with their signs."""
+        each = (own for value in values for own in self._unpacked(value))
+        return tuple(own - 2**64 if own >= 2**63 else own for own in each)
+
+    def _unpacked(self, value: Span | int) -> Iterator[int]:
+        if isinstance(value, int):
+            yield value
+            return
+        at, end = value
+        while at < end:
+            own, at = self._varint(at)
+            yield own
+
+    def _text(self, span: Span) -> str:
+        return str(self._data[slice(*span)], "utf-8")
+
+    def _message(self, span: Span) -> Message:
+        at, end = span
+        found: Message = defaultdict(list)
+        while at < end:
+            key, at = self._varint(at)
+            value, at = self._value(key & 7, at)
+            if at > end:
+                raise ValueError("a field is longer than its message")
+            found[key >> 3].append(value)
+        return found
+
+    def _value(self, written: int, at: int) -> tuple[Span | int, int]:
+        if written == VARINT:
+            return self._varint(at)
+        length = FIXED.get(written)
+        if written == LENGTH:
+            length, at = self._varint(at)
+        if length is None:
+            raise ValueError("a field is written in no known way")
+        return (at, at + length), at + length
+
+    def _varint(self, at: int) -> tuple[int, int]:
+        """A whole number of seven bits a byte, the least first, and the byte after it."""
+        number = 0
+        for shift in range(0, 70, 7):
+            byte = self._data[at]
+            at += 1
+            number |= (byte & 127) << shift
+            if byte < 128:
+                return number, at
+        raise ValueError("a number is too long")

@@ -1,0 +1,246 @@
+"""MLM: what a STAC Machine Learning Model document beside a model's file says of it.
+
+The document is a STAC item, or its properties alone. What cannot be understood is left out and
+noted, never guessed at.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from .errors import ModelError
+from .metadata import ModelMetadata
+from .scaling import parse_scaling
+from .settings import SIDECAR
+
+NO_RASTER = (
+    "classification",
+    "scene-classification",
+    "detection",
+    "object-detection",
+    "similarity-search",
+    "image-captioning",
+)
+"""Tasks whose output is no raster."""
+
+LETTERS = {"batch": "N", "channel": "C", "channels": "C", "height": "H", "width": "W"}
+"""Names of dimensions, as ONNX users abbreviate them."""
+
+LARGEST = 2**24
+"""Characters of a document; what is longer is none."""
+
+
+def places(model: Any) -> tuple[Path, Path]:
+    """Where a model's document may lie, first choice first: ``model.onnx.json``, ``model.json``."""
+    path = Path(model)
+    return path.with_name(f"{path.name}.json"), path.with_name(f"{path.stem}.json")
+
+
+def with_sidecar(metadata: ModelMetadata, model: Any) -> ModelMetadata:
+    """Metadata of a model's file, and what the document beside it says in their place, if any.
+
+    Raises
+    ------
+    ModelError
+        Where it says that the model is no segmentation model.
+    """
+    for path in places(model):
+        try:
+            properties = _properties(path)
+        except FileNotFoundError:
+            continue
+        except (OSError, ValueError, RecursionError) as error:
+            note = f"{path} cannot be read as JSON and is ignored: {error!s:.100}"
+            metadata = replace(metadata, notes=(*metadata.notes, note))
+            continue
+        if properties:
+            return _joined(metadata, path, properties)
+    return metadata
+
+
+def _properties(path: Path) -> Mapping[str, Any]:
+    """The document's properties of MLM, none where it is another kind of document."""
+    with path.open(encoding="utf-8") as file:
+        text = file.read(LARGEST)
+    document = json.loads(text)
+    if isinstance(document, Mapping) and isinstance(document.get("properties"), Mapping):
+        document = document["properties"]
+    if not isinstance(document, Mapping):
+        return {}
+    return {key: value for key, value in document.items() if key.startswith("mlm:")}
+
+
+def _joined(metadata: ModelMetadata, path: Path, properties: Mapping[str, Any]) -> ModelMetadata:
+    told = _Document(properties)
+    told.refuse_other_tasks(path)
+    fields = dict(told.input()) | dict(told.output())
+    fields["batch"] = told.get("mlm:batch_size_suggestion", properties, _count)
+    settled = {name: value for name, value in fields.items() if value is not None}
+    return replace(
+        metadata,
+        **settled,
+        notes=(*metadata.notes, *told.notes),
+        sidecar=path,
+        from_sidecar=frozenset(settled),
+    )
+
+
+class _Document:
+    """Reads values one by one, and notes those that it does not understand."""
+
+    def __init__(self, properties: Mapping[str, Any]) -> None:
+        self._properties = properties
+        self.notes: list[str] = []
+
+    def get(self, key: str, parent: Any, parser: Callable[[Any], Any]) -> Any:
+        """A value under a key; None where there is none, or none that the parser takes."""
+        value = parent.get(key) if isinstance(parent, Mapping) else None
+        if value is None:
+            return None
+        try:
+            return parser(value)
+        except (LookupError, TypeError, ValueError, OverflowError):
+            self.note(f"{key} {json.dumps(value):.100}, which is ignored")
+            return None
+
+    def note(self, what: str) -> None:
+        sentence = f"{SIDECAR} has {what}"
+        if sentence not in self.notes:
+            self.notes.append(sentence)
+
+    def refuse_other_tasks(self, path: Path) -> None:
+        tasks = self.get("mlm:tasks", self._properties, _texts)
+        if tasks and all(task in NO_RASTER for task in tasks):
+            raise ModelError(
+                f"{path} says that the model is for {', '.join(tasks)}: its output is not a raster "
+                f"of classes"
+            )
+
+    def input(self) -> Iterator[tuple[str, Any]]:
+        inputs = self.get("mlm:input", self._properties, _mappings) or [{}]
+        first = inputs[0]
+        lengths = self.get("input", first, _lengths) or {}
+        bands = self.get("bands", first, _bands)
+        channels = lengths.get("C")
+        if bands and channels not in (None, len(bands)):
+            self.note(f"{len(bands)} bands and a shape of {channels}: neither is used")
+            bands = channels = None
+        yield "tile", _square(lengths.get("H"), lengths.get("W"))
+        yield "channels", channels or (len(bands) if bands else None)
+        yield "bands", bands or None
+        layout = "".join(lengths)
+        yield "layout", layout if layout in ("NCHW", "NHWC") else None
+        yield "value_scaling", self._scaling(first)
+        for key in ("norm_type", "norm_clip", "statistics"):
+            if first.get(key) is not None:
+                self.note(f"{key}, of an old version of MLM, which is ignored")
+        if first.get("resize_type") not in (None, "crop", "pad"):
+            self.note(f"resize_type {first['resize_type']}, which is not done: tiles keep pixels")
+
+    def _scaling(self, first: Mapping[str, Any]) -> Any:
+        """None where nothing is said; null says that pixels are taken as they are."""
+        function = first.get("pre_processing_function")
+        if function is not None:
+            self.note(f"pre_processing_function {json.dumps(function):.100}, which is not called")
+        if "value_scaling" not in first or (first["value_scaling"] is None and function):
+            return None
+        if first["value_scaling"] is None:
+            return parse_scaling(None)
+        return self.get("value_scaling", first, parse_scaling)
+
+    def output(self) -> Iterator[tuple[str, Any]]:
+        outputs = self.get("mlm:output", self._properties, _mappings) or [{}]
+        chosen = next((own for own in outputs if _segments(own)), outputs[0])
+        yield "class_names", self.get("classification:classes", chosen, _class_names)
+        yield "class_colors", self.get("classification:classes", chosen, _class_colors)
+        yield "output", self.get("name", chosen, _text)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(value)
+    return value
+
+
+def _texts(value: Any) -> list[str]:
+    if not isinstance(value, list):
+        raise TypeError(value)
+    return [_text(text) for text in value]
+
+
+def _mappings(value: Any) -> list[Mapping[str, Any]]:
+    if not isinstance(value, list) or not all(isinstance(own, Mapping) for own in value):
+        raise TypeError(value)
+    return value
+
+
+def _whole(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
+        raise ValueError(value)
+    return int(value)
+
+
+def _count(value: Any) -> int:
+    if _whole(value) < 1:
+        raise ValueError(value)
+    return _whole(value)
+
+
+def _lengths(value: Any) -> dict[str, int | None]:
+    """Length of each dimension by its letter, in their order; None where it is free."""
+    shape, order = value["shape"], _texts(value["dim_order"])
+    if not isinstance(shape, list) or len(set(order)) != len(order):
+        raise ValueError(value)
+    lengths = (None if _whole(own) == -1 else _count(own) for own in shape)
+    return {LETTERS.get(name, name): length for name, length in zip(order, lengths, strict=True)}
+
+
+def _square(height: int | None, width: int | None) -> int | tuple[int, int] | None:
+    if not height or not width:
+        return None
+    return height if height == width else (height, width)
+
+
+def _bands(value: Any) -> tuple[str, ...]:
+    """Names; of objects, too, unless they are to be computed."""
+    if not isinstance(value, list):
+        raise TypeError(value)
+    if any(isinstance(band, Mapping) and band.get("expression") is not None for band in value):
+        raise ValueError(value)
+    return tuple(_text(band["name"] if isinstance(band, Mapping) else band) for band in value)
+
+
+def _segments(output: Mapping[str, Any]) -> bool:
+    tasks = output.get("tasks")
+    return isinstance(tasks, list) and any("segmentation" in str(task) for task in tasks)
+
+
+def _classes(value: Any) -> list[Mapping[str, Any]]:
+    """The classes in the order of their values, which count from 0."""
+    by_value = {_whole(own["value"]): own for own in _mappings(value)}
+    if not value or sorted(by_value) != list(range(len(value))):
+        raise ValueError(value)
+    return [by_value[number] for number in range(len(value))]
+
+
+def _class_names(value: Any) -> tuple[str, ...]:
+    return tuple(_text(own.get("name") or own.get("title")) for own in _classes(value))
+
+
+def _class_colors(value: Any) -> tuple[str | None, ...] | None:
+    colors = tuple(_color(own.get("color_hint")) for own in _classes(value))
+    return colors if any(colors) else None
+
+
+def _color(value: Any) -> str | None:
+    """``RRGGBB`` in upper case."""
+    if value is None:
+        return None
+    digits = _text(value).removeprefix("#").upper()
+    if len(digits) != 6 or not set(digits) <= set("0123456789ABCDEF"):
+        raise ValueError(value)
+    return digits
