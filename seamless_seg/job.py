@@ -71,8 +71,8 @@ def segment(
     options : Options, optional
         How to tile and normalise; or give its fields as keywords: ``tile``, ``overlap``,
         ``margin``, ``align``, ``tolerance``, ``trust``, ``batch_size``, ``bands``, ``scale``,
-        ``mean``, ``std``. Where margin and alignment are left open, an ONNX model is probed for
-        them, a function only if one of them is ``"auto"``.
+        ``mean``, ``std``, ``normalize``. Where margin and alignment are left open, an ONNX model
+        is probed for them, a function only if one of them is ``"auto"``.
     provider, threads
         Of onnxruntime: see ``OnnxModel``.
     max_memory : int, optional
@@ -83,7 +83,7 @@ def segment(
     overwrite : bool
         Replace an existing output.
     on_start : callable, optional
-        Called with the ``Forecast`` once everything is decided and nothing is read yet;
+        Called with the ``Forecast`` once everything is decided and no tile is read yet;
         ``forecast.settings.notes`` are sentences that the user should see.
     on_progress : callable, optional
         Called with a ``Progress`` after every tile.

@@ -24,7 +24,7 @@ def decide_pixels(
         Where bands, mean or std do not fit the model or each other, or are no good numbers; where
         integers other than uint8 have no scale.
     """
-    bands = _bands(options, model, count, has_alpha)
+    bands = decide_bands(options, model, count, has_alpha)
     metadata, given = model.metadata, len(bands.value)
     described = metadata.mean is not None or metadata.std is not None
     if options.scale is None and not described and dtype.kind in "iu" and dtype != np.uint8:
@@ -58,9 +58,16 @@ def decide_pixels(
     return Pixels(bands, scale, mean, std)
 
 
-def _bands(
+def decide_bands(
     options: Options, model: Model, count: int, has_alpha: bool
 ) -> Decision[tuple[int, ...]]:
+    """Decide which of ``count`` bands the model gets.
+
+    Raises
+    ------
+    OptionError
+        Where it takes another number of them.
+    """
     takes = model.channels
     asked = None if options.bands is None else tuple(options.bands)
     without_alpha = tuple(range(1, count)) if has_alpha and takes == count - 1 else None
@@ -84,7 +91,7 @@ def notes(
     found = list(model.metadata.notes)
     if options.overlap is None and options.margin is not None:
         found.append(f"tiles overlap by {by(decided.overlap.value)}, given the margin")
-    if options.scale is None:
+    if options.scale is None and options.normalize is None:
         origin = pixels.scale.origin
         found.append(f"pixels are normalised as {pixels.normalisation} ({origin})")
         if origin == METADATA and dtype != np.uint8:

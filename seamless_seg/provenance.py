@@ -21,6 +21,7 @@ NAMESPACE = "seamless_seg"
 """Domain of the tags in the file's metadata."""
 MODEL, DIGEST = "model", "model_sha256"
 GEOMETRY = ("tile", "overlap", "margin", "align")
+NORMALISATION = ("scale", "mean", "std")
 """Options that make sense together only."""
 
 
@@ -49,6 +50,8 @@ def as_made(options: Options, tags: Mapping[str, str], path: Any) -> Options:
     stated = _stated(tags, path)
     if {"tile", "overlap"} & set(given):
         stated = {name: value for name, value in stated.items() if name not in GEOMETRY}
+    if "normalize" in given:
+        stated = {name: value for name, value in stated.items() if name not in NORMALISATION}
     return Options(**(stated | given))
 
 

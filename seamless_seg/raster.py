@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 import rasterio
-from rasterio.enums import ColorInterp
+from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.env import getenv, hasenv
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
@@ -138,6 +138,13 @@ class RasterReader:
             parts = [self._dataset.read(band, window=window) for band in self.bands]
         return np.stack(parts).astype(self.dtype, copy=False)
 
+    def valid(self, rows: slice, cols: slice) -> npt.NDArray[np.bool_] | None:
+        """Which pixels of a window are not nodata, shape ``(height, width)``; None for all."""
+        if all(MaskFlags.all_valid in flags for flags in self._dataset.mask_flag_enums):
+            return None
+        mask = self._dataset.dataset_mask(window=Window.from_slices(rows, cols))
+        return np.asarray(mask != 0)
+
     @property
     def _of_one_type(self) -> bool:
         return len({self._dataset.dtypes[band - 1] for band in self.bands}) == 1
@@ -147,6 +154,14 @@ class RasterReader:
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         self._dataset.close()
+
+
+def block_cache(count: int) -> AbstractContextManager[object]:
+    """GDAL's block cache with ``count`` bytes, unless the user has set one."""
+    if user_cache() is not None:
+        return nullcontext()
+    env: AbstractContextManager[object] = rasterio.Env(GDAL_CACHEMAX=count)
+    return env
 
 
 def user_cache() -> int | None:
