@@ -13,20 +13,28 @@ from .sample import Window
 PIXELS = 2**24
 """Pixels to read of a raster; of one that has no more, all are read."""
 
-SMALLEST = 2**14
-"""Pixels of a window, roughly, at least: each costs a call."""
+SMALLEST = 2**13
+"""Pixels of a window at least, where the raster has them: each costs a call."""
 
 PART, LARGEST = 2**14, 2**17
-"""Pixels of a window of a sample: a larger block is read for a part of it only, since many small
-windows tell more than a few large ones. That is a fourth, lest four times as many blocks be read
-for more than they tell, unless that is a lot, too."""
+"""Pixels of a window of a sample: of a larger block only some rows are looked at, since many small
+windows tell more than a few large ones. That is a fourth of it, lest many more blocks be decoded
+than are looked at, unless a fourth is still a lot."""
+
+
+FINE = 2**20
+"""Places in a stratum, down and across."""
 
 
 class Excerpt:
-    """Windows along a raster's blocks, none of them twice, from its first rows to its last.
+    """Windows along a raster's blocks.
 
-    All of the raster where that is no more than ``pixels``; else the raster is divided evenly into
-    rectangles, and one window is drawn in each. The same raster has the same excerpt, always.
+    All of the raster where that is no more than ``pixels``, once. Else the raster is divided evenly
+    into rectangles, the strata, and the windows around one place in each are taken. Every window is
+    as likely as any other; one between two strata may come twice. How far into a stratum a place
+    lies differs from row to row and from column to column of strata and is spread evenly over all
+    of them, so that light which falls off to one side is seen at every distance (correlated
+    multi-jittered samples: Kensler 2013). The same raster has the same excerpt, always.
 
     Parameters
     ----------
@@ -62,22 +70,28 @@ class Excerpt:
             touched *= block * (-(-(step - 1) // block) + 1)
         return max(SMALLEST_CACHE, int(BOOKKEEPING * touched * self._blocks.pixel_bytes))
 
-    def __len__(self) -> int:
-        return math.prod(self._strata)
-
     def __iter__(self) -> Iterator[Window]:
-        random = np.random.default_rng(0)
-        for i in range(self._strata[0]):
-            drawn = random.random((self._strata[1], 2))
-            for j, (down, across) in enumerate(drawn):
-                yield Window(self._between(0, i, down), self._between(1, j, across))
+        return self.drawn(seed=0)
 
-    def _between(self, axis: int, stratum: int, drawn: float) -> slice:
-        """Rows or columns of one of the windows that a stratum holds."""
-        strata, windows = self._strata[axis], self._windows[axis]
-        first, stop = stratum * windows // strata, (stratum + 1) * windows // strata
-        start = (first + int(drawn * (stop - first))) * self._shape[axis]
+    def drawn(self, seed: int) -> Iterator[Window]:
+        """The windows as they would be drawn with another seed."""
+        random, (rows, cols) = np.random.default_rng(seed), self._strata
+        across, down = _spread(random, rows), _spread(random, cols)
+        for i in range(rows):
+            for j in range(cols):
+                yield Window(self._between(0, i, down[j]), self._between(1, j, across[i]))
+
+    def _between(self, axis: int, stratum: int, drawn: int) -> slice:
+        """Rows or columns of the window that lies so far into a stratum."""
+        windows, finely = self._windows[axis], self._strata[axis] * FINE
+        start = (stratum * FINE + drawn) * windows // finely * self._shape[axis]
         return slice(start, min(start + self._shape[axis], self._size[axis]))
+
+
+def _spread(random: np.random.Generator, count: int) -> list[int]:
+    """Numbers from 0 up to ``FINE``, in any order: one in each ``count``-th part of them."""
+    drawn = random.permutation(count) * FINE + random.integers(0, FINE, count)
+    return [int(number) for number in drawn // count]
 
 
 def _whole_blocks(size: tuple[int, int], blocks: BlockLayout) -> tuple[int, int]:
@@ -92,11 +106,10 @@ def _whole_blocks(size: tuple[int, int], blocks: BlockLayout) -> tuple[int, int]
 
 
 def _part(height: int, width: int) -> tuple[int, int]:
-    """Height and width of what is looked at of so many pixels, in a sample."""
+    """Height and width of what is looked at of so many pixels in a sample: whole rows."""
     most = max(PART, min(LARGEST, height * width // 4))
-    while height * width > most:
-        height, width = (-(-height // 2), width) if height > width else (height, -(-width // 2))
-    return height, width
+    parts = -(-height // max(1, most // width))
+    return -(-height // parts), width
 
 
 def _strata(height: int, width: int, count: int) -> tuple[int, int]:
