@@ -18,9 +18,8 @@ SMALLEST = 2**13
 
 PART, LARGEST = 2**14, 2**17
 """Pixels of a window of a sample: of a larger block only some rows are looked at, since many small
-windows tell more than a few large ones. That is a fourth of it, lest many more blocks be decoded
-than are looked at, unless a fourth is still a lot."""
-
+windows tell more than a few large ones. They are a fourth of it, lest many more pixels be decoded
+than are looked at, unless that is too little or too much."""
 
 FINE = 2**20
 """Places in a stratum, down and across."""
@@ -30,11 +29,11 @@ class Excerpt:
     """Windows along a raster's blocks.
 
     All of the raster where that is no more than ``pixels``, once. Else the raster is divided evenly
-    into rectangles, the strata, and the windows around one place in each are taken. Every window is
-    as likely as any other; one between two strata may come twice. How far into a stratum a place
-    lies differs from row to row and from column to column of strata and is spread evenly over all
-    of them, so that light which falls off to one side is seen at every distance (correlated
-    multi-jittered samples: Kensler 2013). The same raster has the same excerpt, always.
+    into rectangles, the strata, and the window around a place in each is taken. Every window is as
+    likely as any other; one that lies in several strata may come more than once. How far into its
+    stratum a place lies is spread evenly, down over a row of strata and across over the rows, so
+    that light which falls off to one side is seen at every distance. (Multi-jittered samples: Chiu,
+    Shirley and Wang 1994.) The same raster has the same excerpt, always.
 
     Parameters
     ----------
@@ -76,10 +75,9 @@ class Excerpt:
     def drawn(self, seed: int) -> Iterator[Window]:
         """The windows as they would be drawn with another seed."""
         random, (rows, cols) = np.random.default_rng(seed), self._strata
-        across, down = _spread(random, rows), _spread(random, cols)
-        for i in range(rows):
-            for j in range(cols):
-                yield Window(self._between(0, i, down[j]), self._between(1, j, across[i]))
+        for i, across in enumerate(_spread(random, rows)):
+            for j, down in enumerate(_spread(random, cols)):
+                yield Window(self._between(0, i, down), self._between(1, j, across))
 
     def _between(self, axis: int, stratum: int, drawn: int) -> slice:
         """Rows or columns of the window that lies so far into a stratum."""

@@ -36,7 +36,7 @@ def test_every_pixel_is_read_once_where_they_are_few(drawn):
         assert excerpt.complete
     if excerpt.complete:
         assert counts.min() == counts.max() == 1
-    assert counts.max() <= 2
+    assert 1 <= counts.max() <= 4
 
 
 @given(excerpts())

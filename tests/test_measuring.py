@@ -102,7 +102,8 @@ class TestAsOptions:
     @pytest.mark.parametrize("how", HOW)
     @pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "int32", "float32", "float64"])
     def test_the_line_that_is_printed_gives_the_same_bits(self, folder, cli, how, dtype):
-        made.raster("in.tif", varied(3, 100, 120, dtype) / np.array(3).astype(dtype))
+        image = varied(3, 100, 120, dtype)
+        made.raster("in.tif", image / image.dtype.type(3) if image.dtype.kind == "f" else image)
         _, _, err = cli(*RUN, "--normalize", how)
         (options,) = re.findall(r"^note: pixels are .* of the raster, as with (.*)$", err, re.M)
         names = [word for word in shlex.split(options) if word.startswith("--")]
@@ -283,13 +284,13 @@ class TestReading:
     def test_of_a_large_one_a_sample_is_read_and_the_same_one_every_time(self):
         source = Fake(varied(1, 3000, 3100, "float32"))
         first, notes = source.measured("percentile:2,98")
-        assert source.reads.max() == 1
-        assert 0.8 * 2**20 < source.reads.sum() <= 2**20
+        once = source.reads.copy()
+        assert 0.8 * 2**20 < once.sum() <= 2**20
         assert "of a sample of the raster, as with" in notes[0]
         assert first.mean.origin == "percentile 2 to 98 of a sample of the raster"
         again, _ = source.measured("percentile:2,98")
         assert again == first
-        assert source.reads[source.reads > 0].min() == 2
+        np.testing.assert_array_equal(source.reads, 2 * once)
 
     @pytest.mark.parametrize("dtype", ["uint8", "int16", "float32"])
     @pytest.mark.parametrize("block", [32, 256, 1000])
