@@ -161,6 +161,12 @@ pixels = several(
     click.option("--mean", type=NUMBERS, metavar=NUMBERS.name, help="One number a band, or one."),
     click.option("--std", type=NUMBERS, metavar=NUMBERS.name, help="One number a band, or one."),
     click.option(
+        "--normalize",
+        metavar="percentile:L,H|zscore",
+        help="Take scale, mean and std from INPUT itself, read once, for all tiles alike: "
+        "percentile:2,98 brings these two to 0 and 1, band by band. A note says the numbers.",
+    ),
+    click.option(
         "--fill",
         type=float,
         metavar="V",

@@ -64,7 +64,7 @@ def plan(
     max_memory: int | None,
     **choices: Any,
 ) -> None:
-    """Say what a run would do and cost, without reading a pixel.
+    """Say what a run would do and cost, without reading a pixel unless --normalize asks for it.
 
     INPUT gives the size, or --size does. MODEL settles what the options leave open.
     """
@@ -90,6 +90,8 @@ def plan(
         say(f"note: {sentence}")
     if max_memory is not None and forecast.schedule is None:
         say("note: what max-memory leads to depends on INPUT and MODEL: give both")
+    if wanted.normalize is not None and forecast.settings.pixels is None:
+        say("note: what normalize leads to depends on INPUT and MODEL: give both")
 
 
 def _of_size(

@@ -16,6 +16,7 @@ from .errors import OptionError
 from .fidelity import Fidelity, Logits
 from .forecast import Forecast, exactness
 from .job import OnStart
+from .measuring import as_found
 from .opening import open_raster
 from .options import Options, merged
 from .pipeline import OnProgress, Progress
@@ -167,7 +168,8 @@ def check(
         if made is not None:
             _check_output(made, task, part)
             notes = task.forecast.settings.notes
-            notes.extend(doubts(options, made.tags, output, model))
+            explicit = as_found(options, task.forecast.settings.pixels)
+            notes.extend(doubts(explicit, made.tags, output, model))
         if on_start:
             on_start(task.forecast)
         stack.enter_context(task.block_cache())

@@ -10,13 +10,14 @@ import shapely
 from .axis import Axis
 from .blocks import FLOAT32
 from .errors import OptionError
+from .measuring import measure_pixels
 from .memory import Schedule
 from .model import Model
 from .options import Options
 from .plan import Plan, Size, pair, plan_run_grid
-from .preprocessing import decide_pixels, notes
+from .preprocessing import decide_bands, decide_pixels, notes
 from .reach import Probe, Reach
-from .settings import Settings, Tiling
+from .settings import Pixels, Settings, Tiling
 from .tiling import decide_tiling
 from .timing import Price
 from .trust import Profile, name_of
@@ -127,18 +128,25 @@ def forecast_raster(
         return _forecast(settings, None, reader.size, area, found, options.tolerance)
     if options.bands is not None:
         reader.select(options.bands)
-    read = decide_pixels(
-        options,
-        model,
-        reader.count,
-        reader.has_trailing_alpha,
-        reader.dtype,
-        reader.descriptions,
-    )
-    reader.select(read.bands.value)
-    said = [*reader.notes, *notes(options, model, decided, read, reader.dtype)]
+    read, found_in_it = _decide_pixels(reader, model, options)
+    said = [*reader.notes, *notes(options, model, decided, read, reader.dtype), *found_in_it]
     settings = Settings(decided, read, said, reading=reader.reading)
     return _forecast(settings, model, reader.size, area, found, options.tolerance)
+
+
+def _decide_pixels(
+    reader: RasterReader, model: Model, options: Options
+) -> tuple[Pixels, list[str]]:
+    """Decide what a model gets, select it, and say what was found in it, if that was looked at."""
+    count, has_alpha = reader.count, reader.has_trailing_alpha
+    if options.normalize is None:
+        names = reader.descriptions
+        read = decide_pixels(options, model, count, has_alpha, reader.dtype, names)
+        reader.select(read.bands.value)
+        return read, []
+    bands = decide_bands(options, model, count, has_alpha, reader.descriptions)
+    reader.select(bands.value)
+    return measure_pixels(reader, bands, options)
 
 
 def forecast_size(

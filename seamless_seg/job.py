@@ -84,10 +84,10 @@ def segment(
     options : Options, optional
         How to tile and normalise; or give its fields as keywords: ``tile``, ``overlap``,
         ``margin``, ``align``, ``tolerance``, ``trust``, ``batch_size``, ``bands``, ``scale``,
-        ``mean``, ``std``, ``value_scaling``, ``model_output``, ``fill``; or how to read the
-        raster: ``nodata``, ``level``, ``resolution``, ``match_resolution``, ``unscale``. Where
-        margin and alignment are left open, an ONNX model is probed for them, a function only if
-        one of them is ``"auto"``.
+        ``mean``, ``std``, ``value_scaling``, ``normalize``, ``model_output``, ``fill``; or how to
+        read the raster: ``nodata``, ``level``, ``resolution``, ``match_resolution``,
+        ``unscale``. Where margin and alignment are left open, an ONNX model is probed for them, a
+        function only if one of them is ``"auto"``.
     provider, threads
         Of onnxruntime: see ``OnnxModel``.
     max_memory : int, optional
@@ -105,7 +105,7 @@ def segment(
     crop : bool
         Let the output cover the area's bounding window alone.
     on_start : callable, optional
-        Called with the ``Forecast`` once everything is decided and nothing is read yet;
+        Called with the ``Forecast`` once everything is decided and no tile is read yet;
         ``forecast.settings.notes`` are sentences that the user should see.
     on_progress : callable, optional
         Called with a ``Progress`` after every tile.

@@ -34,6 +34,7 @@ class Options:
     std: Sequence[float] | float | None = None
     value_scaling: Sequence[Any] | None = None
     """What STAC MLM has under this name, in place of the three above."""
+    normalize: str | None = None
     model_output: str | int | None = None
     fill: float | None = None
     nodata: float | None = None

@@ -33,7 +33,7 @@ def decide_pixels(
         Where bands, mean or std do not fit the model or each other, or are no good numbers; where
         integers other than uint8 have no scale.
     """
-    bands = _bands(options, model, count, has_alpha, names)
+    bands = decide_bands(options, model, count, has_alpha, names)
     metadata, given = model.metadata, len(bands.value)
     if scaling := _scaling(options, metadata, given):
         return Pixels.scaled(bands, scaling)
@@ -88,7 +88,7 @@ def _scaling(options: Options, metadata: ModelMetadata, count: int) -> Decision[
 
 def _given(options: Options) -> str:
     """Options that win over a value scaling of the model's."""
-    return ", ".join(name for name in LINEAR if getattr(options, name) is not None)
+    return ", ".join(name for name in (*LINEAR, "normalize") if getattr(options, name) is not None)
 
 
 def bands_by_name(
@@ -115,9 +115,20 @@ def _check_range(dtype: np.dtype[Any], taken: np.dtype[Any]) -> None:
         raise OptionError(f"pixels of {dtype} have no usual range: {advice}")
 
 
-def _bands(
-    options: Options, model: Model, count: int, has_alpha: bool, names: Sequence[str | None]
+def decide_bands(
+    options: Options,
+    model: Model,
+    count: int,
+    has_alpha: bool,
+    names: Sequence[str | None] = (),
 ) -> Decision[tuple[int, ...]]:
+    """Decide which of ``count`` bands the model gets.
+
+    Raises
+    ------
+    OptionError
+        Where it takes another number of them.
+    """
     takes = model.channels
     asked = None if options.bands is None else tuple(options.bands)
     without_alpha = tuple(range(1, count)) if has_alpha and takes == count - 1 else None
@@ -149,7 +160,7 @@ def notes(
         found.append(f"tiles overlap by {by(decided.overlap.value)}, given the margin")
     if metadata.value_scaling is not None and (given := _given(options)):
         found.append(f"the value_scaling of {SIDECAR} is left out, given {given}")
-    if options.scale is None and options.value_scaling is None:
+    if (options.scale, options.value_scaling, options.normalize) == (None, None, None):
         origin = pixels.scale.origin
         found.append(f"pixels are normalised as {pixels.normalisation} ({origin})")
         if origin == METADATA and dtype != np.uint8:

@@ -30,6 +30,7 @@ ONE_ANSWER = (
     (PIXEL_SIZE, PIXEL_SIZE),
     (LINEAR, ("value_scaling",)),
     (("value_scaling",), LINEAR),
+    ((*LINEAR, "value_scaling"), ("normalize",)),
 )
 """Options that are no longer what an output says where one of the others is given."""
 

@@ -6,7 +6,7 @@ import os
 import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -277,6 +277,14 @@ class RasterReader:
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         self.close()
+
+
+def block_cache(count: int) -> AbstractContextManager[object]:
+    """GDAL's block cache with ``count`` bytes, unless the user has set one."""
+    if user_cache() is not None:
+        return nullcontext()
+    env: AbstractContextManager[object] = rasterio.Env(GDAL_CACHEMAX=count)
+    return env
 
 
 def user_cache() -> int | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -173,15 +173,10 @@ class Task:
 
     def block_cache(self, plan: Plan | None = None) -> AbstractContextManager[object]:
         """GDAL's block cache at the size that a plan needs, unless the user has set one."""
-        import rasterio
+        from .raster import block_cache
 
-        from .raster import user_cache
-
-        if user_cache() is not None:
-            return nullcontext()
         cache = cache_bytes(self.reader.blocks, plan or self.plan, self.fitted.border)
-        env: AbstractContextManager[object] = rasterio.Env(GDAL_CACHEMAX=cache)
-        return env
+        return block_cache(cache)
 
 
 def inputs_of(model: Any, *readers: RasterReader) -> list[Any]:

@@ -1,0 +1,175 @@
+"""Measuring: a raster's own statistics, read once, as the normalisation of all of its tiles.
+
+A tile that is stretched by itself gets other numbers than the next: that makes seams.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from .blocks import BlockLayout
+from .errors import OptionError
+from .excerpt import PIXELS, Excerpt
+from .options import MOST, Options
+from .settings import LINEAR, Decision, Pixels
+from .stretch import Gathered, Stretch, stretch_of
+
+KEPT, KEPT_OF_BAND = 2**22, 2**20
+"""Values that are kept, of all bands together and of one, where they cannot be counted."""
+
+ENOUGH = 16
+"""An excerpt of which less than one in so many pixels is valid is drawn anew, larger."""
+
+
+class Source(Protocol):
+    """Where pixels come from: ``RasterReader``, or anything that does the same."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the pixels."""
+        ...
+
+    @property
+    def blocks(self) -> BlockLayout:
+        """How they are stored."""
+        ...
+
+    def read(self, rows: slice, cols: slice) -> npt.NDArray[Any]:
+        """Pixels of a window inside the raster, shape ``(bands, height, width)``."""
+        ...
+
+    def valid(self, rows: slice, cols: slice) -> npt.NDArray[np.bool_] | None:
+        """Which of them are not nodata, shape ``(height, width)``; None for all."""
+        ...
+
+
+def measure_pixels(
+    source: Source, bands: Decision[tuple[int, ...]], options: Options
+) -> tuple[Pixels, list[str]]:
+    """Decide on the normalisation of the source's bands by what is in them.
+
+    Nodata and pixels that are not finite do not count.
+
+    Returns
+    -------
+    pixels : Pixels
+        With numbers that give the same bits when they come as options.
+    notes : list of str
+        Sentences for the user: the options that come to the same, and what is odd about a band.
+
+    Raises
+    ------
+    OptionError
+        Where ``options.normalize`` is no stretch, or scale, mean or std are given as well.
+    RasterError
+        Where the raster cannot be read.
+    """
+    given = [name for name in LINEAR if getattr(options, name) is not None]
+    if given:
+        raise OptionError(
+            f"normalize finds scale, mean and std itself: leave out {' and '.join(given)}, or "
+            f"normalize"
+        )
+    stretch = stretch_of(str(options.normalize))
+    excerpt, gathered = _gather(source, stretch, len(bands.value))
+    where = "the raster" if excerpt.complete else "a sample of the raster"
+    lines, odd = _lines(source.dtype, stretch, bands.value, gathered)
+    origin = f"{stretch} of {where}"
+    pixels = Pixels(
+        bands,
+        Decision(1.0, origin),
+        Decision(tuple(mean for mean, _ in lines), origin),
+        Decision(tuple(std for _, std in lines), origin),
+    )
+    return pixels, [f"pixels are normalised by {origin}, as with {as_options(pixels)}", *odd]
+
+
+def as_options(pixels: Pixels) -> str:
+    """The command line's options for a normalisation; pasted, they give the same bits."""
+    values = ((pixels.scale.value,), pixels.mean.value, pixels.std.value)
+    parts = (",".join(map(_exactly, numbers)) for numbers in values)
+    return " ".join(f"--{name} {part}" for name, part in zip(LINEAR, parts, strict=True))
+
+
+def as_found(options: Options, pixels: Pixels | None) -> Options:
+    """Options that say in numbers what ``normalize`` came to, where it was asked for."""
+    if options.normalize is None or pixels is None:
+        return options
+    found = {name: getattr(pixels, name).value for name in LINEAR}
+    return replace(options, normalize=None, **found)
+
+
+def _gather(source: Source, stretch: Stretch, count: int) -> tuple[Excerpt, list[Gathered]]:
+    """Read an excerpt, and a larger one where next to nothing of it is valid."""
+    from .raster import block_cache
+
+    most, budget = min(KEPT_OF_BAND, KEPT // count), PIXELS
+    while True:
+        excerpt = Excerpt(source.size, source.blocks, budget)
+        gathered = [stretch.gather(source.dtype, most) for _ in range(count)]
+        with block_cache(excerpt.cache_bytes):
+            for values in _values(source, excerpt):
+                for band, own in zip(gathered, values, strict=True):
+                    band.add(own)
+        if excerpt.complete or max(band.count for band in gathered) >= PIXELS // ENOUGH:
+            return excerpt, gathered
+        budget *= 4
+
+
+def _values(source: Source, excerpt: Excerpt) -> Iterator[Iterator[npt.NDArray[Any]]]:
+    """For each window, each band's pixels that count, shape ``(n,)``."""
+    for rows, cols in excerpt:
+        pixels, valid = source.read(rows, cols), source.valid(rows, cols)
+        yield (_counting(band.ravel() if valid is None else band[valid]) for band in pixels)
+
+
+def _counting(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Those that are finite to a model."""
+    if values.dtype.kind != "f":
+        return values
+    finite: npt.NDArray[Any] = values[np.abs(values) < MOST]
+    return finite
+
+
+def _lines(
+    dtype: np.dtype[Any], stretch: Stretch, bands: Sequence[int], gathered: Sequence[Gathered]
+) -> tuple[list[tuple[float, float]], list[str]]:
+    """Each band's mean and std, and sentences about those that have none."""
+    lines, odd = [], []
+    empty = [band for band, own in zip(bands, gathered, strict=True) if not own.count]
+    if empty:
+        named = f"band{'s'[: len(empty) - 1]} {', '.join(map(str, empty))}"
+        odd.append(f"no pixel of {named} is valid: nothing is done to them")
+    for band, own in zip(bands, gathered, strict=True):
+        mean, std = stretch.line(own) if own.count else (0.0, 1.0)
+        if not abs(std) < MOST:
+            raise OptionError(
+                f"normalize: band {band} spans more than float32 can hold; if its lowest or "
+                f"highest value means that there is nothing, declare it as nodata"
+            )
+        if np.float32(std) <= 0:
+            odd.append(f"band {band} does not vary from {mean:g}: its std is taken as 1")
+            std = 1.0
+        lines.append((_number(mean, dtype), _number(std, dtype)))
+    return lines, odd
+
+
+def _number(value: float, dtype: np.dtype[Any]) -> float:
+    """As precise as the arithmetic on such pixels is, and so as short as can be."""
+    if np.result_type(dtype, np.float32) == np.float32:
+        value = float(str(np.float32(value)))
+    return value + 0.0  # never -0.0
+
+
+def _exactly(value: float) -> str:
+    return repr(float(value)).removesuffix(".0")
