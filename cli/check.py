@@ -62,6 +62,7 @@ class Bound(click.ParamType):  # type: ignore[type-arg]  # generic in the newest
 @click.argument("output", metavar="[OUTPUT]", required=False)
 @options.tiling
 @options.pixels
+@options.tta
 @options.execution
 @click.option(
     "--windows",

@@ -10,6 +10,7 @@ import click
 
 from seamless_seg import PROFILES
 from seamless_seg.compression import COMPRESSION
+from seamless_seg.symmetry import TURNS
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -144,6 +145,13 @@ pixels = several(
     ),
     click.option("--mean", type=NUMBERS, metavar=NUMBERS.name, help="One number a band, or one."),
     click.option("--std", type=NUMBERS, metavar=NUMBERS.name, help="One number a band, or one."),
+)
+
+tta = click.option(
+    "--tta",
+    type=click.Choice(list(TURNS)),
+    help="Average the logits of each tile and of its mirror images (flips: 4 runs), turned by 90 "
+    "degrees, too (d4: 8 runs).  [default: none]",
 )
 
 execution = several(

@@ -14,7 +14,7 @@ import click
 from seamless_seg import OptionError, Options
 from seamless_seg.forecast import Forecast, forecast_raster, forecast_size
 from seamless_seg.geojson import read_area
-from seamless_seg.model import open_model
+from seamless_seg.opening import open_models
 from seamless_seg.plan import Step
 from seamless_seg.pricing import Execution, price
 from seamless_seg.probing import probe_for
@@ -37,6 +37,7 @@ from .text import decisions, prices, say, schedule, size, to_json
 )
 @options.tiling
 @options.pixels
+@options.tta
 @options.execution
 @options.memory
 @click.option(
@@ -99,7 +100,8 @@ def _of_size(
     region = read_area(area, image_size) if area is not None else None
     if model is None:
         return forecast_size(image_size, None, wanted, region)
-    network, notes = open_model(model, execution.provider, execution.threads), list[str]()
+    notes = list[str]()
+    network = open_models(model, execution.provider, execution.threads, wanted.tta)
     bands = None if wanted.bands is None else len(wanted.bands)
     channels = network.channels or bands or USUAL_CHANNELS
     found = probe_for(model, network, wanted, notes, channels)

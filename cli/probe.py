@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import click
 
 from seamless_seg import OptionError
-from seamless_seg.model import open_model
+from seamless_seg.opening import open_models
 from seamless_seg.probing import probe_file, to_json
 from seamless_seg.reach import TOLERANCES, Probe
 
@@ -18,6 +18,7 @@ from . import options
 @click.command()
 @click.argument("path", metavar="MODEL")
 @click.argument("raster", metavar="[INPUT]", required=False)
+@options.tta
 @options.execution
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 @click.option("--plot", metavar="FILE", help="Draw the change over the distance (PNG, SVG, ...).")
@@ -26,6 +27,7 @@ from . import options
 def probe(
     path: str,
     raster: str | None,
+    tta: str | None,
     provider: str,
     threads: int | None,
     as_json: bool,
@@ -37,7 +39,7 @@ def probe(
     The model is run a few dozen times, on white noise or on windows of INPUT. What was found on
     noise is remembered.
     """
-    found = _probe(path, raster, provider, threads, again)
+    found = _probe(path, raster, tta, provider, threads, again)
     if as_json:
         click.echo(json.dumps(to_json(found)))
     else:
@@ -47,10 +49,17 @@ def probe(
         _plot(found, path, plot)
 
 
-def _probe(path: str, raster: str | None, provider: str, threads: int | None, again: bool) -> Probe:
-    model = open_model(path, provider, threads)
+def _probe(
+    path: str,
+    raster: str | None,
+    tta: str | None,
+    provider: str,
+    threads: int | None,
+    again: bool,
+) -> Probe:
+    model = open_models(path, provider, threads, tta)
     if raster is None:
-        return probe_file(path, model, again=again)
+        return probe_file(path, model, tta=tta, again=again)
     from seamless_seg.raster import RasterReader
 
     with RasterReader(raster) as reader:

@@ -21,6 +21,7 @@ from .text import decisions, prices, say, schedule, size
 @click.argument("output", metavar="OUTPUT")
 @options.tiling
 @options.pixels
+@options.tta
 @options.execution
 @options.memory
 @options.writing

@@ -32,6 +32,7 @@ class Options:
     scale: float | None = None
     mean: Sequence[float] | float | None = None
     std: Sequence[float] | float | None = None
+    tta: str | None = None
 
 
 def merged(options: Options | None, choices: dict[str, Any]) -> Options:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from .normalise import Normalisation
+from .symmetry import NONE
 from .trust import Profile
 
 OPTION, METADATA, DEFAULT = "option", "the model's metadata", "default"
@@ -61,6 +62,8 @@ class Settings:
     tiling: Tiling
     pixels: Pixels | None = None
     """None where no raster is known."""
+    tta: Decision[str] = Decision(NONE, DEFAULT)
+    """In which ways tiles are turned, so that the mean of the logits is taken."""
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -73,6 +76,7 @@ class Settings:
         yield from vars(self.tiling).items()
         if self.pixels is not None:
             yield from vars(self.pixels).items()
+        yield "tta", self.tta
 
 
 def decide(*candidates: tuple[T | None, str]) -> Decision[T]:

@@ -16,8 +16,10 @@ from .errors import BudgetError
 from .fit import FittedModel
 from .forecast import Forecast, forecast_raster
 from .grid import Index
+from .members import files_of
 from .memory import Needs, Schedule, cost_of_strips, schedule
-from .model import Model, open_model
+from .model import Model
+from .opening import open_models
 from .options import Options
 from .plan import Plan
 from .pricing import Execution, price
@@ -48,7 +50,7 @@ class Task:
 
     reader: RasterReader
     source: Any
-    """The model as it was given: a file or a function."""
+    """The model as it was given: a file, a function, or several."""
     model: Model
     forecast: Forecast
     found: Probe | None
@@ -179,7 +181,7 @@ class Task:
 def inputs_of(model: Any, *readers: RasterReader) -> list[Any]:
     """All files that are read, and so must not be written."""
     files = [file for reader in readers for file in (reader.path, *reader.files)]
-    return files if callable(model) else [*files, model]
+    return [*files, *files_of(model)]
 
 
 def open_task(
@@ -191,7 +193,7 @@ def open_task(
 ) -> Task:
     """Open a model for a raster and decide on everything that the options leave open."""
     execution = execution or Execution()
-    network = open_model(model, execution.provider, execution.threads)
+    network = open_models(model, execution.provider, execution.threads, options.tta)
     notes: list[str] = []
     channels = reader.count if options.bands is None else len(options.bands)
     found = probe_for(model, network, options, notes, channels)
