@@ -223,13 +223,13 @@ class TestSeveral:
         files, functions = (listed[:count] for listed in models)
         turns = FLIPS[:1] if tta is None else ORACLE[tta]
         expected = averaged(functions, turns, image[None])[0]
-        for given in (
+        for model in (
             files,
             tuple(functions),
             ",".join(map(str, files)),
             [files[0], *functions[1:]],
         ):
-            segment(raster, given, output, tta=tta, tile=64, overwrite=True)
+            segment(raster, model, output, tta=tta, tile=64, overwrite=True)
             np.testing.assert_array_equal(made.read(output), expected)
 
     def test_tiles_are_exact_for_the_farthest_sighted(self, paths, models):
@@ -371,12 +371,12 @@ class TestSeveral:
 
     def test_all_get_as_many_workers_as_the_one_that_takes_the_fewest(self, models):
         files, functions = models
-        for given, workers in ((files, 2), ([files[0], functions[1]], 1)):
-            opened = open_models(given, threads=2)
+        for listed, workers in ((files, 2), ([files[0], functions[1]], 1)):
+            opened = open_models(listed, threads=2)
             opened.tune((256, 256))
             assert opened.workers == workers
             batch = made.pixels(3, 256, 256, "float32")[None]
-            expected = averaged(functions[: len(given)], FLIPS[:1], batch)
+            expected = averaged(functions[: len(listed)], FLIPS[:1], batch)
             np.testing.assert_allclose(opened(batch), expected, atol=1e-6)
 
 
@@ -389,8 +389,8 @@ class TestFiles:
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
         monkeypatch.chdir(tmp_path)
         made.raster("in.tif", made.pixels(3, 200, 210, "float32"))
-        made.convolutions("a.onnx", 3, 2, seed=1)
-        made.convolutions("b.onnx", 3, 2, seed=2)
+        for seed, name in enumerate(("a.onnx", "b.onnx")):
+            made.convolutions(name, 3, 2, layers=1, seed=seed)
         return "a.onnx,b.onnx"
 
     def test_an_output_says_how_it_was_made_and_a_check_does_that_again(self, pair):
