@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seamless_seg import ModelError, OptionError, check, probe, segment
+from seamless_seg.model import OnnxFile, OnnxModel
+from seamless_seg.normalise import Normalisation
 from seamless_seg.opening import open_models
 from seamless_seg.symmetry import TURNS
 
@@ -378,6 +380,21 @@ class TestSeveral:
             batch = made.pixels(3, 256, 256, "float32")[None]
             expected = averaged(functions[: len(listed)], FLIPS[:1], batch)
             np.testing.assert_allclose(opened(batch), expected, atol=1e-6)
+
+    @pytest.mark.parametrize("takes_bytes", [True, False])
+    def test_bytes_are_turned_before_a_device_normalises_them(self, paths, models, takes_bytes):
+        raster, _, output = paths
+        made.raster(raster, made.pixels(3, 100, 130))
+        files, functions = models
+        members = [OnnxModel(OnnxFile(path), device="cpu") for path in files]
+        if not takes_bytes:
+            files, members = [*files, functions[0]], [*members, functions[0]]
+        assert open_models(members).normalises(Normalisation(), np.dtype("uint8")) == takes_bytes
+        options = {"tta": "d4", "tile": (64, 48), "margin": 3, "align": 1, "mean": 0.5}
+        segment(raster, files, output, **options)
+        expected = made.read(output)
+        segment(raster, members, output, overwrite=True, **options)
+        np.testing.assert_allclose(made.read(output), expected, rtol=0, atol=1e-5)
 
 
 class TestFiles:
