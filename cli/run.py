@@ -43,7 +43,8 @@ def run(
 ) -> None:
     """Segment INPUT with MODEL (ONNX) into OUTPUT, a GeoTIFF of blended logits.
 
-    OUTPUT has one float32 band a class. It appears under its name once it is complete.
+    OUTPUT has one float32 band a class. It appears under its name once it is complete. Of
+    several models joined by commas, logits are averaged.
     """
 
     def on_start(forecast: Forecast) -> None:

@@ -189,7 +189,7 @@ class TestTurns:
         image = made.pixels(3, 100, 130, "float32")
         made.raster(raster, image)
         made.convolutions(model, 3, 2)
-        segment(raster, model, output, tta="d4", tile=(32, 80))
+        segment(raster, model, output, tta="d4", tile=(32, 80), margin=3, align=1)
         whole = averaged([session(model)], ORACLE["d4"], image[None])[0]
         np.testing.assert_allclose(made.read(output), whole, rtol=0, atol=1e-5)
 
@@ -231,7 +231,8 @@ class TestSeveral:
             ",".join(map(str, files)),
             [files[0], *functions[1:]],
         ):
-            segment(raster, model, output, tta=tta, tile=64, overwrite=True)
+            options = {"tta": tta, "tile": 64, "margin": 0, "align": 1, "overwrite": True}
+            segment(raster, model, output, **options)
             np.testing.assert_array_equal(made.read(output), expected)
 
     def test_tiles_are_exact_for_the_farthest_sighted(self, paths, models):
@@ -258,7 +259,7 @@ class TestSeveral:
         monkeypatch.chdir(raster.parent)
         made.raster(raster, made.pixels(3, 30, 40))
         made.pointwise(model, 3, 2)
-        segment(raster, ", ".join(30 * [model.name]), output, tile=32)
+        segment(raster, ", ".join(30 * [model.name]), output, tile=32, margin=0, align=1)
         assert made.read(output).shape == (2, 30, 40)
 
     def test_fixed_batches_are_kept_by_each(self, paths):
@@ -402,13 +403,18 @@ class TestFiles:
 
     @pytest.fixture
     def pair(self, tmp_path, monkeypatch):
-        """A raster and two models, in a folder where nothing is remembered yet."""
-        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+        """A raster and two models."""
         monkeypatch.chdir(tmp_path)
         made.raster("in.tif", made.pixels(3, 200, 210, "float32"))
         for seed, name in enumerate(("a.onnx", "b.onnx")):
             made.convolutions(name, 3, 2, layers=1, seed=seed)
         return "a.onnx,b.onnx"
+
+    @pytest.fixture
+    def memory(self, tmp_path, monkeypatch):
+        """A folder where nothing is remembered yet."""
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+        return tmp_path / "cache/seamless_seg"
 
     def test_an_output_says_how_it_was_made_and_a_check_does_that_again(self, pair):
         segment("in.tif", pair, "out.tif", tta="d4", tile=64)
@@ -442,26 +448,25 @@ class TestFiles:
         with pytest.raises(OptionError, match="is one of the inputs"):
             segment("in.tif", [lambda batch: batch, "b.onnx"], "b.onnx", overwrite=True)
 
-    def test_each_way_of_averaging_is_remembered_for_itself(self, pair, tmp_path, cli):
-        memory = tmp_path / "cache/seamless_seg/probes"
+    def test_each_way_of_averaging_is_remembered_for_itself(self, pair, memory, cli):
         for count, arguments in enumerate(
             [("a.onnx",), (pair,), (pair, "--tta", "flips"), (pair, "--tta", "d4")], start=1
         ):
             first = cli("probe", *arguments)
             assert first[0] == 0
-            assert len(made.names(memory)) == count
+            assert len(made.names(memory / "probes")) == count
             assert cli("probe", *arguments) == first
-            assert len(made.names(memory)) == count
+            assert len(made.names(memory / "probes")) == count
 
-    def test_timings_are_those_of_all_runs(self, pair, cli, tmp_path):
+    def test_timings_are_those_of_all_runs(self, pair, cli, memory):
         seconds = {}
         for tta in ("none", "d4"):
             status, out, err = cli("plan", "in.tif", pair, "--tile", "auto", "--tta", tta, "--json")
             assert status == 0, err
             timed = json.loads(out)["timed"]
             seconds[tta] = min(1 / price["speed"] for price in timed)
-        assert seconds["d4"] > 3 * seconds["none"]
-        assert len(made.names(tmp_path / "cache/seamless_seg/timings")) == 2
+        assert seconds["d4"] > 2 * seconds["none"]
+        assert len(made.names(memory / "timings")) == 2
 
     def test_a_function_among_files_is_probed_only_if_asked_to(self, pair):
         given = ["a.onnx", lambda batch: batch[:, :2]]
