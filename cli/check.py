@@ -63,6 +63,7 @@ class Bound(click.ParamType):  # type: ignore[type-arg]  # generic in the newest
 @options.tiling
 @options.pixels
 @options.reading
+@options.tta
 @options.execution
 @click.option(
     "--windows",

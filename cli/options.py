@@ -11,6 +11,7 @@ import click
 
 from seamless_seg import PROFILES
 from seamless_seg.compression import COMPRESSION
+from seamless_seg.symmetry import TURNS
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -213,6 +214,13 @@ reading = several(
         default=None,
         help="Apply the scale and offset of INPUT's bands before anything else.",
     ),
+)
+
+tta = click.option(
+    "--tta",
+    type=click.Choice(list(TURNS)),
+    help="Average the logits of each tile and of its mirror images (flips: 4 runs), turned by 90 "
+    "degrees, too (d4: 8 runs).  [default: none]",
 )
 
 execution = several(

@@ -15,7 +15,7 @@ import shapely
 from seamless_seg import OptionError, Options
 from seamless_seg.area import area_of
 from seamless_seg.forecast import Forecast, forecast_raster, forecast_size
-from seamless_seg.model import open_model
+from seamless_seg.models import open_models
 from seamless_seg.opening import open_raster, refuse_reading
 from seamless_seg.plan import Step
 from seamless_seg.pricing import Execution, price
@@ -41,6 +41,7 @@ from .text import decisions, prices, say, schedule, size, to_json
 @options.tiling
 @options.pixels
 @options.reading
+@options.tta
 @options.execution
 @options.memory
 @options.region
@@ -104,8 +105,10 @@ def _of_size(
     refuse_reading(wanted)
     if model is None:
         return forecast_size(image_size, None, wanted, region)
-    network = open_model(model, execution.provider, execution.threads, wanted.model_output)
     notes: list[str] = []
+    network = open_models(
+        model, execution.provider, execution.threads, wanted.tta, wanted.model_output
+    )
     bands = None if wanted.bands is None else len(wanted.bands)
     channels = network.channels or bands or USUAL_CHANNELS
     found = probe_for(model, network, wanted, notes, channels)

@@ -9,7 +9,8 @@ from typing import Any
 import click
 
 from seamless_seg import OptionError, Options
-from seamless_seg.model import Model, open_model
+from seamless_seg.model import Model
+from seamless_seg.models import open_models
 from seamless_seg.opening import open_raster, refuse_reading
 from seamless_seg.probing import probe_file, to_json
 from seamless_seg.reach import TOLERANCES, Probe
@@ -21,6 +22,7 @@ from . import options
 @click.argument("path", metavar="MODEL")
 @click.argument("raster", metavar="[INPUT]", required=False)
 @options.reading
+@options.tta
 @options.execution
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 @click.option("--plot", metavar="FILE", help="Draw the change over the distance (PNG, SVG, ...).")
@@ -29,6 +31,7 @@ from . import options
 def probe(
     path: str,
     raster: str | None,
+    tta: str | None,
     provider: str,
     threads: int | None,
     as_json: bool,
@@ -42,7 +45,7 @@ def probe(
     noise is remembered.
     """
     wanted = Options(**choices)
-    model = open_model(path, provider, threads, wanted.model_output)
+    model = open_models(path, provider, threads, wanted.tta, wanted.model_output)
     found = _probe(path, model, raster, wanted, again)
     if as_json:
         click.echo(json.dumps(to_json(found)))
@@ -56,7 +59,7 @@ def probe(
 def _probe(path: str, model: Model, raster: str | None, wanted: Options, again: bool) -> Probe:
     if raster is None:
         refuse_reading(wanted)
-        return probe_file(path, model, again=again)
+        return probe_file(path, model, tta=wanted.tta, again=again)
     with open_raster(raster, wanted, path) as reader:
         return probe_file(path, model, reader)
 

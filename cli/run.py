@@ -21,6 +21,7 @@ from .text import decisions, prices, say, schedule, size
 @options.tiling
 @options.pixels
 @options.reading
+@options.tta
 @options.execution
 @options.memory
 @options.region
@@ -47,7 +48,8 @@ def run(
 ) -> None:
     """Segment INPUT with MODEL (ONNX) into OUTPUT, a GeoTIFF of blended logits.
 
-    OUTPUT has one float32 band a class. It appears under its name once it is complete.
+    OUTPUT has one float32 band a class. It appears under its name once it is complete. Of
+    several models joined by commas, logits are averaged.
     """
 
     def on_start(forecast: Forecast) -> None:

@@ -17,7 +17,8 @@ from .options import Options
 from .plan import Plan, Size, pair, plan_run_grid
 from .preprocessing import decide_bands, decide_pixels, notes
 from .reach import Probe, Reach
-from .settings import Pixels, Settings, Tiling
+from .settings import DEFAULT, OPTION, Decision, Pixels, Settings, Tiling, decide
+from .symmetry import NONE, turns_of
 from .tiling import decide_tiling
 from .timing import Price
 from .trust import Profile, name_of
@@ -68,6 +69,7 @@ class Forecast:
             "margin": list(tiling.margin.value),
             "align": list(tiling.align.value),
             "trust": name_of(tiling.trust.value),
+            "tta": self.settings.tta.value,
             "grid": list(plan.grid.shape),
             "tiles": plan.tiles,
             "skipped": plan.skipped,
@@ -124,13 +126,15 @@ def forecast_raster(
     """
     decided = decide_tiling(options, model, found, reader.size, price)
     if model is None:
-        settings = Settings(decided, notes=list(reader.notes), reading=reader.reading)
+        settings = Settings(
+            decided, tta=_tta(options), notes=list(reader.notes), reading=reader.reading
+        )
         return _forecast(settings, None, reader.size, area, found, options.tolerance)
     if options.bands is not None:
         reader.select(options.bands)
     read, found_in_it = _decide_pixels(reader, model, options)
     said = [*reader.notes, *notes(options, model, decided, read, reader.dtype), *found_in_it]
-    settings = Settings(decided, read, said, reading=reader.reading)
+    settings = Settings(decided, read, _tta(options), said, reading=reader.reading)
     return _forecast(settings, model, reader.size, area, found, options.tolerance)
 
 
@@ -167,7 +171,14 @@ def forecast_size(
     whole = pair("size", size, 1)
     decided = decide_tiling(options, model, found, whole, price)
     said = list(model.metadata.notes) if model else []
-    return _forecast(Settings(decided, notes=said), model, whole, area, found, options.tolerance)
+    return _forecast(
+        Settings(decided, None, _tta(options), said), model, whole, area, found, options.tolerance
+    )
+
+
+def _tta(options: Options) -> Decision[str]:
+    turns_of(options.tta)
+    return decide((options.tta, OPTION), (NONE, DEFAULT))
 
 
 def _forecast(

@@ -76,16 +76,18 @@ def segment(
     ----------
     raster : str or path-like
         Anything that rasterio opens.
-    model : str, path-like or callable
-        An ONNX file, or a function from ``(B, C, H, W)`` float32 to ``(B, K, H, W)`` logits.
+    model : str, path-like, callable or list of these
+        An ONNX file, or a function from ``(B, C, H, W)`` float32 to ``(B, K, H, W)`` logits; a
+        ``torch.nn.Module`` gets and gives tensors. Of several, which may be files joined by commas,
+        logits are averaged.
     output : str or path-like
         A GeoTIFF of float32 logits, one band a class, in the raster's own grid. It appears
         under this name when it is complete, and not at all after an error.
     options : Options, optional
         How to tile and normalise; or give its fields as keywords: ``tile``, ``overlap``,
         ``margin``, ``align``, ``tolerance``, ``trust``, ``batch_size``, ``bands``, ``scale``,
-        ``mean``, ``std``, ``value_scaling``, ``normalize``, ``model_output``, ``fill``; or how to
-        read the raster: ``nodata``, ``level``, ``resolution``, ``match_resolution``,
+        ``mean``, ``std``, ``value_scaling``, ``normalize``, ``fill``, ``tta``, ``model_output``;
+        or how to read the raster: ``nodata``, ``level``, ``resolution``, ``match_resolution``,
         ``unscale``. Where margin and alignment are left open, an ONNX model is probed for them, a
         function only if one of them is ``"auto"``.
     provider, threads

@@ -61,10 +61,6 @@ class Model(Protocol):
     """Height and width of the tiles that it gives logits for."""
     classes: int | None
     """Classes that it tells apart, where that is known without running it."""
-    border: int
-    """Pixels at each side of an image that it needs and gives no logits for."""
-    remainder: Pair
-    """Heights and widths of logits that it has been seen to give, but for multiples of 128."""
     dtype: np.dtype[Any]
     """What it computes its input from: for integers, values are rounded."""
     metadata: ModelMetadata
@@ -74,6 +70,16 @@ class Model(Protocol):
     """Threads that may call it at the same time, and should."""
     batch_pixels: int
     """Pixels of a batch from which on more tiles at a time are of no use."""
+
+    @property
+    def border(self) -> int:
+        """Pixels at each side of an image that it needs and gives no logits for, as far as seen."""
+        ...
+
+    @property
+    def remainder(self) -> Pair:
+        """Heights and widths of logits that it has been seen to give, but for multiples of 128."""
+        ...
 
     def tune(self, tile: tuple[int, int], most_workers: int | None = None) -> None:
         """Get ready for many tiles of that size; it may change ``workers``."""

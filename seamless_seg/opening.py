@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .errors import OptionError
-from .model import open_model
+from .models import open_models
 from .options import Options
 from .settings import METADATA, OPTION, Decision, Reading
 
@@ -46,7 +46,7 @@ def open_raster(path: Any, options: Options, model: Any = None) -> RasterReader:
     reader = RasterReader(path, _reading(options, path, model))
     try:
         if reader.has_palette and model is not None:
-            reader.expand(open_model(model).channels or max(options.bands or [1]))
+            reader.expand(open_models(model).channels or max(options.bands or [1]))
     except BaseException:
         reader.close()
         raise
@@ -88,7 +88,7 @@ def _matched(path: Any, model: Any) -> tuple[float, float]:
 
     if model is None:
         raise OptionError("match-resolution takes the resolution from the model: give one")
-    network = open_model(model)
+    network = open_models(model)
     centimetres = network.metadata.resolution
     if centimetres is None:
         raise OptionError(

@@ -35,6 +35,7 @@ class Options:
     value_scaling: Sequence[Any] | None = None
     """What STAC MLM has under this name, in place of the three above."""
     normalize: str | None = None
+    tta: str | None = None
     model_output: str | int | None = None
     fill: float | None = None
     nodata: float | None = None

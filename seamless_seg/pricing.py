@@ -6,15 +6,16 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from numbers import Integral
-from pathlib import Path
 from typing import Any
 
 from .errors import OptionError
+from .members import has_functions
 from .model import Model
 from .options import Options
 from .process import available_bytes, cores, resident_bytes
 from .reach import Probe
 from .remembered import recall, remember
+from .symmetry import variant_of
 from .tiling import decide_tiling, needed
 from .timing import Price, Raster, Timing, cheapest, prices, time_tiles
 
@@ -75,23 +76,23 @@ def price(
     raster = Raster(size, exact.overlap, exact.align)
     usual = decide_tiling(options, model, found, size).tile.value
     most = _most_bytes(execution.max_memory)
-    variant = f"{model.variant}{execution.variant}-{channels}"
+    variant = f"{model.variant}{execution.variant}-{channels}{variant_of(options.tta)}"
     known = _known(path, variant)
     is_short = execution.max_memory is not None
     timings = time_tiles(model, channels, raster, known, most, is_asked, is_short)
     listed = prices(timings, raster)
     if not listed:
         return None
-    if len(timings) > len(known) and not callable(path):
-        remember("timings", Path(path), timings, variant)
+    if len(timings) > len(known) and not has_functions(path):
+        remember("timings", path, timings, variant)
     return Pricing(listed, cheapest(timings, raster, max(usual), most))
 
 
 def _known(path: Any, variant: str) -> Sequence[Timing]:
-    if callable(path):
+    if has_functions(path):
         return []
     with suppress(TypeError, ValueError):
-        return [Timing(*timing) for timing in recall("timings", Path(path), variant)]
+        return [Timing(*timing) for timing in recall("timings", path, variant)]
     return []
 
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .errors import ModelError, OptionError
 from .forecast import forecast_raster
+from .members import has_functions
 from .model import Model
 from .options import Options
 from .reach import Image, Probe, Side, Source, noise, probe
 from .remembered import recall, remember
+from .symmetry import variant_of
 from .tiles import read_extended
 
 if TYPE_CHECKING:
@@ -32,14 +33,15 @@ def probe_file(
     reader: RasterReader | None = None,
     channels: int | None = None,
     *,
+    tta: str | None = None,
     again: bool = False,
 ) -> Probe:
     """Probe a model that was opened from a file, or remember what a probe found.
 
     Parameters
     ----------
-    path : str or path-like
-        The model's file.
+    path : str, path-like or list of these
+        The model's file, or its files.
     model : Model
         The same, opened.
     reader : RasterReader, optional
@@ -47,6 +49,8 @@ def probe_file(
         Only what was found on noise is remembered.
     channels : int, optional
         Bands that it is given, where it takes any number.
+    tta : str, optional
+        How it was opened to turn its tiles.
     again : bool
         Ask again, whatever is remembered.
 
@@ -58,11 +62,12 @@ def probe_file(
         source = raster_source(reader, model)
         return probe(model, len(reader.bands), source)
     variant = model.variant + ("" if model.channels or not channels else f"-{channels}")
+    variant += variant_of(tta)
     if not again:
         with suppress(ValueError, KeyError, TypeError):  # else it is asked anew
-            return from_json(recall("probes", Path(path), variant))
+            return from_json(recall("probes", path, variant))
     found = probe(model, channels)
-    remember("probes", Path(path), to_json(found), variant)
+    remember("probes", path, to_json(found), variant)
     return found
 
 
@@ -73,7 +78,9 @@ def probe_for(
 
     A model that cannot be probed is run as if nobody had asked, with a note.
     """
-    return probe_anyway(path, model, notes, channels) if is_wanted(path, options) else None
+    if not is_wanted(path, options):
+        return None
+    return probe_anyway(path, model, notes, channels, options.tta)
 
 
 def is_wanted(path: Any, options: Options) -> bool:
@@ -82,19 +89,23 @@ def is_wanted(path: Any, options: Options) -> bool:
     def is_open(choice: object) -> bool:
         return choice == "auto" if isinstance(choice, str) else choice is None
 
-    if callable(path):
+    if has_functions(path):
         return "auto" in (options.margin, options.align)
     return is_open(options.margin) or is_open(options.align)
 
 
 def probe_anyway(
-    path: Any, model: Model, notes: list[str], channels: int | None = None
+    path: Any,
+    model: Model,
+    notes: list[str],
+    channels: int | None = None,
+    tta: str | None = None,
 ) -> Probe | None:
     """The same, whatever has been left open."""
     try:
-        if callable(path):
+        if has_functions(path):
             return probe(model, channels)
-        return probe_file(path, model, channels=channels)
+        return probe_file(path, model, channels=channels, tta=tta)
     except ModelError as error:
         notes.append(f"how far the model sees could not be measured: {error}")
         return None

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from .errors import RasterError
+from .members import files_of, has_functions
 from .options import Options
 from .scaling import Scaling
 from .settings import LINEAR, Settings
@@ -42,9 +43,9 @@ def to_tags(settings: Settings, model: Any) -> dict[str, str]:
         for name, decision in settings.decisions()
         if name != "batch_size"
     }
-    if not callable(model):
-        path = Path(model)
-        tags |= {MODEL: json.dumps(path.name), DIGEST: json.dumps(fingerprint(path))}
+    if not has_functions(model):
+        names = ",".join(path.name for path in files_of(model))
+        tags |= {MODEL: json.dumps(names), DIGEST: json.dumps(fingerprint(model))}
     return tags
 
 
@@ -74,13 +75,25 @@ def doubts(options: Options, tags: Mapping[str, str], path: Any, model: Any) -> 
         if given not in (None, "auto") and not _is_same(value, given):
             was, now = _said(value), _said(given)
             yield f"{path} says that its {name} was {was}, and is checked for {now}"
-    if DIGEST in tags and not callable(model) and tags[DIGEST] != json.dumps(fingerprint(model)):
+    if (
+        DIGEST in tags
+        and not has_functions(model)
+        and tags[DIGEST] != json.dumps(fingerprint(model))
+    ):
         yield f"{path} was made with another model: {tags.get(MODEL, 'without a name')}"
 
 
-def fingerprint(path: Any) -> str:
-    """SHA-256 of a model's files: the weights of a large one may lie in one of their own beside."""
-    digest, path = hashlib.sha256(), Path(path)
+def fingerprint(model: Any) -> str:
+    """SHA-256 of a model's file; of those of its files, where it has several."""
+    digests = [_digest(path) for path in files_of(model)]
+    return (
+        digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
+    )
+
+
+def _digest(path: Path) -> str:
+    """SHA-256 of a file: the weights of a large model may lie in one of their own beside."""
+    digest = hashlib.sha256()
     for part in (path, *(path.with_name(path.name + ending) for ending in (".data", "_data"))):
         with suppress(FileNotFoundError), part.open("rb") as file:
             while chunk := file.read(2**20):

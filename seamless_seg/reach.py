@@ -19,7 +19,8 @@ import numpy.typing as npt
 
 from .errors import ModelError
 from .fidelity import difference
-from .model import Model, open_model
+from .model import Model
+from .models import open_models
 
 Image: TypeAlias = npt.NDArray[np.float32]
 Source: TypeAlias = "Callable[[np.random.Generator, tuple[int, int, int]], Image]"
@@ -135,7 +136,9 @@ def noise(random: np.random.Generator, shape: tuple[int, int, int]) -> Image:
     return random.standard_normal(shape, np.float32)
 
 
-def probe(model: Any, channels: int | None = None, source: Source = noise) -> Probe:
+def probe(
+    model: Any, channels: int | None = None, source: Source = noise, *, tta: str | None = None
+) -> Probe:
     """Ask a model how far it sees.
 
     It is run a few dozen times, on long and narrow images where its size is free: seconds on a
@@ -143,13 +146,15 @@ def probe(model: Any, channels: int | None = None, source: Source = noise) -> Pr
 
     Parameters
     ----------
-    model : str, path-like or callable
+    model : str, path-like, callable or list of these
         An ONNX file, or a function from ``(B, C, H, W)`` float32 to ``(B, K, H, W)`` logits; a
-        ``Model`` is taken as it is.
+        ``Model`` is taken as it is. Of several, logits are averaged.
     channels : int, optional
         Bands that it takes, where the model does not say; else 3.
     source : callable, optional
         Makes images; white noise by default.
+    tta : str, optional
+        ``"flips"`` or ``"d4"``: ask the mean of turned tiles.
 
     Returns
     -------
@@ -160,7 +165,7 @@ def probe(model: Any, channels: int | None = None, source: Source = noise) -> Pr
     ModelError
         Where the model fails at every size that it was tried at.
     """
-    opened = open_model(model)
+    opened = open_models(model, tta=tta)
     asked = _Asked(opened, opened.channels or channels or USUAL_CHANNELS, source)
     top, bottom, height = _sides(asked, 0)
     left, right, width = _sides(asked, 1)

@@ -12,15 +12,15 @@ from typing import Any
 from .provenance import fingerprint
 
 
-def recall(kind: str, model: Path, variant: str = "") -> Any:
-    """What has been remembered of a model's file, as JSON has it; None for nothing."""
+def recall(kind: str, model: Any, variant: str = "") -> Any:
+    """What has been remembered of a model's files, as JSON has it; None for nothing."""
     with suppress(OSError, ValueError):
         return json.loads(_place(kind, model, variant).read_text())
     return None
 
 
-def remember(kind: str, model: Path, document: Any, variant: str = "") -> None:
-    """Remember something of a model's file, if that is possible: it is a convenience."""
+def remember(kind: str, model: Any, document: Any, variant: str = "") -> None:
+    """Remember something of a model's files, if that is possible: it is a convenience."""
     place = _place(kind, model, variant)
     with suppress(OSError):
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -29,7 +29,7 @@ def remember(kind: str, model: Path, document: Any, variant: str = "") -> None:
         partial.replace(place)
 
 
-def _place(kind: str, model: Path, variant: str) -> Path:
+def _place(kind: str, model: Any, variant: str) -> Path:
     return _caches() / "seamless_seg" / kind / f"{fingerprint(model)}{variant}.json"
 
 

@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 
 from .normalise import Normalisation
 from .scaling import Scaling
+from .symmetry import NONE
 from .trust import Profile
 
 OPTION, METADATA, DEFAULT = "option", "the model's metadata", "default"
@@ -96,6 +97,8 @@ class Settings:
     tiling: Tiling
     pixels: Pixels | None = None
     """None where no raster is known."""
+    tta: Decision[str] = Decision(NONE, DEFAULT)
+    """In which ways tiles are turned, so that the mean of the logits is taken."""
     notes: list[str] = field(default_factory=list)
     model: dict[str, Decision[Any]] = field(default_factory=dict)
     """What was chosen about the model itself."""
@@ -112,6 +115,7 @@ class Settings:
         yield from vars(self.tiling).items()
         if self.pixels is not None:
             yield from self.pixels.decisions()
+        yield "tta", self.tta
         yield from ((name, made) for name, made in vars(self.reading).items() if made is not None)
 
 

@@ -16,9 +16,11 @@ from .errors import BudgetError
 from .fit import FittedModel
 from .forecast import Forecast, forecast_raster
 from .grid import Index
+from .members import files_of
 from .memory import Needs, Schedule, cost_of_strips, schedule
 from .mlm import places
-from .model import Model, open_model
+from .model import Model
+from .models import open_models
 from .options import Options, number_of
 from .plan import Plan
 from .preprocessing import bands_by_name
@@ -52,7 +54,7 @@ class Task:
 
     reader: RasterReader
     source: Any
-    """The model as it was given: a file or a function."""
+    """The model as it was given: a file, a function, or several."""
     model: Model
     forecast: Forecast
     found: Probe | None
@@ -182,7 +184,8 @@ class Task:
 def inputs_of(model: Any, *readers: RasterReader) -> list[Any]:
     """All files that are read, and so must not be written."""
     files = [file for reader in readers for file in (reader.path, *reader.files, *reader.archives)]
-    return files if callable(model) else [*files, model, *places(model)]
+    models = files_of(model)
+    return [*files, *models, *(place for path in models for place in places(path))]
 
 
 def open_task(
@@ -194,7 +197,9 @@ def open_task(
 ) -> Task:
     """Open a model for a raster and decide on everything that the options leave open."""
     execution = execution or Execution()
-    network = open_model(model, execution.provider, execution.threads, options.model_output)
+    network = open_models(
+        model, execution.provider, execution.threads, options.tta, options.model_output
+    )
     notes: list[str] = []
     bands = options.bands
     if bands is None:

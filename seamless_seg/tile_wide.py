@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
+from .ensemble import Ensemble
 from .forecast import TILE_WIDE, Forecast
 from .graph import Graph, Integers, Node, read_graph
 from .model import Model, OnnxModel
@@ -44,6 +45,9 @@ def tile_wide_nodes(model: Model) -> str | None:
 
     None where there are none that its answer depends on, or where nobody can tell.
     """
+    if isinstance(model, Ensemble):
+        found = filter(None, map(tile_wide_nodes, model.models))
+        return " and ".join(dict.fromkeys(found)) or None
     if not isinstance(model, OnnxModel):
         return None
     try:

@@ -22,7 +22,8 @@ def clone(tmp_path, monkeypatch):
     """A folder that looks like a clone to the README's examples."""
     (tmp_path / "sample_data").symlink_to(ROOT / "sample_data")
     made.raster(tmp_path / "input.tif", made.pixels(4, 700, 600, "uint16"))
-    made.pointwise(tmp_path / "model.onnx", 3, 2)
+    for name in ("model.onnx", "other.onnx"):
+        made.pointwise(tmp_path / name, 3, 2)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

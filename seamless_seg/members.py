@@ -1,0 +1,51 @@
+"""Members: the models that a model as it is given stands for, one or several."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from .errors import ModelError
+
+
+def members(model: Any) -> list[Any]:
+    """The files and functions of which the logits are averaged, in the order given.
+
+    Parameters
+    ----------
+    model : str, path-like, callable, list or tuple
+        A file, a function, or several of these; a string may name several files, joined by commas.
+        The name of a file that is there stands for that file, whatever commas are in it.
+
+    Raises
+    ------
+    ModelError
+        Where a list is empty, or nothing stands between two commas.
+    """
+    if isinstance(model, list | tuple):
+        if not model:
+            raise ModelError("no model is given: the list of models is empty")
+        return [member for part in model for member in members(part)]
+    if not isinstance(model, str) or "," not in model or _is_there(model):
+        return [model]
+    names = [name.strip() for name in model.split(",")]
+    if not all(names):
+        raise ModelError(f"{model}: a comma joins two models, and one of them has no name")
+    return list(names)
+
+
+def files_of(model: Any) -> list[Path]:
+    """The files among a model's members."""
+    return [Path(member) for member in members(model) if not callable(member)]
+
+
+def has_functions(model: Any) -> bool:
+    """Whether a member is a function, so that nothing can be remembered of the model."""
+    return any(callable(member) for member in members(model))
+
+
+def _is_there(name: str) -> bool:
+    try:
+        return Path(name).exists()
+    except OSError:  # many names joined are too long for one
+        return False
