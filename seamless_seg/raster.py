@@ -71,7 +71,10 @@ class RasterReader:
         self._palette: Palette | None = None
         self._channels = 0
         with ExitStack() as stack:
-            self._file = stack.enter_context(self._open())
+            # Not entered: datasets that are keep an environment of rasterio's open, and with it a
+            # block cache that was meant to be put back.
+            self._file = self._open()
+            stack.callback(self._file.close)
             if not self._file.count:
                 raise RasterError(
                     f"{path} has no bands of its own, only subdatasets: name one of them"
@@ -80,7 +83,8 @@ class RasterReader:
                 raise RasterError(f"{path} has complex pixels, which no model takes")
             nodata = self.reading.nodata.value if self.reading.nodata else None
             refuse_nodata(self._file, nodata)
-            self._dataset = stack.enter_context(self._resampled(nodata))
+            self._dataset = self._resampled(nodata)
+            stack.callback(self._dataset.close)
             if self._dataset is not self._file:
                 # As it was resampled: GDAL forgets it for integers of 64 bits.
                 nodata = self._dataset.nodata

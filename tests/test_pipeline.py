@@ -8,6 +8,7 @@ from seamless_seg.blocks import BlockLayout
 from seamless_seg.fit import FittedModel
 from seamless_seg.model import CallableModel
 from seamless_seg.pipeline import Pipeline
+from seamless_seg.settings import Reading
 from seamless_seg.task import open_task
 
 
@@ -18,6 +19,7 @@ class FakeReader:
     descriptions = (None, None)
     dtype = np.dtype(np.float32)
     blocks = BlockLayout(16, 16, 8)
+    reading, notes = Reading(), ()
 
     def __init__(self, height, width):
         self.image = made.pixels(2, height, width, "float32")
