@@ -31,7 +31,6 @@ from . import options
 def probe(
     path: str,
     raster: str | None,
-    tta: str | None,
     provider: str,
     threads: int | None,
     as_json: bool,
@@ -59,7 +58,7 @@ def probe(
 def _probe(path: str, model: Model, raster: str | None, wanted: Options, again: bool) -> Probe:
     if raster is None:
         refuse_reading(wanted)
-        return probe_file(path, model, tta=wanted.tta, again=again)
+        return probe_file(path, model, again=again)
     with open_raster(raster, wanted, path) as reader:
         return probe_file(path, model, reader)
 

@@ -199,7 +199,7 @@ def _measured(task: Task, options: Options) -> tuple[Task, Probe | None]:
     if is_wanted(task.source, options):
         return task, task.found
     notes = task.forecast.settings.notes
-    found = probe_anyway(task.source, task.model, notes, len(task.reader.bands), options.tta)
+    found = probe_anyway(task.source, task.model, notes, len(task.reader.bands))
     if found is None:
         return task, None
     said = exactness(found, task.plan, options.tolerance)

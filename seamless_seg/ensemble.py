@@ -15,7 +15,7 @@ from .metadata import ModelMetadata
 from .model import FLOAT, Batch, Model
 from .normalise import Normalisation
 from .options import by
-from .symmetry import Turn, turns_of
+from .symmetry import Turn, turns_of, variant_of
 
 COMPARED = {"mean": "mean", "std": "std", "class_names": "class names"}
 """What models may say of themselves that cannot be true of all, and how it is called."""
@@ -67,7 +67,7 @@ class Ensemble:
         self.batch_pixels = max(model.batch_pixels for model in models)
         self.workers = min(model.workers for model in models)
         self.metadata = _metadata(models)
-        self.variant = "".join(model.variant for model in models)
+        self.variant = "".join(model.variant for model in models) + variant_of(tta)
         types = {model.dtype for model in models}
         self.dtype = types.pop() if len(types) == 1 else FLOAT
 

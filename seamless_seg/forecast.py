@@ -149,6 +149,11 @@ def _decide_pixels(
         reader.select(read.bands.value)
         return read, []
     bands = decide_bands(options, model, count, has_alpha, reader.descriptions)
+    if model.dtype.kind in "iu":
+        raise OptionError(
+            f"normalize makes small numbers of pixels, and the model takes {model.dtype}: leave it "
+            f"out, or give a scale"
+        )
     reader.select(bands.value)
     return measure_pixels(reader, bands, options)
 

@@ -74,7 +74,7 @@ def measure_pixels(
     RasterError
         Where the raster cannot be read.
     """
-    given = [name for name in LINEAR if getattr(options, name) is not None]
+    given = [name for name in (*LINEAR, "value_scaling") if getattr(options, name) is not None]
     if given:
         raise OptionError(
             f"normalize finds scale, mean and std itself: leave out {' and '.join(given)}, or "

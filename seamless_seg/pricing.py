@@ -15,7 +15,6 @@ from .options import Options
 from .process import available_bytes, cores, resident_bytes
 from .reach import Probe
 from .remembered import recall, remember
-from .symmetry import variant_of
 from .tiling import decide_tiling, needed
 from .timing import Price, Raster, Timing, cheapest, prices, time_tiles
 
@@ -76,7 +75,7 @@ def price(
     raster = Raster(size, exact.overlap, exact.align)
     usual = decide_tiling(options, model, found, size).tile.value
     most = _most_bytes(execution.max_memory)
-    variant = f"{model.variant}{execution.variant}-{channels}{variant_of(options.tta)}"
+    variant = f"{model.variant}{execution.variant}-{channels}"
     known = _known(path, variant)
     is_short = execution.max_memory is not None
     timings = time_tiles(model, channels, raster, known, most, is_asked, is_short)

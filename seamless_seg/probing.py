@@ -14,7 +14,6 @@ from .model import Model
 from .options import Options
 from .reach import Image, Probe, Side, Source, noise, probe
 from .remembered import recall, remember
-from .symmetry import variant_of
 from .tiles import read_extended
 
 if TYPE_CHECKING:
@@ -33,7 +32,6 @@ def probe_file(
     reader: RasterReader | None = None,
     channels: int | None = None,
     *,
-    tta: str | None = None,
     again: bool = False,
 ) -> Probe:
     """Probe a model that was opened from a file, or remember what a probe found.
@@ -49,8 +47,6 @@ def probe_file(
         Only what was found on noise is remembered.
     channels : int, optional
         Bands that it is given, where it takes any number.
-    tta : str, optional
-        How it was opened to turn its tiles.
     again : bool
         Ask again, whatever is remembered.
 
@@ -62,7 +58,6 @@ def probe_file(
         source = raster_source(reader, model)
         return probe(model, len(reader.bands), source)
     variant = model.variant + ("" if model.channels or not channels else f"-{channels}")
-    variant += variant_of(tta)
     if not again:
         with suppress(ValueError, KeyError, TypeError):  # else it is asked anew
             return from_json(recall("probes", path, variant))
@@ -80,7 +75,7 @@ def probe_for(
     """
     if not is_wanted(path, options):
         return None
-    return probe_anyway(path, model, notes, channels, options.tta)
+    return probe_anyway(path, model, notes, channels)
 
 
 def is_wanted(path: Any, options: Options) -> bool:
@@ -99,13 +94,12 @@ def probe_anyway(
     model: Model,
     notes: list[str],
     channels: int | None = None,
-    tta: str | None = None,
 ) -> Probe | None:
     """The same, whatever has been left open."""
     try:
         if has_functions(path):
             return probe(model, channels)
-        return probe_file(path, model, channels=channels, tta=tta)
+        return probe_file(path, model, channels=channels)
     except ModelError as error:
         notes.append(f"how far the model sees could not be measured: {error}")
         return None

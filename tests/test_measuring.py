@@ -153,8 +153,9 @@ class TestWhatIsSaid:
 
     def test_where_the_numbers_come_from(self, paths):
         settings = self.forecast(paths, made.pixels(1, 30, 40), normalize="percentile:2,98")
-        for _, decision in list(settings.decisions())[-3:]:
-            assert decision.origin == "percentile 2 to 98 of the raster"
+        decisions = dict(settings.decisions())
+        for name in ("scale", "mean", "std"):
+            assert decisions[name].origin == "percentile 2 to 98 of the raster"
         assert len(settings.notes) == 1
 
     def test_the_mean_and_standard_deviation(self, paths):

@@ -20,6 +20,7 @@ class FakeReader:
     dtype = np.dtype(np.float32)
     blocks = BlockLayout(16, 16, 8)
     reading, notes = Reading(), ()
+    may_have_nodata = False
 
     def __init__(self, height, width):
         self.image = made.pixels(2, height, width, "float32")
