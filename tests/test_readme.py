@@ -1,3 +1,4 @@
+import json
 import re
 import shlex
 from pathlib import Path
@@ -11,6 +12,7 @@ from seamless_seg_cli.program import run_program
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
+MODELS = (ROOT / "docs" / "models.md").read_text()
 
 
 def blocks(language):
@@ -24,6 +26,13 @@ def clone(tmp_path, monkeypatch):
     made.raster(tmp_path / "input.tif", made.pixels(4, 700, 600, "uint16"))
     for name in ("model.onnx", "other.onnx"):
         made.pointwise(tmp_path / name, 3, 2)
+    ring = [list(made.UTM["transform"] @ corner) for corner in [(9, 9), (400, 9), (9, 300), (9, 9)]]
+    field = {
+        "type": "Polygon",
+        "coordinates": [ring],
+        "crs": {"properties": {"name": "EPSG:32632"}},
+    }
+    (tmp_path / "field.geojson").write_text(json.dumps(field))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -79,3 +88,17 @@ def test_the_published_example_runs_unchanged():
         image = minimal_random_colour_grid(*sizes)
         assert image.min() >= 20
         assert image.max() < 255
+
+
+def test_every_row_on_models_and_rasters_names_tests_that_are_there():
+    rows = [
+        line for line in MODELS.splitlines() if line.startswith("| ") and "| what |" not in line
+    ]
+    for row in rows:
+        named = re.findall(r"`(test_\w+\.py)?::(\w+)`", row)
+        assert named, row
+        file = ""
+        for own, test in named:
+            file = own or file
+            text = (ROOT / "tests" / file).read_text()
+            assert re.search(rf"^ *def {test}\(", text, re.M), (file, test)
