@@ -13,8 +13,8 @@ import click
 import shapely
 
 from seamless_seg import OptionError, Options
-from seamless_seg.area import area_of
 from seamless_seg.forecast import Forecast, forecast_raster, forecast_size
+from seamless_seg.geojson import area_of
 from seamless_seg.models import open_models
 from seamless_seg.opening import open_raster, refuse_reading
 from seamless_seg.plan import Step

@@ -39,25 +39,6 @@ def around(area: shapely.Geometry, size: tuple[int, int]) -> Extent:
     return Extent(rows, slice(max(0, math.floor(left)), min(width, math.ceil(right))))
 
 
-def area_of(
-    path: Any, bounds: Sequence[float] | None, size: tuple[int, int], place: Georeference | None
-) -> shapely.Geometry | None:
-    """The area that a file or bounds name, in (y, x) pixels; None for the whole raster.
-
-    Raises
-    ------
-    OptionError
-        Where both are given, or what is given names no part of the raster.
-    """
-    from .geojson import read_area
-
-    if path is not None and bounds is not None:
-        raise OptionError("give either area or bbox")
-    if bounds is not None:
-        return read_bounds(bounds, size, place)
-    return None if path is None else read_area(path, size, place)
-
-
 def read_bounds(
     bounds: Sequence[float], size: tuple[int, int], place: Georeference | None = None
 ) -> shapely.Geometry:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ import numpy as np
 import shapely
 import shapely.geometry
 
-from .area import refuse_outside, to_pixels
+from .area import read_bounds, refuse_outside, to_pixels
 from .errors import OptionError
 
 if TYPE_CHECKING:
@@ -19,6 +19,23 @@ if TYPE_CHECKING:
 
 WGS84 = "OGC:CRS84"
 """What GeoJSON coordinates are in where the file names nothing else: longitude, latitude."""
+
+
+def area_of(
+    path: Any, bounds: Sequence[float] | None, size: tuple[int, int], place: Georeference | None
+) -> shapely.Geometry | None:
+    """The area that a file or bounds name, in (y, x) pixels; None for the whole raster.
+
+    Raises
+    ------
+    OptionError
+        Where both are given, or what is given names no part of the raster.
+    """
+    if path is not None and bounds is not None:
+        raise OptionError("give either area or bbox")
+    if bounds is not None:
+        return read_bounds(bounds, size, place)
+    return None if path is None else read_area(path, size, place)
 
 
 def read_area(

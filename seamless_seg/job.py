@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import shapely
 
-from .area import area_of, around
+from .area import around
 from .compression import check_compression
 from .errors import OptionError
 from .forecast import Forecast
+from .geojson import area_of
 from .opening import open_raster
 from .options import Options, merged
 from .pipeline import OnProgress, Pipeline, Writer

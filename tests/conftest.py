@@ -16,6 +16,13 @@ def _nothing_is_remembered(tmp_path_factory):
 
 
 @pytest.fixture
+def steady(monkeypatch):
+    """A process that always has the same in memory, however many tests there were before."""
+    for module in ("task", "fit"):
+        monkeypatch.setattr(f"seamless_seg.{module}.resident_bytes", lambda: 100_000_000)
+
+
+@pytest.fixture
 def paths(tmp_path):
     """Names for a raster, a model and an output in a folder of its own."""
     (tmp_path / "out").mkdir()

@@ -60,7 +60,7 @@ HOLE = [(200, 150), (330, 150), (330, 380)]
 @pytest.mark.parametrize("holes", [(), (HOLE,)])
 @pytest.mark.parametrize("compress", ["zstd", "none"])
 @pytest.mark.parametrize("is_short", [False, True])
-def test_inside_an_area_are_the_bits_of_the_full_run(scene, holes, compress, is_short):
+def test_inside_an_area_are_the_bits_of_the_full_run(scene, holes, compress, is_short, steady):
     raster, model, output, whole = scene
     area, wanted = write_area(raster.with_name("a.json"), RING, holes), inside(RING, holes)
     options = {"tile": 96, "area": area, "compress": compress}
@@ -68,7 +68,7 @@ def test_inside_an_area_are_the_bits_of_the_full_run(scene, holes, compress, is_
         with pytest.raises(BudgetError) as error:
             segment(raster, model, output, max_memory=1, **options)
         least = int(re.search(r"needs (\d+) MB at least", str(error.value))[1])
-        options["max_memory"] = (least + 10) * 10**6
+        options["max_memory"] = least * 10**6
     summary = segment(raster, model, output, **options)
     result = made.read(output)
     np.testing.assert_array_equal(result[:, wanted], whole[:, wanted])

@@ -114,7 +114,7 @@ def test_a_refusal_says_what_takes_so_much(case, message):
         schedule(case, 4, 2, 50 * MB)
 
 
-def test_the_same_bits_in_panels_and_for_every_limit(tmp_path):
+def test_the_same_bits_in_panels_and_for_every_limit(tmp_path, steady):
     pixels = made.pixels(3, 300, 9000)
     strips = made.raster(tmp_path / "strips.tif", pixels, blockysize=16)
     tiled = made.raster(tmp_path / "tiled.tif", pixels, tiled=True, blockxsize=256, blockysize=256)
@@ -142,7 +142,7 @@ def test_the_same_bits_in_panels_and_for_every_limit(tmp_path):
     assert max(panels) > 2
 
 
-def test_a_large_batch_is_not_tried_before_it_is_known_to_fit(tmp_path):
+def test_a_large_batch_is_not_tried_before_it_is_known_to_fit(tmp_path, steady):
     raster = made.raster(tmp_path / "in.tif", made.pixels(3, 900, 900))
     batches = []
 
