@@ -16,6 +16,9 @@ from .options import numbers_of
 if TYPE_CHECKING:
     from .raster import Georeference
 
+NEAR = 1e-3
+"""Pixels that are nothing but the rounding of coordinates."""
+
 BOUNDS = "west, south, east, north"
 
 
@@ -35,8 +38,8 @@ def around(area: shapely.Geometry, size: tuple[int, int]) -> Extent:
     """The smallest window of a raster with all of an area in it, given in (y, x) pixels."""
     top, left, bottom, right = area.bounds
     height, width = size
-    rows = slice(max(0, math.floor(top)), min(height, math.ceil(bottom)))
-    return Extent(rows, slice(max(0, math.floor(left)), min(width, math.ceil(right))))
+    rows = slice(max(0, math.floor(top + NEAR)), min(height, math.ceil(bottom - NEAR)))
+    return Extent(rows, slice(max(0, math.floor(left + NEAR)), min(width, math.ceil(right - NEAR))))
 
 
 def read_bounds(
@@ -52,10 +55,10 @@ def read_bounds(
     OptionError
         Where they are no bounds, or lie outside the raster.
     """
-    numbers = numbers_of("bbox", bounds, 4) or ()
-    said = ",".join(f"{number:g}" for number in numbers)
-    if len(numbers) != 4:
+    said = ",".join(map(str, bounds))
+    if len(bounds) != 4:
         raise OptionError(f"bbox must be four numbers, {BOUNDS}, not {said}")
+    numbers = numbers_of("bbox", bounds, 4) or ()
     if place is not None and place.gcps:
         raise OptionError("bbox: the raster has ground control points only, no transform")
     west, south, east, north = numbers

@@ -30,6 +30,7 @@ from .sample import Sample, Window
 from .seams import SeamScore
 from .task import Task, inputs_of, open_task
 from .tile_wide import warned
+from .tiles import Mask
 from .trial import blend_window
 from .trust import Profile, name_of
 
@@ -222,7 +223,7 @@ def _report(
     judges = [_Judge(replace(plan, trust=trust), name_of(trust)) for trust in trusts]
     file = None if made is None else _Judge(plan, str(made.path))
     disputes = Disputes()
-    progress = Progress(0, len(sample), 0, unit="windows")
+    progress, pixels, beyond = Progress(0, len(sample), 0, unit="windows"), 0, 0
     for window in sample:
         wider = window.extended()
         expected = reference.answer(wider)
@@ -230,27 +231,38 @@ def _report(
         valid = task.reader.valid(*wider)
         own = None if made is None else _read(made, part, wider)
         if own is not None and part is not None:  # outside of its area it has nothing
-            inside = np.asarray(~np.isnan(own).all(axis=-1))
+            inside = part.wanted(*wider)
+            if inside is None:
+                inside = np.asarray(~np.isnan(own).all(axis=-1))
             valid = inside if valid is None else valid & inside
         if valid is not None:
+            if own is not None:
+                beyond += int(np.isfinite(own[~valid]).any(axis=-1).sum())
             disagreement.shared[~valid] = False
             for logits in (expected, *blended, *([] if own is None else [own])):
                 logits[~valid] = 0
         disputes.add(disagreement.part(*window.within(wider)))
         for judge, logits in zip(judges, blended, strict=True):
-            judge.add(logits, expected, window)
+            judge.add(logits, expected, window, valid)
         if file is not None and own is not None:
-            file.add(own, expected, window)
+            file.add(own, expected, window, valid)
+        pixels += window.shape[0] * window.shape[1] if valid is None else _count(valid, window)
         progress = progress.more(window.shape[0] * window.shape[1])
         if on_progress:
             on_progress(progress)
+    if beyond:
+        name = made.path if made else "the output"
+        said = f"{name} has values at {beyond} pixels that are not valid"
+        task.forecast.settings.notes.append(said)
+    if not pixels:
+        raise OptionError(f"no pixel of the {len(sample)} windows is valid: nothing can be checked")
     # Without a comparison, an output speaks for itself.
     shown = [file, *(judges if compare else [])] if file else judges
     return Report(
         forecast=task.forecast,
         windows=len(sample),
         population=sample.population,
-        pixels=progress.pixels,
+        pixels=pixels,
         seed=seed,
         reference_run=(reference.rows.run, reference.cols.run),
         context=(reference.rows.context, reference.cols.context),
@@ -258,6 +270,10 @@ def _report(
         qualities=[judge.quality() for judge in shown],
         dispute=disputes.value(),
     )
+
+
+def _count(valid: Mask, window: Window) -> int:
+    return int(np.count_nonzero(valid[window.within(window.extended())]))
 
 
 class _Judge:
@@ -268,10 +284,13 @@ class _Judge:
         self._fidelity = Fidelity()
         self._steps, self._reference_steps = SeamScore(plan), SeamScore(plan)
 
-    def add(self, logits: Logits, reference: Logits, window: Window) -> None:
-        """Add a window: values of the window ``extended``."""
+    def add(self, logits: Logits, reference: Logits, window: Window, valid: Mask | None) -> None:
+        """Add a window: values of the window ``extended``, 0 where they are not valid."""
         inner = window.within(window.extended())
-        self._fidelity.add(logits[inner], reference[inner])
+        own, other = logits[inner], reference[inner]
+        if valid is not None:
+            own, other = own[valid[inner]], other[valid[inner]]
+        self._fidelity.add(own, other)
         self._steps.add(logits, window)
         self._reference_steps.add(reference, window)
 

@@ -6,7 +6,6 @@ import copy
 from dataclasses import replace
 from typing import Any
 
-from rasterio.control import GroundControlPoint
 from rasterio.transform import Affine
 
 from .area import Extent
@@ -43,17 +42,13 @@ class CroppingWriter:
 
 
 def cropped(place: Georeference, extent: Extent) -> Georeference:
-    """Where the extent of a raster lies."""
+    """Where the extent of a raster lies, one without ground control points: those have no areas."""
     top, left = extent.rows.start, extent.cols.start
-    transform = place.transform and place.transform @ Affine.translation(left, top)
-    gcps = [_moved(point, top, left) for point in place.gcps]
-    return replace(place, transform=transform, gcps=gcps, rpcs=_shifted(place.rpcs, top, left))
-
-
-def _moved(point: Any, top: int, left: int) -> Any:
-    return GroundControlPoint(
-        point.row - top, point.col - left, point.x, point.y, point.z, point.id, point.info
-    )
+    transform = place.transform
+    if transform:  # spelt out: releases of affine differ in the operator for it
+        a, b, c, d, e, f = transform[:6]
+        transform = Affine(a, b, a * left + b * top + c, d, e, d * left + e * top + f)
+    return replace(place, transform=transform, rpcs=_shifted(place.rpcs, top, left))
 
 
 def _shifted(rpcs: Any, top: int, left: int) -> Any:

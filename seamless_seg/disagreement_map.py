@@ -25,13 +25,12 @@ def map_disagreement(
     look = Output(reader.size, 1, reader.georeference, descriptions=["disagreement"], nodata=np.nan)
     progress, disagreements = Progress(0, task.plan.tiles, 0), Disagreements(task.plan)
     with RasterWriter(destination, look, overwrite) as writer:
-        for index, geom, tile in task.answers(task.plan):
+        for index, geom, tile, valid in task.answers(task.plan):
             found = disagreements.add(index, geom, tile)
             apart = np.where(found.shared, found.apart, np.float32(np.nan))
             window = shape_to_slices(geom)
-            valid = reader.valid(*window)
             if valid is not None:
-                apart[~valid] = np.nan
+                apart[~valid[: apart.shape[0], : apart.shape[1]]] = np.nan
             writer.write(*window, apart[..., None])
             progress = progress.more(apart.size)
             if on_progress:

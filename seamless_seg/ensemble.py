@@ -67,7 +67,12 @@ class Ensemble:
         self.batch_pixels = max(model.batch_pixels for model in models)
         self.workers = min(model.workers for model in models)
         self.metadata = _metadata(models)
-        self.variant = "".join(model.variant for model in models) + variant_of(tta)
+        self.variant = (
+            "+".join(model.variant or "-" for model in models)
+            if len(models) > 1
+            else models[0].variant
+        )
+        self.variant += variant_of(tta)
         types = {model.dtype for model in models}
         self.dtype = types.pop() if len(types) == 1 else FLOAT
 

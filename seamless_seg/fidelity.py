@@ -23,7 +23,9 @@ class Fidelity:
         """Largest difference of two logits; infinite where one of them is not finite."""
 
     def add(self, logits: Logits, reference: Logits) -> None:
-        """Add a window: both of shape ``(height, width, classes)``."""
+        """Add a window, or some pixels of it: both of shape ``(..., classes)``."""
+        if not logits.size:
+            return
         apart = difference(logits, reference)
         same = apart == 0
         self.pixels += same[..., 0].size

@@ -141,7 +141,8 @@ def _try(
             classes = _classes(model, (model.batch or 1, channels, *shape))
         except ModelError as error:
             first_error = first_error or error
-            continue
+            if model.border == border:
+                continue
         if model.border != border:  # which has only now been seen
             return _try(model, channels, tile, align)
         return shape, classes, time.perf_counter() - started

@@ -39,7 +39,7 @@ class Summary:
     tiles: int
     """Tiles that the model has seen."""
     pixels: int
-    """Pixels of the raster."""
+    """Pixels of the raster, or of the windows that an area touches."""
     classes: int
     seconds: float
     model_seconds: float
@@ -143,7 +143,7 @@ def segment(
             pipeline.run(on_progress)
     return Summary(
         tiles=task.plan.tiles - pipeline.skipped,
-        pixels=reader.size[0] * reader.size[1],
+        pixels=task.plan.written,
         classes=task.fitted.classes,
         seconds=time.perf_counter() - started,
         model_seconds=pipeline.model_seconds,
@@ -162,7 +162,7 @@ def _part(task: Task, area: shapely.Geometry | None, crop: bool) -> Part | None:
         if crop:
             raise OptionError("crop to what? Give an area or a bbox, too")
         return None
-    return Part(around(area, task.reader.size), crop)
+    return Part(around(area, task.reader.size), crop, area)
 
 
 def _cropping(writer: RasterWriter, part: Part | None) -> Writer:

@@ -13,6 +13,8 @@ Pair: TypeAlias = tuple[int, int]
 
 MOST_TIMES = 64
 """No model gives one answer for more pixels a side, and still calls it segmentation."""
+USUAL_TIMES = (2, 4, 8, 16, 32)
+"""Fractions that are likelier than a border that comes to the same."""
 
 
 class ImageLayout(NamedTuple):
@@ -42,10 +44,10 @@ def is_channels_last(lengths: Sequence[int | None], names: Sequence[str]) -> boo
     these are as high as wide.
     """
     _, first, second, third = lengths
-    if None not in (first, second, third):
-        if (first == second) != (second == third):
-            return first == second
-        return third < first  # type: ignore[operator]  # mypy does not see that it is no None
+    if second is not None and (first == second) != (second == third):
+        return first == second
+    if first is not None and third is not None:
+        return third < first
     if (first is None) != (third is None):
         return first is None
     return [name[:1].lower() for name in names[1:]] in (["h", "w", "c"], ["y", "x", "c"])
@@ -82,19 +84,28 @@ class LogitsLayout(NamedTuple):
         return self in readings(shape, batch, image)
 
 
-def readings(shape: Sequence[int], batch: int, image: Pair) -> Iterator[LogitsLayout]:
-    """Every way to read an array of that shape as logits of an image, the likeliest first."""
+def readings(
+    shape: Sequence[int], batch: int, image: Pair, last_first: bool = False
+) -> Iterator[LogitsLayout]:
+    """Every way to read an array of that shape as logits of an image, the likeliest first.
+
+    Where both layouts are as likely, that with the channels last is if ``last_first``.
+    """
     ways = {
         4: [(False, True, tuple(shape[2:])), (True, True, tuple(shape[1:3]))],
         3: [(False, False, tuple(shape[1:]))],
     }.get(len(shape), [])
     if not ways or shape[0] != batch:
         return
-    for relation in (_same, _fraction, _border):
-        for channels_last, has_channels, size in ways:
-            found = relation(image, size)
-            if found is not None:
-                yield LogitsLayout(channels_last, has_channels, **found)
+    if last_first:
+        ways.reverse()
+    found = [
+        LogitsLayout(channels_last, has_channels, **numbers)
+        for relation in (_same, _fraction, _border)
+        for channels_last, has_channels, size in ways
+        if (numbers := relation(image, size)) is not None
+    ]
+    yield from sorted(found, key=lambda way: way.times not in (1, *USUAL_TIMES))
 
 
 def _same(image: Pair, size: Sequence[int]) -> dict[str, int] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -14,16 +14,18 @@ import numpy.typing as npt
 
 from .device import DEVICES, LANES, DeviceRunner
 from .errors import ModelError, OptionError, SeamlessError
-from .layout import LogitsLayout, Pair, readings
+from .layout import Pair
 from .metadata import ModelMetadata, parse
 from .mlm import with_sidecar
 from .normalise import Normalisation
 from .prelude import can_be_made, prelude
 from .process import cores
+from .settling import settle
 from .tensors import (
     cannot_be_read,
     choose_output,
     declared,
+    doubt,
     image_layout,
     several_outputs,
     takes_one_at_a_time,
@@ -209,9 +211,13 @@ class OnnxModel:
         self.variant = f"-output{at}" if at else ""
         self._image, self._logits = image.name, logits.name
         self._takes = image_layout(image, self.metadata.layout)
+        if self._takes.channels_last:
+            self.variant += "-nhwc"
         self.dtype = self._takes.dtype
         self.batch, self.channels, *size = self._takes.to_nchw(image.shape)
         self._gives = declared(image, self._takes, logits)
+        if said := doubt(image, self._takes, logits):
+            self.metadata = self.metadata.noting(said)
         self.classes = self._gives.classes(logits.shape) if self._gives else None
         self.border = self._gives.border if self._gives else 0
         self.remainder = (0, 0)
@@ -281,29 +287,16 @@ class OnnxModel:
     def _read(self, batch: npt.NDArray[Any], array: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """An output as logits."""
         count, _, height, width = batch.shape
-        fits = self._gives is not None and self._gives.fits(array.shape, count, (height, width))
-        if self._gives is None or not (fits or self._is_seen):
-            self._gives = self._settle(batch, array)
+        seems = self._gives is not None and self._gives.fits(array.shape, count, (height, width))
+        if self._gives is None or not (seems or self._is_seen):
+            is_free = self.tile == (None, None)
+            last = self._takes.channels_last
+            self._gives, self.remainder = settle(self._run, batch.shape, array.shape, is_free, last)
             self.border = self._gives.border
-            if self.border:
-                self.remainder = (height - 2 * self.border) % 128, (width - 2 * self.border) % 128
-        elif not fits:
+            self._is_seen = True
+        if not self._gives.fits(array.shape, count, (height, width)):
             raise ModelError(cannot_be_read(array.shape, batch.shape))
-        self._is_seen = True
         return self._gives.read(array)
-
-    def _settle(self, batch: npt.NDArray[Any], array: npt.NDArray[Any]) -> LogitsLayout:
-        """How to read an output, seen at a batch, and at a larger one where that leaves doubt."""
-        count, channels, height, width = batch.shape
-        found = list(readings(array.shape, count, (height, width)))
-        if not found:
-            raise ModelError(cannot_be_read(array.shape, batch.shape))
-        if len(found) > 1 and self.tile == (None, None):
-            larger = np.zeros((count, channels, height + 128, width + 128), batch.dtype)
-            with suppress(Exception):  # it need not take that
-                shape = self._run(larger).shape
-                found = [way for way in found if way.fits(shape, count, larger.shape[2:])] or found
-        return found[0]
 
 
 def open_model(
@@ -313,9 +306,12 @@ def open_model(
     output: str | int | None = None,
 ) -> Model:
     """Open an ONNX file, wrap a function, or take a model as it is."""
+    is_function = callable(model) and not isinstance(model, Model)
+    if output is not None and (is_function or isinstance(model, Model)):
+        raise OptionError("model-output chooses among the outputs of an ONNX file: leave it out")
     if isinstance(model, Model):
         return model
-    if callable(model):
+    if is_function:
         return CallableModel(model)
     return OnnxModel(OnnxFile(model, provider, threads), output)
 

@@ -41,6 +41,6 @@ def open_models(
 def _open(
     member: Any, name: str, provider: str, threads: int | None, output: str | int | None
 ) -> Model:
-    if callable(member) and not isinstance(member, Model):
+    if callable(member) and not isinstance(member, Model) and output is None:
         return CallableModel(as_function(member, name), name)
     return open_model(member, provider, threads, output)

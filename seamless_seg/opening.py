@@ -46,7 +46,8 @@ def open_raster(path: Any, options: Options, model: Any = None) -> RasterReader:
     reader = RasterReader(path, _reading(options, path, model))
     try:
         if reader.has_palette and model is not None:
-            reader.expand(open_models(model).channels or max(options.bands or [1]))
+            network = open_models(model, output=options.model_output)
+            reader.expand(network.channels or max(options.bands or [1]))
     except BaseException:
         reader.close()
         raise
@@ -74,7 +75,7 @@ def _reading(options: Options, path: Any, model: Any) -> Reading:
     if options.resolution is not None:
         resolution = Decision(_lengths(options.resolution), OPTION)
     elif options.match_resolution:
-        resolution = Decision(_matched(path, model), METADATA)
+        resolution = Decision(_matched(path, model, options.model_output), METADATA)
     return Reading(
         nodata=None if options.nodata is None else Decision(_number(options.nodata), OPTION),
         level=None if options.level is None else Decision(_level(options.level), OPTION),
@@ -83,12 +84,12 @@ def _reading(options: Options, path: Any, model: Any) -> Reading:
     )
 
 
-def _matched(path: Any, model: Any) -> tuple[float, float]:
+def _matched(path: Any, model: Any, output: str | int | None) -> tuple[float, float]:
     from .raster import RasterReader
 
     if model is None:
         raise OptionError("match-resolution takes the resolution from the model: give one")
-    network = open_models(model)
+    network = open_models(model, output=output)
     centimetres = network.metadata.resolution
     if centimetres is None:
         raise OptionError(

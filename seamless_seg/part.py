@@ -8,16 +8,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import shapely
 
 from .area import Extent
 from .crop import cropped
 
 if TYPE_CHECKING:
     from .raster import Georeference, RasterReader
-    from .tiles import Values
+    from .tiles import Mask, Values
 
-PART, CROPPED = "part", "cropped"
+PART, CROPPED, AREA = "part", "cropped", "area"
 """Tags of an output that is not of the whole raster."""
+
+LONGEST = 200_000
+"""Characters of an area that is kept."""
 
 
 @dataclass(frozen=True)
@@ -28,11 +32,23 @@ class Part:
     """All wanted pixels are in here."""
     is_cropped: bool
     """Whether the output covers no more than that."""
+    area: shapely.Geometry | None = None
+    """The wanted area in (y, x) pixels, if it is not too long to be kept."""
 
     def to_tags(self) -> dict[str, str]:
         """As tags of the output's file."""
         bounds = [[along.start, along.stop] for along in self.extent]
-        return {PART: json.dumps(bounds), CROPPED: json.dumps(self.is_cropped)}
+        tags = {PART: json.dumps(bounds), CROPPED: json.dumps(self.is_cropped)}
+        if self.area is not None and len(wkb := shapely.to_wkb(self.area, hex=True)) <= LONGEST:
+            tags[AREA] = wkb
+        return tags
+
+    def wanted(self, rows: slice, cols: slice) -> Mask | None:
+        """Pixels of a window of the raster of which the centre is in the area, if it is known."""
+        if self.area is None:
+            return None
+        centres = np.ogrid[rows, cols]
+        return np.asarray(shapely.contains_xy(self.area, centres[0] + 0.5, centres[1] + 0.5))
 
     def covers(self, whole: Extent) -> Extent:
         """The rows and columns of the raster that the output's file has."""
@@ -64,4 +80,5 @@ def part_of(tags: Mapping[str, str]) -> Part | None:
     if PART not in tags:
         return None
     rows, cols = (slice(*bounds) for bounds in json.loads(tags[PART]))
-    return Part(Extent(rows, cols), json.loads(tags.get(CROPPED, "false")))
+    area = shapely.from_wkb(tags[AREA]) if AREA in tags else None
+    return Part(Extent(rows, cols), json.loads(tags.get(CROPPED, "false")), area)

@@ -10,6 +10,7 @@ import numpy as np
 from .errors import OptionError
 from .metadata import ModelMetadata
 from .model import Model
+from .normalise import Normalisation
 from .options import Options, by, number_of, numbers_of
 from .scaling import Scaling, parse_scaling
 from .settings import DEFAULT, LINEAR, METADATA, OPTION, SIDECAR, Decision, Pixels, Tiling, decide
@@ -160,6 +161,12 @@ def notes(
         found.append(f"tiles overlap by {by(decided.overlap.value)}, given the margin")
     if metadata.value_scaling is not None and (given := _given(options)):
         found.append(f"the value_scaling of {SIDECAR} is left out, given {given}")
+    if model.dtype.kind in "iu" and pixels.normalisation != Normalisation():
+        limits = np.iinfo(model.dtype)
+        found.append(
+            f"the model takes {model.dtype}: values are rounded, and clipped to {limits.min} to "
+            f"{limits.max}"
+        )
     if (options.scale, options.value_scaling, options.normalize) == (None, None, None):
         origin = pixels.scale.origin
         found.append(f"pixels are normalised as {pixels.normalisation} ({origin})")

@@ -58,6 +58,10 @@ def release_bytes() -> None:
 
 def peak_bytes() -> int | None:
     """The most bytes that were in memory at any time; None where the system does not tell."""
+    with suppress(OSError, ValueError):  # the other may be the parent's, from before it was forked
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
     try:
         import resource
     except ModuleNotFoundError:  # Windows has no such thing

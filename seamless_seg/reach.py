@@ -275,7 +275,8 @@ def _side(asked: _Asked, axis: int, length: int, after: bool) -> Side:
     curve = np.max(changes, axis=0)[asked.model.border :] / np.mean(spread)
     changed = np.flatnonzero(curve)
     radius = int(changed[-1]) + 1 if changed.size else 0
-    return Side(curve[:radius], reaches_across=radius == len(curve))
+    # A curve without length is one of a model that is read with more around it than it sees.
+    return Side(curve[:radius], reaches_across=0 < radius == len(curve))
 
 
 def _difference(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> npt.NDArray[np.float64]:

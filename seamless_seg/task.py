@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import shapely
 
@@ -31,7 +31,7 @@ from .reach import Probe
 from .settings import OPTION, SIDECAR, Decision
 from .threads import ReadAhead
 from .tile_wide import warned
-from .tiles import TileReader, Values, answers
+from .tiles import Mask, TileReader, Values, answers
 from .tiling import AT_MOST
 
 if TYPE_CHECKING:
@@ -46,6 +46,19 @@ FAR_BEYOND = 2
 
 WORTH_WHILE = 0.01
 """Seconds in the model beside which handing a batch from thread to thread costs nothing."""
+
+
+class Answer(NamedTuple):
+    """What a model says of one tile."""
+
+    tile: Index
+    """Which tile."""
+    geom: shapely.Polygon
+    """The window that the tile finishes: its beginning."""
+    logits: Values
+    """``(height, width, classes)``."""
+    valid: Mask | None
+    """Valid pixels of the tile, ``(height, width)``; None where all of them."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +108,7 @@ class Task:
         dtype = self.reader.dtype
         return TileReader(self.reader, self.fitted, normalisation, dtype, self.fill)
 
-    def answers(self, plan: Plan) -> Iterator[tuple[Index, shapely.Polygon, Values]]:
+    def answers(self, plan: Plan) -> Iterator[Answer]:
         """Each tile's index, the window that it finishes and the model's answer to it.
 
         For a plan on the same grid; an answer has the shape ``(height, width, classes)``. Tiles are
@@ -104,8 +117,9 @@ class Task:
         windows = plan.windows()
         with ReadAhead(self.tiles.batches(plan, self.batch_size)) as pixels:
             for _ in plan.batches(self.batch_size):
-                for tile in answers(self.fitted, next(pixels)):
-                    yield *next(windows), tile
+                tiles = next(pixels)
+                for tile, valid in zip(answers(self.fitted, tiles), tiles.valid, strict=True):
+                    yield Answer(*next(windows), tile, valid)
 
     def schedule(self) -> Schedule:
         """How to run the whole plan as fast as it can be, in the memory that there may be.

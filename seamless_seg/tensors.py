@@ -97,7 +97,7 @@ def choose_output(outputs: Sequence[Tensor], wanted: str | int | None) -> Tensor
     if found.dtype not in GIVEN:
         raise ModelError(
             f"the model's output {found.name} is of {found.dtype}, class numbers most likely, "
-            f"which cannot be blended: export the model without its argmax"
+            f"which cannot be blended: export the model without its argmax{_other(names, found)}"
         )
     if len(found.shape) not in (0, 3, 4):
         raise ModelError(f"{_NO_SEGMENTATION}, not {found}: {_guess(found.shape)}")
@@ -118,16 +118,37 @@ def declared(image: Tensor, takes: ImageLayout, logits: Tensor) -> LogitsLayout 
     height, width = size
     if height and width and lengths and len(lengths) == len(logits.shape) - 1:
         # Whatever the batch is: it is the first axis of both.
-        return next(readings((1, *lengths), 1, (height, width)), None)
+        return next(readings((1, *lengths), 1, (height, width), takes.channels_last), None)
     for channels_last, axes in ((False, logits.axes[2:]), (True, logits.axes[1:3])):
         if len(logits.shape) == 4 and all(names) and axes == names:
             return LogitsLayout(channels_last)
     return None
 
 
+def doubt(image: Tensor, takes: ImageLayout, logits: Tensor) -> str | None:
+    """A sentence on an output of fixed size that can be read in two ways; None where it cannot."""
+    height, width = takes.to_nchw(image.shape)[2:]
+    lengths = [length for length in logits.shape[1:] if length is not None]
+    if not height or not width or len(lengths) != len(logits.shape) - 1:
+        return None
+    found = list(readings((1, *lengths), 1, (height, width), takes.channels_last))
+    borders = [way.border for way in found if way.border]
+    times = [way.times for way in found if way.times > 1]
+    if not borders or not times or (found[0].border, found[0].times) == (0, 1):
+        return None
+    said = (f"a border of {borders[0]} px missing", f"an answer for every {times[0]} px")
+    taken, other = said if found[0].border else said[::-1]
+    return f"the model's output {logits} is read as one with {taken}, and could be one with {other}"
+
+
 def takes_one_at_a_time(logits: Tensor) -> bool:
     """Whether it is ``[1, H, W]`` whatever the batch."""
     return len(logits.shape) == 3 and logits.shape[0] == 1
+
+
+def _other(names: Sequence[str], found: Tensor) -> str:
+    others = ", ".join(name for name in names if name != found.name)
+    return f", or choose another output ({others}) with --model-output" if others else ""
 
 
 _NO_SEGMENTATION = (

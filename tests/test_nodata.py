@@ -6,6 +6,9 @@ import pytest
 import rasterio
 
 from seamless_seg import OptionError, check, plan_run_grid, segment, shape_to_slices
+from seamless_seg.model import open_model
+from seamless_seg.probing import probe_file
+from seamless_seg.raster import RasterReader
 
 NODATA = 7
 SIZE = 300, 340
@@ -163,6 +166,47 @@ def test_check_knows_of_what_is_missing(paths):
     found = check(raster, model, output, disagreement_map=output.with_name("map.tif"))
     assert found.judged.identical == 1
     assert check(raster, model, output, fill=0).judged.identical < 1
+
+
+def test_a_check_counts_valid_pixels_alone(paths):
+    raster, model, output = paths
+    valid = np.zeros(SIZE, bool)
+    valid[:, :60] = True
+    made.raster(raster, image_with(valid, 3, "float32"), nodata=NODATA)
+    made.convolutions(model, 3, 2)
+    segment(raster, model, output, tile=64)
+    logits = made.read(output)
+    logits[:, 30:60, :60] += 1
+    with rasterio.open(output, "r+") as dataset:
+        dataset.write(logits)
+    found = check(raster, model, output, windows=1000)
+    assert found.pixels == valid.sum()
+    assert found.judged.identical == 1 - 30 / 300
+    made.raster(raster, image_with(np.zeros(SIZE, bool), 3, "float32"), nodata=NODATA)
+    with pytest.raises(OptionError, match=r"no pixel of the \d+ windows is valid"):
+        check(raster, model)
+
+
+def test_a_probe_of_a_raster_is_not_misled_by_what_is_missing(paths):
+    raster, model, _ = paths
+    image = made.pixels(3, *SIZE, "float32")
+    image[:, ~holes()] = np.nan
+    made.raster(raster, image, nodata=np.nan)
+    made.convolutions(model, 3, 2)
+    with RasterReader(raster) as reader:
+        found = probe_file(model, open_model(model), reader)
+    assert found.radius == (3, 3)
+    assert not found.depends_on_batch
+
+
+def test_a_map_of_disagreement_has_nothing_where_nothing_is(paths):
+    raster, model, output = paths
+    valid = holes()
+    made.raster(raster, image_with(valid, 3, "float32"), nodata=NODATA)
+    made.convolutions(model, 3, 2)
+    check(raster, model, tile=64, overlap=16, disagreement_map=output)
+    assert np.isnan(made.read(output)[0][~valid]).all()
+    assert np.isfinite(made.read(output)[0][valid]).any()
 
 
 def test_a_fill_that_is_no_number_is_refused(paths):

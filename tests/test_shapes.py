@@ -1,5 +1,7 @@
 """Shapes of models met in the wild: layouts, types, borders, fractions, several outputs."""
 
+import re
+
 import made
 import networks
 import numpy as np
@@ -133,6 +135,12 @@ def test_a_model_of_bytes_gets_rounded_and_clipped_values_where_a_scale_is_given
         ((None, None, None, None), "nhwc", True),
         ((None, None, None, None), "", False),
         ((1, 4, 4, 4), "", False),
+        ((None, None, 64, 64), "", False),
+        ((None, 64, 64, None), "", True),
+        ((None, 64, None, 3), "", True),
+        ((None, 3, None, 64), "", False),
+        ((None, 3, 64, None), "", False),
+        ((None, None, 64, 3), "", True),
     ],
 )
 def test_the_axis_of_channels_is_told_by_length_or_name(lengths, names, last):
@@ -245,6 +253,9 @@ def test_what_valid_convolutions_lose_is_read_around_each_tile(paths, size, fixe
 
 
 def test_what_a_model_sees_beyond_its_border_is_its_margin(tmp_path):
+    sizes = {"height": 98, "width": 98, "out_size": [34, 34]}
+    narrow = networks.save(tmp_path / "narrow.onnx", [("valid", 5)] * 16, **sizes)
+    assert not probe(narrow).tile_wide
     wide = networks.save(tmp_path / "wide.onnx", [("valid", 3)] * 3 + [("conv", 3, 2)])
     found = probe(wide)
     assert found.radius == (2, 2)
@@ -268,6 +279,51 @@ def test_a_u_net_of_valid_convolutions(paths, size):
     if size[0]:
         assert opened.tile == tuple(out)
     assert check(raster, model, output).judged.identical == 1
+
+
+@pytest.mark.parametrize("convolutions", [1, 2, 3])
+@pytest.mark.parametrize("poolings", [1, 2, 3])
+def test_poolings_that_drop_a_rest_do_not_shift_the_answer(paths, convolutions, poolings):
+    """Lengths of which a pooling drops the last pixels are not used, whichever is asked first."""
+    raster, model, output = paths
+    image = made.pixels(3, 150, 170, "float32")
+    made.raster(raster, image)
+    layers, scale = [("valid", 3)] * convolutions, 1
+    for _ in range(poolings):
+        layers += [("pool", 2), *[("valid", 3)] * convolutions]
+        scale *= 2
+    layers += [("up", 2)] * poolings
+    networks.save(model, layers, height="h", width="w", out_size=["oh", "ow"])
+    border = sum(convolutions * 2**level for level in range(poolings + 1))
+    opened = open_model(model)
+    segment(raster, opened, output, tile=64, margin=0, align=scale)
+    assert opened.border == border
+    # The whole image, reflected by as much as is lost, up to a length that suits the model.
+    beyond = [(border, border + -length % scale) for length in (150, 170)]
+    right = whole(model, np.pad(image, [(0, 0), *beyond], mode="reflect"))[0, :, :150, :170]
+    np.testing.assert_allclose(made.read(output), right, atol=1e-5)
+
+
+def test_an_output_is_laid_out_as_the_input_where_lengths_do_not_tell():
+    shape = (1, 64, 64, 64)
+    assert [way.channels_last for way in readings(shape, 1, (64, 64))] == [False, True]
+    assert [way.channels_last for way in readings(shape, 1, (64, 64), True)] == [True, False]
+
+
+def test_a_fixed_size_that_leaves_doubt_is_noted(paths):
+    _, model, _ = paths
+    valid(model, 8, (32, 32))
+    (note,) = open_model(model).metadata.notes
+    said = r"is read as one with an answer for every 2 px, and could be one with a border of 8 px"
+    assert re.search(said, note)
+    valid(model, 8, (50, 50))
+    assert not open_model(model).metadata.notes
+
+
+def test_a_fixed_size_that_leaves_doubt_is_read_as_what_is_likelier(paths):
+    assert next(readings((1, 2, 32, 32), 1, (96, 96))).border == 32
+    assert next(readings((1, 2, 4, 4), 1, (188, 188))).border == 92
+    assert next(readings((1, 2, 24, 24), 1, (96, 96))).times == 4
 
 
 def test_a_border_that_could_be_a_fraction_is_told_by_another_size(paths):
@@ -321,6 +377,10 @@ class TestOutputs:
         assert any(said in note for note in notes) == (wanted is None)
         assert check(raster, model, output).judged.identical == 1
 
+    def test_a_function_has_none_to_choose(self, paths, model):
+        with pytest.raises(OptionError, match="model-output chooses among the outputs of an ONNX"):
+            segment(paths[0], lambda batch: batch, paths[2], model_output="logits")
+
     @pytest.mark.parametrize("wanted", [3, -1, "other", "1.5"])
     def test_one_that_is_not_there_is_refused(self, paths, model, wanted):
         message = f"no output {wanted}: choose one of 0 logits, 1 opposite, 2 classes"
@@ -328,7 +388,9 @@ class TestOutputs:
             segment(paths[0], model, paths[2], model_output=wanted)
 
     def test_class_numbers_are_refused(self, paths, model):
-        message = "output classes is of int64, class numbers .* cannot be blended: export the"
+        message = (
+            "output classes is of int64, class numbers .* argmax, or choose another .*logits, opp"
+        )
         with pytest.raises(ModelError, match=message):
             segment(paths[0], model, paths[2], model_output="classes")
 
