@@ -48,8 +48,8 @@ class Source(Protocol):
         """Pixels of a window inside the raster, shape ``(bands, height, width)``."""
         ...
 
-    def valid(self, rows: slice, cols: slice) -> npt.NDArray[np.bool_] | None:
-        """Which of them are not nodata, shape ``(height, width)``; None for all."""
+    def valid_values(self, rows: slice, cols: slice) -> npt.NDArray[np.bool_] | None:
+        """Which values are there, ``(bands, height, width)`` or with 1 for all bands; None: all."""
         ...
 
 
@@ -129,8 +129,10 @@ def _gather(source: Source, stretch: Stretch, count: int) -> tuple[Excerpt, list
 def _values(source: Source, excerpt: Excerpt) -> Iterator[Iterator[npt.NDArray[Any]]]:
     """For each window, each band's pixels that count, shape ``(n,)``."""
     for rows, cols in excerpt:
-        pixels, valid = source.read(rows, cols), source.valid(rows, cols)
-        yield (_counting(band.ravel() if valid is None else band[valid]) for band in pixels)
+        pixels, valid = source.read(rows, cols), source.valid_values(rows, cols)
+        masks = np.ones((1, 1, 1), np.bool_) if valid is None else valid
+        masks = np.broadcast_to(masks, pixels.shape)
+        yield (_counting(band[mask]) for band, mask in zip(pixels, masks, strict=True))
 
 
 def _counting(values: npt.NDArray[Any]) -> npt.NDArray[Any]:

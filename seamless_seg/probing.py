@@ -14,7 +14,7 @@ from .model import Model
 from .options import Options
 from .reach import Image, Probe, Side, Source, noise, probe
 from .remembered import recall, remember
-from .tiles import read_extended, valid_extended
+from .tiles import gaps_extended, read_extended
 
 if TYPE_CHECKING:
     from .raster import RasterReader
@@ -123,9 +123,9 @@ def raster_source(reader: RasterReader, model: Model) -> Source:
             slices.append(slice(start, start + length))
         image = np.empty(shape, np.float32)
         normalise(read_extended(reader, slices[0], slices[1]), out=image)
-        valid = valid_extended(reader, slices[0], slices[1])
-        if valid is not None:
-            image[:, ~valid] = 0
+        gaps = gaps_extended(reader, slices[0], slices[1])
+        if gaps is not None:
+            np.copyto(image, 0, where=gaps)
         spread = float(image.std()) * NOISE or 1.0
         return image + noise(random, shape) * np.float32(spread)
 

@@ -219,6 +219,18 @@ class RasterReader:
         with self._reading(rows, cols):
             return self._validity.valid(rows, cols, self._stored_bands)
 
+    @property
+    def may_have_gaps(self) -> bool:
+        """Whether ``valid_values`` can find some that are not."""
+        return self._validity.may_have_gaps(self._stored_bands)
+
+    def valid_values(self, rows: slice, cols: slice) -> Mask | None:
+        """The same value by value, ``(bands, height, width)``, or with 1 for all of the bands."""
+        if not self.may_have_gaps:
+            return None
+        with self._reading(rows, cols):
+            return self._validity.of_bands(rows, cols, self._stored_bands)
+
     def close(self) -> None:
         """Let go of the file."""
         self._closing.close()

@@ -16,7 +16,7 @@ from .model import Model
 from .normalise import Normalisation
 from .reach import Probe, Reach
 from .sample import Window
-from .tiles import Reader, Values, normalised_fill, read_extended, valid_extended
+from .tiles import Reader, Values, gaps_extended, normalised_fill, read_extended
 
 LARGEST = 2048
 """Pixels of a run at most, where they are enough."""
@@ -120,9 +120,9 @@ class Reference:
         pixels = read_extended(self._reader, rows, cols, self._model.border)
         to = self._model.place(batch[0])
         self._normalisation.apply(pixels, out=to)
-        valid = valid_extended(self._reader, rows, cols, self._model.border)
-        if valid is not None:
-            np.copyto(to, self._fill, where=~valid)
+        gaps = gaps_extended(self._reader, rows, cols, self._model.border)
+        if gaps is not None:
+            np.copyto(to, self._fill, where=gaps)
         logits: Values = self._model(batch)[0]
         return logits
 

@@ -43,6 +43,15 @@ class Reader(Protocol):
         """Which pixels of a window are there, ``(height, width)``; None where all of them."""
         ...
 
+    @property
+    def may_have_gaps(self) -> bool:
+        """Whether ``valid_values`` can find some that are not."""
+        ...
+
+    def valid_values(self, rows: slice, cols: slice) -> Mask | None:
+        """The same value by value, ``(bands, height, width)``, or with 1 for all of the bands."""
+        ...
+
 
 class TileBatch(NamedTuple):
     """Tiles of a batch, those without a valid pixel left out."""
@@ -85,60 +94,52 @@ class TileReader:
         self._normalisation: Normalisation | None = normalisation
         self._dtype: np.dtype[Any] = FLOAT
         self._fill = normalised_fill(fill, normalisation, len(reader.bands))
-        # Pixels that are missing have no value of their own among bytes.
-        if not reader.may_have_nodata and model.normalises(normalisation, dtype):
+        # What is missing has no value of its own among bytes.
+        if not reader.may_have_gaps and model.normalises(normalisation, dtype):
             self._normalisation, self._dtype = None, dtype
 
     def batches(self, plan: Plan, size: int) -> Iterator[TileBatch]:
         """The plan's tiles in its order, ``size`` at a time."""
-        border, bands = self._model.border, len(self._reader.bands)
         for batch in plan.batches(size):
             runs = list(_runs(batch))
-            around: list[Mask | None] = [None] * len(batch.indices)
+            valid: list[Mask | None] = [None] * len(batch.indices)
             if self._reader.may_have_nodata:
                 for first, last in runs:
-                    around[first:last] = self._valid_run(batch.geoms[first:last])
-            valid = [mask if mask is None else _inner(mask, border) for mask in around]
+                    valid[first:last] = self._valid_run(batch.geoms[first:last])
             is_there = [mask is None or bool(mask.any()) for mask in valid]
-            tiles = self._model.empty(sum(is_there), bands, self._dtype)
+            tiles = self._model.empty(sum(is_there), len(self._reader.bands), self._dtype)
             at = 0
             for first, last in runs:
                 geoms = list(compress(batch.geoms[first:last], is_there[first:last]))
-                masks = list(compress(around[first:last], is_there[first:last]))
                 if geoms:
-                    self._read_run(geoms, masks, tiles[at : at + len(geoms)])
+                    self._read_run(geoms, tiles[at : at + len(geoms)])
                 at += len(geoms)
             yield TileBatch(tiles, is_there, valid)
 
     def _valid_run(self, geoms: list[shapely.Polygon]) -> list[Mask | None]:
-        """Valid pixels of neighbouring tiles and their borders."""
-        border = self._model.border
-        rows, first = shape_to_slices(geoms[0])
-        _, last = shape_to_slices(geoms[-1])
-        along = slice(first.start, last.stop)
-        valid = valid_extended(self._reader, rows, along, border)
+        """Valid pixels of neighbouring tiles of one row."""
+        rows, cols = _along(geoms)
+        valid = valid_extended(self._reader, rows, cols)
         if valid is None:
             return [None] * len(geoms)
-        cut = (valid[:, _within(geom, first.start, border)] for geom in geoms)
+        cut = (valid[:, _within(geom, cols.start, 0)] for geom in geoms)
         return [None if mask.all() else mask for mask in cut]
 
-    def _read_run(
-        self, geoms: list[shapely.Polygon], masks: list[Mask | None], tiles: Pixels
-    ) -> None:
+    def _read_run(self, geoms: list[shapely.Polygon], tiles: Pixels) -> None:
         """Read tiles of one row at once."""
-        rows, first = shape_to_slices(geoms[0])
-        _, last = shape_to_slices(geoms[-1])
+        rows, cols = _along(geoms)
         border = self._model.border
-        pixels = read_extended(self._reader, rows, slice(first.start, last.stop), border)
-        for geom, mask, tile in zip(geoms, masks, tiles, strict=True):
-            own = pixels[:, :, _within(geom, first.start, border)]
+        pixels = read_extended(self._reader, rows, cols, border)
+        gaps = gaps_extended(self._reader, rows, cols, border)
+        for geom, tile in zip(geoms, tiles, strict=True):
+            within = _within(geom, cols.start, border)
             to = self._model.place(tile)
             if self._normalisation is None:
-                to[:] = own
+                to[:] = pixels[:, :, within]
             else:
-                self._normalisation.apply(own, out=to)
-            if mask is not None:
-                np.copyto(to, self._fill, where=~mask)
+                self._normalisation.apply(pixels[:, :, within], out=to)
+            if gaps is not None:
+                np.copyto(to, self._fill, where=gaps[:, :, within])
 
 
 def answers(model: FittedModel, batch: TileBatch) -> list[Values]:
@@ -164,9 +165,11 @@ def _within(geom: shapely.Polygon, start: int, border: int) -> slice:
     return slice(cols.start - start, cols.stop - start + 2 * border)
 
 
-def _inner(mask: Mask, border: int) -> Mask:
-    height, width = mask.shape
-    return mask[border : height - border, border : width - border]
+def _along(geoms: list[shapely.Polygon]) -> tuple[slice, slice]:
+    """Rows and columns from the first to the last of some tiles of one row."""
+    rows, first = shape_to_slices(geoms[0])
+    _, last = shape_to_slices(geoms[-1])
+    return rows, slice(first.start, last.stop)
 
 
 def read_extended(reader: Reader, rows: slice, cols: slice, border: int = 0) -> Pixels:
@@ -181,6 +184,13 @@ def valid_extended(reader: Reader, rows: slice, cols: slice, border: int = 0) ->
     inside, beyond = _split(reader.size, rows, cols, border)
     valid = reader.valid(*inside)
     return valid if valid is None else np.pad(valid, beyond, mode="reflect")
+
+
+def gaps_extended(reader: Reader, rows: slice, cols: slice, border: int = 0) -> Mask | None:
+    """Which values of the same are missing, ``(bands, height, width)`` or alike for all bands."""
+    inside, beyond = _split(reader.size, rows, cols, border)
+    valid = reader.valid_values(*inside)
+    return valid if valid is None else ~np.pad(valid, [(0, 0), *beyond], mode="reflect")
 
 
 def _split(

@@ -52,6 +52,31 @@ class Validity:
             valid = there if valid is None else valid & there
         return None if valid is None or valid.all() else valid
 
+    def may_have_gaps(self, bands: Sequence[int]) -> bool:
+        """Whether a value of one of these bands can be nodata, if perhaps not the whole pixel."""
+        return self._has_mask or any(self._own_nodata(band) for band in bands)
+
+    def of_bands(self, rows: slice, cols: slice, bands: Sequence[int]) -> Mask | None:
+        """Valid values, ``(bands, height, width)`` or alike for all of them; None where all are."""
+        window = Window.from_slices(rows, cols)
+        valid = self._masked(window)[None] if self._has_mask else None
+        if any(self._own_nodata(band) for band in bands):
+            size = rows.stop - rows.start, cols.stop - cols.start
+            own = [
+                self._has_data(band, window) if self._own_nodata(band) else np.ones(size, np.bool_)
+                for band in bands
+            ]
+            valid = np.stack(own) if valid is None else valid & np.stack(own)
+        return None if valid is None or valid.all() else valid
+
+    def _own_nodata(self, band: int) -> bool:
+        """Whether a band may be nodata somewhere by its own values."""
+        if band == self._alpha:
+            return False
+        if self._nodata is not None:
+            return can_hold(self._dataset.dtypes[band - 1], self._nodata)
+        return not self._has_mask and MaskFlags.all_valid not in self._flags[band - 1]
+
     def _masked(self, window: Window) -> Mask:
         if self._alpha is not None:
             return np.asarray(self._dataset.read(self._alpha, window=window) != 0)

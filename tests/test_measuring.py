@@ -151,6 +151,15 @@ class TestWhatIsSaid:
         segment(raster, as_it_is, output, on_start=seen.append, **options)
         return seen[0].settings
 
+    @pytest.mark.parametrize("how", HOW)
+    def test_a_band_that_is_nodata_alone_counts_without(self, paths, how):
+        image = made.pixels(2, 40, 50, "float32")
+        expected = self.forecast(paths, image[1:, 20:], normalize=how).pixels
+        image[1, :20] = -9999
+        pixels = self.forecast(paths, image, normalize=how, nodata=-9999, overwrite=True).pixels
+        assert pixels.mean.value[1] == pytest.approx(expected.mean.value[0])
+        assert pixels.std.value[1] == pytest.approx(expected.std.value[0])
+
     def test_where_the_numbers_come_from(self, paths):
         settings = self.forecast(paths, made.pixels(1, 30, 40), normalize="percentile:2,98")
         decisions = dict(settings.decisions())
@@ -262,8 +271,8 @@ class Fake:
         self.reads[rows, cols] += 1
         return self.image[:, rows, cols]
 
-    def valid(self, rows, cols):
-        return None if self.mask is None else self.mask[rows, cols]
+    def valid_values(self, rows, cols):
+        return None if self.mask is None else self.mask[None, rows, cols]
 
     def measured(self, how):
         bands = Decision(tuple(range(1, len(self.image) + 1)), "all")

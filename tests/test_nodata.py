@@ -168,6 +168,22 @@ def test_check_knows_of_what_is_missing(paths):
     assert check(raster, model, output, fill=0).judged.identical < 1
 
 
+def test_a_band_that_is_missing_alone_is_fed_as_its_mean(paths):
+    raster, model, output = paths
+    image = made.pixels(3, *SIZE, "float32")
+    image[1, 50:150, 100:200] = -9999
+    made.raster(raster, image, nodata=-9999)
+    made.convolutions(model, 3, 2)
+    mean = [0.5, 0.25, -1]
+    segment(raster, model, output, tile=64, mean=mean)
+    image[1, 50:150, 100:200] = mean[1]
+    filled, expected = raster.with_name("filled.tif"), output.with_name("expected.tif")
+    made.raster(filled, image)
+    segment(filled, model, expected, tile=64, mean=mean)
+    np.testing.assert_array_equal(made.read(output), made.read(expected))
+    assert check(raster, model, output).judged.identical == 1
+
+
 def test_a_check_counts_valid_pixels_alone(paths):
     raster, model, output = paths
     valid = np.zeros(SIZE, bool)

@@ -20,7 +20,7 @@ class FakeReader:
     dtype = np.dtype(np.float32)
     blocks = BlockLayout(16, 16, 8)
     reading, notes = Reading(), ()
-    may_have_nodata = False
+    may_have_nodata = may_have_gaps = False
 
     def __init__(self, height, width):
         self.image = made.pixels(2, height, width, "float32")
@@ -32,6 +32,9 @@ class FakeReader:
 
     def select(self, bands):
         assert bands == (1, 2)
+
+    def valid_values(self, rows, cols):
+        return None
 
     def read(self, rows, cols):
         self.reads.append((rows.start, rows.stop, cols.start, cols.stop))
