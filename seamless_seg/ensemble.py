@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -47,6 +48,7 @@ class Ensemble:
 
     def __init__(self, models: Sequence[Model], tta: str | None = None) -> None:
         self._models, self._turns = list(models), turns_of(tta)
+        self._is_seen = False
         self.name = ",".join(model.name for model in models)
         self.channels = _agreed(models, "takes {} bands", [model.channels for model in models])
         self.classes = _agreed(
@@ -83,13 +85,13 @@ class Ensemble:
 
     @property
     def border(self) -> int:
-        """Pixels at each side that the first needs more; others that differ cannot be averaged."""
-        return self._models[0].border
+        """Pixels at each side that the one needs that needs the most."""
+        return max(model.border for model in self._models)
 
     @property
     def remainder(self) -> tuple[int, int]:
-        """Heights and widths of logits, but for multiples of 128."""
-        return self._models[0].remainder
+        """Heights and widths of its logits, but for multiples of 128."""
+        return max(self._models, key=lambda model: model.border).remainder
 
     def tune(self, tile: tuple[int, int], most_workers: int | None = None) -> None:
         """Get all of them ready, for as many workers as the one that takes the fewest."""
@@ -106,6 +108,8 @@ class Ensemble:
 
     def __call__(self, batch: Batch, /) -> npt.NDArray[Any]:
         """Average the logits of a batch, which is left as it is."""
+        if not self._is_seen:
+            self._show_borders(batch)
         total: npt.NDArray[np.float32] | None = None
         with np.errstate(over="ignore", invalid="ignore"):  # infinite logits are counted later
             for model in self._models:
@@ -116,11 +120,23 @@ class Ensemble:
             total /= np.float32(len(self._models) * len(self._turns))
         return total
 
+    def _show_borders(self, batch: Batch) -> None:
+        """Call all of them once: a border is seen then, and all must know of the widest."""
+        before, self._is_seen = self.border, True
+        if len(self._models) > 1:
+            for model in self._models:
+                with suppress(ModelError):  # said when it is called again
+                    _answer(model, batch.copy())
+        if self.border != before:
+            raise ModelError(f"{self.name} needs {self.border} px around a tile")
+
     def _add(
         self, total: npt.NDArray[np.float32] | None, model: Model, turn: Turn, batch: Batch
     ) -> npt.NDArray[np.float32]:
         # A copy even of what is not turned: a function may write into what it is given.
-        logits = _answer(model, np.array(turn.apply(batch), order="C"))
+        within = self.border - model.border
+        own = batch[..., within : batch.shape[2] - within, within : batch.shape[3] - within]
+        logits = _answer(model, np.array(turn.apply(own), order="C"))
         if logits.ndim != 4:
             raise ModelError(
                 f"{model.name} maps {list(batch.shape)} to {list(logits.shape)}: only logits "

@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from .ensemble import Ensemble
 from .errors import ModelError
 from .fidelity import difference
 from .model import Model
@@ -272,11 +273,17 @@ def _side(asked: _Asked, axis: int, length: int, after: bool) -> Side:
         if changes[-1][-1]:
             break  # it reaches across, and other images would not take that back
     # What a tile is read with around it does not need to be in it.
-    curve = np.max(changes, axis=0)[asked.model.border :] / np.mean(spread)
+    curve = np.max(changes, axis=0)[_least_border(asked.model) :] / np.mean(spread)
     changed = np.flatnonzero(curve)
     radius = int(changed[-1]) + 1 if changed.size else 0
     # A curve without length is one of a model that is read with more around it than it sees.
     return Side(curve[:radius], reaches_across=0 < radius == len(curve))
+
+
+def _least_border(model: Model) -> int:
+    """Pixels around a tile that all members of a model get."""
+    members = model.models if isinstance(model, Ensemble) else [model]
+    return min(member.border for member in members)
 
 
 def _difference(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> npt.NDArray[np.float64]:

@@ -235,6 +235,26 @@ class TestSeveral:
             segment(raster, model, output, **options)
             np.testing.assert_array_equal(made.read(output), expected)
 
+    @pytest.mark.parametrize("tta", [None, "flips"])
+    @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0)])
+    def test_models_of_different_borders_each_get_their_own(self, paths, tmp_path, tta, order):
+        raster, _, output = paths
+        image = made.pixels(3, 100, 130, "float32")
+        made.raster(raster, image)
+        layers = [[("conv", 3, 1)], [("valid", 3)] * 2, [("valid", 3)] * 5]
+        files = [
+            networks.save(tmp_path / f"{n}.onnx", layers[n], seed=n, out_size=["oh", "ow"])
+            for n in order
+        ]
+        summary = segment(raster, files, output, tile=48, tta=tta)
+        assert summary.exactness == "exact: equals one run over the whole image"
+        alone = []
+        for path in files:
+            segment(raster, path, output, tile=200, tta=tta, overwrite=True)
+            alone.append(made.read(output))
+        segment(raster, files, output, tile=48, tta=tta, overwrite=True)
+        np.testing.assert_allclose(made.read(output), np.mean(alone, axis=0), atol=1e-5)
+
     def test_tiles_are_exact_for_the_farthest_sighted(self, paths, models):
         raster, model, output = paths
         image = made.pixels(3, 150, 203, "float32")
