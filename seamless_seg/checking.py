@@ -16,7 +16,6 @@ from .errors import OptionError
 from .fidelity import Fidelity, Logits
 from .forecast import Forecast, exactness
 from .job import OnStart
-from .measuring import as_found
 from .opening import open_raster
 from .options import Options, merged
 from .pipeline import OnProgress, Progress
@@ -149,6 +148,7 @@ def check(
         As ``segment`` does, and where the output does not belong to the raster and the model.
     """
     from .disagreement_map import map_disagreement
+    from .measuring import as_found
     from .output import check_destination
     from .part import part_of
     from .raster import RasterReader

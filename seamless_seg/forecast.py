@@ -10,7 +10,6 @@ import shapely
 from .axis import Axis
 from .blocks import FLOAT32
 from .errors import OptionError
-from .measuring import measure_pixels
 from .memory import Schedule
 from .model import Model
 from .options import Options
@@ -155,6 +154,8 @@ def _decide_pixels(
             f"out, or give a scale"
         )
     reader.select(bands.value)
+    from .measuring import measure_pixels  # only where it is asked for: every import takes time
+
     return measure_pixels(reader, bands, options)
 
 
