@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import shapely
@@ -12,6 +12,7 @@ from shapely.affinity import affine_transform
 
 from .errors import OptionError
 from .options import numbers_of
+from .sample import Window
 
 if TYPE_CHECKING:
     from .raster import Georeference
@@ -22,24 +23,12 @@ NEAR = 1e-3
 BOUNDS = "west, south, east, north"
 
 
-class Extent(NamedTuple):
-    """Rows and columns of a raster that an output covers."""
-
-    rows: slice
-    cols: slice
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Height and width."""
-        return self.rows.stop - self.rows.start, self.cols.stop - self.cols.start
-
-
-def around(area: shapely.Geometry, size: tuple[int, int]) -> Extent:
+def around(area: shapely.Geometry, size: tuple[int, int]) -> Window:
     """The smallest window of a raster with all of an area in it, given in (y, x) pixels."""
     top, left, bottom, right = area.bounds
     height, width = size
     rows = slice(max(0, math.floor(top + NEAR)), min(height, math.ceil(bottom - NEAR)))
-    return Extent(rows, slice(max(0, math.floor(left + NEAR)), min(width, math.ceil(right - NEAR))))
+    return Window(rows, slice(max(0, math.floor(left + NEAR)), min(width, math.ceil(right - NEAR))))
 
 
 def read_bounds(

@@ -322,8 +322,8 @@ def _read(made: RasterReader, part: Part | None, window: Window) -> Logits:
 
 def _check_output(made: RasterReader, task: Task, part: Part | None) -> None:
     """Raise where an output cannot be one of the raster's."""
-    is_cropped = part is not None and part.is_cropped
-    if made.size != (part.extent.size if part and is_cropped else task.reader.size):
+    covered = task.reader.size if part is None else part.covered(task.reader.size).shape
+    if made.size != covered:
         (height, width), (own_height, own_width) = made.size, task.reader.size
         raise OptionError(
             f"{made.path} is {height} x {width} px and {task.reader.path} {own_height} x "

@@ -8,9 +8,10 @@ from typing import Any
 
 from rasterio.transform import Affine
 
-from .area import Extent
+from .grid import common
 from .pipeline import Writer
 from .raster import Georeference
+from .sample import Window
 from .tiles import Values
 
 
@@ -21,27 +22,22 @@ class CroppingWriter:
     ----------
     writer : Writer
         Where to.
-    extent : Extent
+    extent : Window
         Rows and columns of the raster that the writer's raster has.
     """
 
-    def __init__(self, writer: Writer, extent: Extent) -> None:
+    def __init__(self, writer: Writer, extent: Window) -> None:
         self._writer = writer
         self._extent = extent
 
     def write(self, rows: slice, cols: slice, window: Values) -> None:
         """Take a window, shape ``(height, width, classes)``."""
-        to, part = [], []
-        for along, whole in zip((rows, cols), self._extent, strict=True):
-            start, stop = max(along.start, whole.start), min(along.stop, whole.stop)
-            if start >= stop:
-                return
-            to.append(slice(start - whole.start, stop - whole.start))
-            part.append(slice(start - along.start, stop - along.start))
-        self._writer.write(to[0], to[1], window[part[0], part[1]])
+        to, part = common(self._extent, (rows, cols))
+        if window[part].size:
+            self._writer.write(*to, window[part])
 
 
-def cropped(place: Georeference, extent: Extent) -> Georeference:
+def cropped(place: Georeference, extent: Window) -> Georeference:
     """Where the extent of a raster lies, one without ground control points: those have no areas."""
     top, left = extent.rows.start, extent.cols.start
     transform = place.transform

@@ -11,11 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from .errors import ModelError
-from .model import Model
+from .model import FLOAT, Model
 from .normalise import Normalisation
 from .process import resident_bytes
-
-FLOAT = np.dtype(np.float32)
 
 MULTIPLES = (1, 2, 4, 8, 16, 32, 64, 128)
 """Numbers of which a model's tiles may have to be multiples: its poolings halve that often."""

@@ -178,7 +178,7 @@ def _look(task: Task, compress: str, part: Part | None) -> Output:
     names = task.model.metadata.class_names
     has_nodata = part is not None or reader.may_have_nodata
     return Output(
-        part.extent.size if part and part.is_cropped else reader.size,
+        part.covered(reader.size).shape if part else reader.size,
         classes,
         part.place(reader.georeference) if part else reader.georeference,
         compress,

@@ -80,7 +80,7 @@ def parse(properties: Mapping[str, str]) -> ModelMetadata:
         Where they say that the model is no segmentation model.
     """
     found = _Properties(properties)
-    model_type = found.get("model_type", _text)
+    model_type = found.get("model_type", text_of)
     if model_type is not None and model_type.lower() not in SEGMENTS:
         raise ModelError(
             f"the model calls itself a {model_type}: its output is not a raster of classes"
@@ -117,7 +117,8 @@ class _Properties:
             return None
 
 
-def _text(value: Any) -> str:
+def text_of(value: Any) -> str:
+    """A value that is text; ``TypeError`` for any other."""
     if not isinstance(value, str):
         raise TypeError(value)
     return value
@@ -157,5 +158,5 @@ def _names(value: Any) -> tuple[str, ...]:
             raise ValueError(value)
         return tuple(by_class[k] for k in range(len(by_class)))
     if isinstance(value, list):
-        return tuple(_text(name) for name in value)
+        return tuple(text_of(name) for name in value)
     raise TypeError(value)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import ModelError
-from .metadata import ModelMetadata
+from .metadata import ModelMetadata, text_of
 from .scaling import parse_scaling
 from .settings import SIDECAR
 
@@ -55,7 +55,7 @@ def with_sidecar(metadata: ModelMetadata, model: Any) -> ModelMetadata:
             continue
         except (OSError, ValueError, RecursionError) as error:
             note = f"{path} cannot be read as JSON and is ignored: {error!s:.100}"
-            metadata = replace(metadata, notes=(*metadata.notes, note))
+            metadata = metadata.noting(note)
             continue
         if properties:
             return _joined(metadata, path, properties)
@@ -157,19 +157,13 @@ class _Document:
         chosen = next((own for own in outputs if _segments(own)), outputs[0])
         yield "class_names", self.get("classification:classes", chosen, _class_names)
         yield "class_colors", self.get("classification:classes", chosen, _class_colors)
-        yield "output", self.get("name", chosen, _text)
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(value)
-    return value
+        yield "output", self.get("name", chosen, text_of)
 
 
 def _texts(value: Any) -> list[str]:
     if not isinstance(value, list):
         raise TypeError(value)
-    return [_text(text) for text in value]
+    return [text_of(text) for text in value]
 
 
 def _mappings(value: Any) -> list[Mapping[str, Any]]:
@@ -211,7 +205,7 @@ def _bands(value: Any) -> tuple[str, ...]:
         raise TypeError(value)
     if any(isinstance(band, Mapping) and band.get("expression") is not None for band in value):
         raise ValueError(value)
-    return tuple(_text(band["name"] if isinstance(band, Mapping) else band) for band in value)
+    return tuple(text_of(band["name"] if isinstance(band, Mapping) else band) for band in value)
 
 
 def _segments(output: Mapping[str, Any]) -> bool:
@@ -228,7 +222,7 @@ def _classes(value: Any) -> list[Mapping[str, Any]]:
 
 
 def _class_names(value: Any) -> tuple[str, ...]:
-    return tuple(_text(own.get("name") or own.get("title")) for own in _classes(value))
+    return tuple(text_of(own.get("name") or own.get("title")) for own in _classes(value))
 
 
 def _class_colors(value: Any) -> tuple[str | None, ...] | None:
@@ -240,7 +234,7 @@ def _color(value: Any) -> str | None:
     """``RRGGBB`` in upper case."""
     if value is None:
         return None
-    digits = _text(value).removeprefix("#").upper()
+    digits = text_of(value).removeprefix("#").upper()
     if len(digits) != 6 or not set(digits) <= set("0123456789ABCDEF"):
         raise ValueError(value)
     return digits

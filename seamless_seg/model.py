@@ -306,13 +306,12 @@ def open_model(
     output: str | int | None = None,
 ) -> Model:
     """Open an ONNX file, wrap a function, or take a model as it is."""
-    is_function = callable(model) and not isinstance(model, Model)
-    if output is not None and (is_function or isinstance(model, Model)):
-        raise OptionError("model-output chooses among the outputs of an ONNX file: leave it out")
-    if isinstance(model, Model):
-        return model
-    if is_function:
-        return CallableModel(model)
+    if callable(model):
+        if output is not None:
+            raise OptionError(
+                "model-output chooses among the outputs of an ONNX file: leave it out"
+            )
+        return model if isinstance(model, Model) else CallableModel(model)
     return OnnxModel(OnnxFile(model, provider, threads), output)
 
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import shapely
 
-from .area import Extent
 from .crop import cropped
+from .grid import common
+from .sample import Window
 
 if TYPE_CHECKING:
     from .raster import Georeference, RasterReader
@@ -28,7 +29,7 @@ LONGEST = 200_000
 class Part:
     """What an output has of a raster."""
 
-    extent: Extent
+    extent: Window
     """All wanted pixels are in here."""
     is_cropped: bool
     """Whether the output covers no more than that."""
@@ -50,9 +51,10 @@ class Part:
         centres = np.ogrid[rows, cols]
         return np.asarray(shapely.contains_xy(self.area, centres[0] + 0.5, centres[1] + 0.5))
 
-    def covers(self, whole: Extent) -> Extent:
-        """The rows and columns of the raster that the output's file has."""
-        return self.extent if self.is_cropped else whole
+    def covered(self, size: tuple[int, int]) -> Window:
+        """Rows and columns of a raster of that size that the output's file has."""
+        height, width = size
+        return self.extent if self.is_cropped else Window(slice(0, height), slice(0, width))
 
     def place(self, place: Georeference) -> Georeference:
         """Where the output lies if its raster lies there."""
@@ -60,18 +62,11 @@ class Part:
 
     def read(self, made: RasterReader, rows: slice, cols: slice) -> Values:
         """Logits of a window of the raster from an output; NaN beyond what it covers."""
-        height, width = made.size
-        covered = self.covers(Extent(slice(0, height), slice(0, width)))
-        inside, to = [], []
-        for along, own in zip((rows, cols), covered, strict=True):
-            start, stop = max(along.start, own.start), min(along.stop, own.stop)
-            stop = max(start, stop)
-            inside.append(slice(start - own.start, stop - own.start))
-            to.append(slice(start - along.start, stop - along.start))
         shape = rows.stop - rows.start, cols.stop - cols.start, made.count
         logits = np.full(shape, np.nan, made.dtype)
-        if all(along.stop > along.start for along in inside):
-            logits[to[0], to[1]] = made.read(*inside).transpose(1, 2, 0)
+        inside, to = common(self.covered(made.size), (rows, cols))
+        if logits[to].size:
+            logits[to] = made.read(*inside).transpose(1, 2, 0)
         return logits
 
 
@@ -81,4 +76,4 @@ def part_of(tags: Mapping[str, str]) -> Part | None:
         return None
     rows, cols = (slice(*bounds) for bounds in json.loads(tags[PART]))
     area = shapely.from_wkb(tags[AREA]) if AREA in tags else None
-    return Part(Extent(rows, cols), json.loads(tags.get(CROPPED, "false")), area)
+    return Part(Window(rows, cols), json.loads(tags.get(CROPPED, "false")), area)

@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .area import Extent
 from .axis import Axis
 from .grid import Grid
 
@@ -57,12 +56,12 @@ class Sample:
         ``PIXELS``.
     seed : int
         The same seed draws the same windows.
-    part : Extent, optional
+    part : Window, optional
         Rows and columns of the image; only windows that reach into them are drawn.
     """
 
     def __init__(
-        self, grid: Grid, count: int | None, seed: int, part: Extent | None = None
+        self, grid: Grid, count: int | None, seed: int, part: Window | None = None
     ) -> None:
         self._axes = _Cuts(grid.rows), _Cuts(grid.cols)
         rows, cols = self._axes

@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
-from .fit import FLOAT, FittedModel
+from .fit import FittedModel
 from .grid import shape_to_slices
+from .model import FLOAT
 from .normalise import Normalisation
 from .plan import Batch, Plan
 

@@ -11,7 +11,7 @@ import shapely
 from .blend import Blender
 from .coverage import Coverage
 from .disagreement import Disagreement, Disagreements
-from .grid import shape_to_slices
+from .grid import common, shape_to_slices
 from .sample import Window
 from .task import Task
 from .tiles import Values
@@ -31,7 +31,7 @@ def blend_window(
     everywhere = Disagreement(*(np.empty(window.shape, kind) for kind in (bool, np.float32, bool)))
     disagreements = Disagreements(plan)
     for index, geom, tile, _ in task.answers(plan):
-        to, part = _common(window, geom)
+        to, part = common(window, shape_to_slices(geom))
         for blender, logits in zip(blenders, blended, strict=True):
             logits[to] = blender.add(index, tile)[part]
         found = disagreements.add(index, geom, tile)
@@ -43,17 +43,3 @@ def blend_window(
 def _box(window: Window) -> shapely.Polygon:
     rows, cols = window
     return shapely.box(rows.start, cols.start, rows.stop, cols.stop)
-
-
-Slices = tuple[slice, slice]
-
-
-def _common(window: Window, geom: shapely.Polygon) -> tuple[Slices, Slices]:
-    """What is in both, as slices of the one and of the other; empty where nothing is."""
-    to, part = [], []
-    for mine, other in zip(window, shape_to_slices(geom), strict=True):
-        start, stop = max(mine.start, other.start), min(mine.stop, other.stop)
-        stop = max(start, stop)
-        to.append(slice(start - mine.start, stop - mine.start))
-        part.append(slice(start - other.start, stop - other.start))
-    return (to[0], to[1]), (part[0], part[1])

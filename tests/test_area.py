@@ -16,9 +16,10 @@ from rasterio.control import GroundControlPoint
 from rasterio.rpc import RPC
 
 from seamless_seg import BudgetError, OptionError, check, segment
-from seamless_seg.area import Extent, read_bounds
+from seamless_seg.area import read_bounds
 from seamless_seg.crop import cropped
 from seamless_seg.raster import RasterReader
+from seamless_seg.sample import Window
 
 SIZE = 700, 600
 TO_GROUND = made.UTM["transform"]
@@ -173,7 +174,7 @@ def test_rpcs_move_with_a_crop(tmp_path):
     raster = tmp_path / "in.tif"
     made.raster(raster, made.pixels(1, 90, 80), crs=None, transform=None, rpcs=rpcs)
     with RasterReader(raster) as reader:
-        place = cropped(reader.georeference, Extent(slice(20, 60), slice(7, 30)))
+        place = cropped(reader.georeference, Window(slice(20, 60), slice(7, 30)))
         assert (place.rpcs.line_off, place.rpcs.samp_off) == (30, 53)
         assert reader.georeference.rpcs.line_off == 50
 
