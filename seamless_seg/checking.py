@@ -203,7 +203,7 @@ def _measured(task: Task, options: Options) -> tuple[Task, Probe | None]:
     found = probe_anyway(task.source, task.model, notes, len(task.reader.bands))
     if found is None:
         return task, None
-    said = exactness(found, task.plan, options.tolerance)
+    said = exactness(found, task.plan, options.tolerance, task.model)
     forecast = warned(replace(task.forecast, exactness=said), task.model, found)
     return replace(task, forecast=forecast), found
 

@@ -12,7 +12,7 @@ from .blocks import FLOAT32
 from .errors import OptionError
 from .memory import Schedule
 from .model import Model
-from .options import Options
+from .options import Options, by
 from .plan import Plan, Size, pair, plan_run_grid
 from .preprocessing import decide_bands, decide_pixels, notes
 from .reach import Probe, Reach
@@ -207,11 +207,11 @@ def _forecast(
     )
     if area is not None and not plan.tiles:
         raise OptionError("the area holds the centre of no pixel of the raster")
-    said = None if found is None else exactness(found, plan, tolerance)
+    said = None if found is None else exactness(found, plan, tolerance, model)
     return Forecast(settings, plan, model.classes if model else None, said)
 
 
-def exactness(found: Probe, plan: Plan, tolerance: float | None) -> str:
+def exactness(found: Probe, plan: Plan, tolerance: float | None, model: Model | None = None) -> str:
     """How far tiles of a plan give the model's answer to the whole image."""
     if found.depends_on_batch:
         return "not exact: the model's answer to a tile depends on the others of its batch"
@@ -223,7 +223,7 @@ def exactness(found: Probe, plan: Plan, tolerance: float | None) -> str:
         if axis.count > 1
     ]
     if not axes:
-        return "exact: one tile holds the whole image"
+        return f"exact: one tile holds the whole image{_extended(plan, model)}"
     if any(reach.across for _, reach in axes):
         return TILE_WIDE
     grid = max(reach.stride for _, reach in axes)
@@ -243,6 +243,15 @@ def exactness(found: Probe, plan: Plan, tolerance: float | None) -> str:
         f"not exact: what is cut off changes logits by up to {change:.2g} of their standard "
         f"deviation where it is nearest"
     )
+
+
+def _extended(plan: Plan, model: Model | None) -> str:
+    """What a model of fixed lengths is given of an image that is smaller."""
+    own = plan.grid.tile_shape
+    lengths = [
+        fixed or length for fixed, length in zip(model.tile if model else own, own, strict=True)
+    ]
+    return "" if tuple(lengths) == own else f", extended by reflection to the model's {by(lengths)}"
 
 
 def _cut_off(axis: Axis, reach: Reach, trust: str | Profile) -> float:

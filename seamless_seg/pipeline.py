@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple, Protocol, TypeAlias
 
 import numpy as np
@@ -14,7 +14,8 @@ import shapely
 from .blend import Seams
 from .grid import Index, shape_to_slices
 from .memory import Schedule
-from .run import run_plan
+from .plan import Batch
+from .run import blended, tiles_of
 from .task import Task
 from .threads import ParallelMap, ReadAhead, WriteBehind
 from .tiles import Mask, TileBatch, Values, answers
@@ -36,6 +37,9 @@ class Progress(NamedTuple):
 
 
 OnProgress: TypeAlias = Callable[[Progress], object]
+
+Answered: TypeAlias = tuple[list[Values], list[Mask | None]]
+"""Logits of a batch's tiles, and which of their pixels are valid; None where all of them."""
 
 
 class Writer(Protocol):
@@ -74,51 +78,47 @@ class Pipeline:
             ParallelMap(self._run_model, pixels, self._workers) as logits,
             WriteBehind(self._write, depth=self._batch_size) as written,
         ):
-
-            def get_tiles(indices: list[Index], geoms: list[shapely.Polygon]) -> list[Values]:
-                tiles, valid = next(logits)
-                self._valid.extend(valid)
-                self.skipped += sum(mask is not None and not mask.any() for mask in valid)
-                return tiles
-
-            def write_tile(index: Index, geom: shapely.Polygon, window: Values) -> None:
-                nonlocal progress
-                written.put((geom, window, self._clear(geom, window)))
+            for _, geom, window, wanted in blended(self._plan, self._take(logits), self._seams):
+                valid = self._valid.popleft()
+                if valid is not None:  # of the tile, of which the window is the beginning
+                    valid = valid[: window.shape[0], : window.shape[1]]
+                written.put((geom, window, _both(valid, wanted)))
                 progress = progress.more(window.shape[0] * window.shape[1])
                 if on_progress:
                     on_progress(progress)
 
-            run_plan(
-                self._plan,
-                self._batch_size,
-                None,
-                write_tile,
-                get_tiles=get_tiles,
-                read_ahead=False,
-                seams=self._seams,
-            )
+    def _take(self, answered: Iterator[Answered]) -> Iterator[tuple[Batch, list[Values]]]:
+        """Batches with their logits, which of their pixels are valid noted by the way."""
 
-    def _run_model(self, batch: TileBatch) -> tuple[list[Values], list[Mask | None]]:
+        def get_tiles(indices: list[Index], geoms: list[shapely.Polygon]) -> list[Values]:
+            logits, valid = next(answered)
+            self._valid.extend(valid)
+            self.skipped += sum(mask is not None and not mask.any() for mask in valid)
+            return logits
+
+        for batch in self._plan.batches(self._batch_size):
+            yield batch, tiles_of(batch, get_tiles)
+
+    def _run_model(self, batch: TileBatch) -> Answered:
         started = time.perf_counter()
         logits = answers(self._model, batch)
         with self._counting:
             self.model_seconds += (time.perf_counter() - started) / self._workers
         return logits, batch.valid
 
-    def _clear(self, geom: shapely.Polygon, window: Values) -> int:
-        """Make what is not valid NaN; return how many pixels nobody wants, in an area or out of it.
-
-        A window is the beginning of the tile that finishes it.
-        """
-        valid, wanted = self._valid.popleft(), self._plan.wanted(geom)
-        if valid is not None:
-            valid = valid[: window.shape[0], : window.shape[1]]
-            window[~valid] = np.nan
-        masks = [mask for mask in (valid, wanted) if mask is not None]
-        return int(np.count_nonzero(~np.logical_and.reduce(masks))) if masks else 0
-
-    def _write(self, item: tuple[shapely.Polygon, Values, int]) -> None:
-        geom, window, cleared = item
-        infinite = window.size - int(np.count_nonzero(np.isfinite(window)))
-        self.not_finite += infinite - cleared * window.shape[2]
+    def _write(self, item: tuple[shapely.Polygon, Values, Mask | None]) -> None:
+        geom, window, is_there = item
+        if is_there is not None:
+            window[~is_there] = 0
+        self.not_finite += window.size - int(np.count_nonzero(np.isfinite(window)))
+        if is_there is not None:
+            window[~is_there] = np.nan
         self._writer.write(*shape_to_slices(geom), window)
+
+
+def _both(valid: Mask | None, wanted: Mask | None) -> Mask | None:
+    """Where both say so; None is everywhere."""
+    if valid is None or wanted is None:
+        return wanted if valid is None else valid
+    both: Mask = valid & wanted
+    return both

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import shapely
 
 from .axis import whole_number
 from .blend import Array, Blender, Seams
+from .coverage import Mask
 from .errors import BudgetError, SeamlessError, TileError
 from .grid import Index
 from .plan import Batch, Plan
@@ -19,6 +20,19 @@ from .threads import ReadAhead
 GetTile: TypeAlias = Callable[[Index, shapely.Polygon], Array]
 GetTiles: TypeAlias = Callable[[list[Index], list[shapely.Polygon]], Iterable[Array]]
 WriteTile: TypeAlias = Callable[[Index, shapely.Polygon, Array], object]
+
+
+class Finished(NamedTuple):
+    """A window to which nothing is added any more."""
+
+    tile: Index
+    """Which tile finishes it."""
+    geom: shapely.Polygon
+    """Its box in (y, x) pixels, the beginning of that tile's."""
+    window: Array
+    """Blended values, ``(height, width, ...)``."""
+    wanted: Mask | None
+    """Wanted pixels, ``(height, width)``; None where all of them."""
 
 
 def run_plan(
@@ -79,10 +93,9 @@ def run_plan(
         raise TypeError("give exactly one of get_tile and get_tiles")
     batch_size = whole_number("batch_size", batch_size, 1)
     _check_budget(plan, batch_size, max_tiles, read_ahead)
-    tiles = ((batch, _get(batch, get_tiles)) for batch in plan.batches(batch_size))
+    tiles = ((batch, tiles_of(batch, get_tiles)) for batch in plan.batches(batch_size))
     with ReadAhead(tiles) if read_ahead else nullcontext(tiles) as ready:
-        for index, geom, window in _blend(plan, ready, seams):
-            wanted = plan.wanted(geom)
+        for index, geom, window, wanted in blended(plan, ready, seams):
             if wanted is not None:
                 window[~wanted] = nodata
             write_tile(index, geom, window)
@@ -115,7 +128,8 @@ def _one_by_one(get_tile: GetTile) -> GetTiles:
     return get_tiles
 
 
-def _get(batch: Batch, get_tiles: GetTiles) -> list[Array]:
+def tiles_of(batch: Batch, get_tiles: GetTiles) -> list[Array]:
+    """The tiles of a batch; a ``TileError`` that names them where they cannot be had."""
     with _naming(batch.indices[0], batch.indices[-1]):
         tiles = [np.asarray(tile) for tile in get_tiles(batch.indices, batch.geoms)]
     if len(tiles) != len(batch.indices):
@@ -126,14 +140,16 @@ def _get(batch: Batch, get_tiles: GetTiles) -> list[Array]:
     return tiles
 
 
-def _blend(
-    plan: Plan, batches: Iterable[tuple[Batch, list[Array]]], seams: Seams | None
-) -> Iterator[tuple[Index, shapely.Polygon, Array]]:
+def blended(
+    plan: Plan, batches: Iterable[tuple[Batch, list[Array]]], seams: Seams | None = None
+) -> Iterator[Finished]:
+    """Blend a plan's tiles, which come in its order; each finishes a window."""
     blender, windows = Blender(plan, seams=seams), plan.windows()
     for batch, tiles in batches:
         for index in batch.indices:
             # Taken out of the list, so that nothing keeps a tile while the next are made.
-            yield index, next(windows)[1], blender.add(index, tiles.pop(0))
+            window, (_, geom) = blender.add(index, tiles.pop(0)), next(windows)
+            yield Finished(index, geom, window, plan.wanted(geom))
 
 
 @contextmanager

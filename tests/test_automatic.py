@@ -156,6 +156,14 @@ def test_the_summary_says_how_exact_it_is(tmp_path, layers, options, sentence):
         assert summary.exactness.startswith(sentence)
 
 
+def test_a_fixed_size_that_a_raster_does_not_fill_is_said(tmp_path):
+    raster = made.raster(tmp_path / "in.tif", made.pixels(3, 50, 64, "float32"))
+    model = networks.save(tmp_path / "model.onnx", [CONV], height=64, width=64)
+    summary = segment(raster, model, tmp_path / "out.tif")
+    extended = "extended by reflection to the model's 64x64"
+    assert summary.exactness == f"exact: one tile holds the whole image, {extended}"
+
+
 def test_a_function_is_probed_only_if_asked_to(tmp_path):
     raster = made.raster(tmp_path / "in.tif", made.pixels(3, 200, 210, "float32"))
     calls = []
