@@ -14,11 +14,12 @@ import shapely
 from .area import around
 from .compression import check_compression
 from .errors import OptionError
+from .excerpt import whole
 from .forecast import Forecast
 from .geojson import area_of
 from .opening import open_raster
 from .options import Options, merged
-from .pipeline import OnProgress, Pipeline, Writer
+from .pipeline import OnProgress, Pipeline, Tally, Writer
 from .pricing import Execution
 from .provenance import to_tags
 from .settings import Settings
@@ -28,6 +29,7 @@ from .task import Task, inputs_of, open_task
 if TYPE_CHECKING:
     from .output import Output, RasterWriter
     from .part import Part
+    from .raster import RasterReader
 
 OnStart: TypeAlias = Callable[[Forecast], object]
 
@@ -129,29 +131,43 @@ def segment(
         reader = stack.enter_context(open_raster(raster, options, model))
         destination = check_destination(output, inputs_of(model, reader), overwrite)
         region = area_of(area, bbox, reader.size, reader.georeference)
-        task = open_task(reader, model, options, execution, region)
+        if options.bands is not None:
+            reader.select(options.bands)
+        task = open_task(reader, model, options, execution, region, _holds_nothing(reader))
         part = _part(task, region, crop)
         started = time.perf_counter()
-        schedule = task.schedule()
+        schedule = None if task.is_empty else task.schedule()
         if on_start:
             on_start(replace(task.forecast, schedule=schedule))
-        stack.enter_context(task.block_cache(schedule.plan))
-        seams: Spill[int] = stack.enter_context(Spill(destination.parent))
-        look = _look(task, compress, part)
-        with RasterWriter(destination, look, overwrite, schedule.held_blocks) as writer:
-            pipeline = Pipeline(task, schedule, _cropping(writer, part), seams)
-            pipeline.run(on_progress)
+        look, tally = _look(task, compress, part), Tally(skipped=task.plan.tiles)
+        if schedule is None:
+            with RasterWriter(destination, replace(look, is_sparse=True), overwrite):
+                """Nothing is all there is to write."""
+        else:
+            stack.enter_context(task.block_cache(schedule.plan))
+            seams: Spill[int] = stack.enter_context(Spill(destination.parent))
+            with RasterWriter(destination, look, overwrite, schedule.held_blocks) as writer:
+                pipeline = Pipeline(task, schedule, _cropping(writer, part), seams)
+                tally = pipeline.run(on_progress)
     return Summary(
-        tiles=task.plan.tiles - pipeline.skipped,
+        tiles=task.plan.tiles - tally.skipped,
         pixels=task.plan.written,
-        classes=task.fitted.classes,
+        classes=task.classes,
         seconds=time.perf_counter() - started,
-        model_seconds=pipeline.model_seconds,
-        not_finite=pipeline.not_finite,
-        skipped=task.plan.skipped + pipeline.skipped,
+        model_seconds=tally.model_seconds,
+        not_finite=tally.not_finite,
+        skipped=task.plan.skipped + tally.skipped,
         settings=task.forecast.settings,
         exactness=task.forecast.exactness,
     )
+
+
+def _holds_nothing(reader: RasterReader) -> bool:
+    """Whether no pixel of a raster is valid."""
+    if not reader.may_have_nodata:
+        return False
+    masks = (reader.valid(*window) for window in whole(reader.size, reader.blocks))
+    return all(mask is not None and not mask.any() for mask in masks)
 
 
 def _part(task: Task, area: shapely.Geometry | None, crop: bool) -> Part | None:
@@ -174,7 +190,7 @@ def _cropping(writer: RasterWriter, part: Part | None) -> Writer:
 def _look(task: Task, compress: str, part: Part | None) -> Output:
     from .output import Output
 
-    reader, classes = task.reader, task.fitted.classes
+    reader, classes = task.reader, task.classes
     names = task.model.metadata.class_names
     has_nodata = part is not None or reader.may_have_nodata
     return Output(

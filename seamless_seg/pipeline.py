@@ -6,6 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeAlias
 
 import numpy as np
@@ -50,6 +51,18 @@ class Writer(Protocol):
         ...
 
 
+@dataclass
+class Tally:
+    """What a run has come to."""
+
+    model_seconds: float = 0.0
+    """Seconds during which the model was running."""
+    not_finite: int = 0
+    """Logits of wanted pixels that came out as NaN or infinite."""
+    skipped: int = 0
+    """Tiles without a valid pixel, which the model has not seen."""
+
+
 class Pipeline:
     """Reader, model, blender and writer, each in a thread, with short queues in between.
 
@@ -65,12 +78,9 @@ class Pipeline:
         self._writer = writer
         self._seams = seams
         self._valid: deque[Mask | None] = deque()
-        self.model_seconds = 0.0
-        self.not_finite = 0
-        self.skipped = 0
-        """Tiles without a valid pixel, which the model has not seen."""
+        self._tally = Tally()
 
-    def run(self, on_progress: OnProgress | None) -> None:
+    def run(self, on_progress: OnProgress | None) -> Tally:
         """Run the whole plan."""
         progress = Progress(0, self._plan.tiles, 0)
         with (
@@ -86,6 +96,7 @@ class Pipeline:
                 progress = progress.more(window.shape[0] * window.shape[1])
                 if on_progress:
                     on_progress(progress)
+        return self._tally
 
     def _take(self, answered: Iterator[Answered]) -> Iterator[tuple[Batch, list[Values]]]:
         """Batches with their logits, which of their pixels are valid noted by the way."""
@@ -93,7 +104,7 @@ class Pipeline:
         def get_tiles(indices: list[Index], geoms: list[shapely.Polygon]) -> list[Values]:
             logits, valid = next(answered)
             self._valid.extend(valid)
-            self.skipped += sum(mask is not None and not mask.any() for mask in valid)
+            self._tally.skipped += sum(mask is not None and not mask.any() for mask in valid)
             return logits
 
         for batch in self._plan.batches(self._batch_size):
@@ -103,14 +114,14 @@ class Pipeline:
         started = time.perf_counter()
         logits = answers(self._model, batch)
         with self._counting:
-            self.model_seconds += (time.perf_counter() - started) / self._workers
+            self._tally.model_seconds += (time.perf_counter() - started) / self._workers
         return logits, batch.valid
 
     def _write(self, item: tuple[shapely.Polygon, Values, Mask | None]) -> None:
         geom, window, is_there = item
         if is_there is not None:
             window[~is_there] = 0
-        self.not_finite += window.size - int(np.count_nonzero(np.isfinite(window)))
+        self._tally.not_finite += window.size - int(np.count_nonzero(np.isfinite(window)))
         if is_there is not None:
             window[~is_there] = np.nan
         self._writer.write(*shape_to_slices(geom), window)

@@ -76,6 +76,8 @@ class Task:
     """Bytes that the process may have."""
     fill: float | None = None
     """What pixels are fed as that are not valid, if not as their mean."""
+    is_empty: bool = False
+    """Whether no pixel is valid, so that the model has nothing to say."""
 
     @property
     def plan(self) -> Plan:
@@ -94,6 +96,12 @@ class Task:
         if decided.origin == AT_MOST:
             size = min(size, math.ceil(WORTH_WHILE / self.fitted.seconds))
         return size
+
+    @property
+    def classes(self) -> int:
+        """Classes that the model tells apart; where there is nothing to tell, as it declares."""
+        declared = self.model.classes if self.is_empty else None
+        return declared or self.fitted.classes
 
     @cached_property
     def fitted(self) -> FittedModel:
@@ -208,8 +216,12 @@ def open_task(
     options: Options,
     execution: Execution | None = None,
     area: shapely.Geometry | None = None,
+    is_empty: bool = False,
 ) -> Task:
-    """Open a model for a raster and decide on everything that the options leave open."""
+    """Open a model for a raster and decide on everything that the options leave open.
+
+    A raster that ``is_empty`` does not need to know how the model behaves.
+    """
     execution = execution or Execution()
     network = open_models(
         model, execution.provider, execution.threads, options.tta, options.model_output
@@ -219,9 +231,11 @@ def open_task(
     if bands is None:
         bands = bands_by_name(options, network, reader.descriptions)
     channels = reader.count if bands is None else len(bands)
-    found = probe_for(model, network, options, notes, channels)
+    found = None if is_empty else probe_for(model, network, options, notes, channels)
     given = network.channels or channels
-    pricing = price(model, network, options, found, reader.size, given, execution)
+    pricing = None
+    if not is_empty:
+        pricing = price(model, network, options, found, reader.size, given, execution)
     chosen = None if pricing is None else pricing.chosen
     forecast = forecast_raster(reader, network, options, area, found, chosen)
     forecast = warned(replace(forecast, pricing=pricing), network, found)
@@ -240,4 +254,4 @@ def open_task(
             "what is known of tiles, queues and caches alone"
         )
     fill = number_of("fill", options.fill)
-    return Task(reader, model, network, forecast, found, execution.max_memory, fill)
+    return Task(reader, model, network, forecast, found, execution.max_memory, fill, is_empty)

@@ -97,8 +97,19 @@ def test_a_raster_without_a_valid_pixel_finishes(paths, panel):
     watched = Watched()
     summary = segment(raster, watched, output, max_memory=panel, **OPTIONS)
     assert (summary.tiles, summary.not_finite) == (0, 0)
-    assert not any(batch.any() for batch in watched.seen), "trials alone"
+    assert [batch.any() for batch in watched.seen] == [False], "asked for its classes alone"
     assert np.isnan(made.read(output)).all()
+
+
+def test_without_a_valid_pixel_a_model_that_states_its_classes_is_not_called(paths, monkeypatch):
+    raster, model, output = paths
+    made.raster(raster, image_with(np.zeros(SIZE, bool)), nodata=NODATA)
+    made.pointwise(model, 3, 4)
+    monkeypatch.setattr("seamless_seg.model.OnnxModel.__call__", None)
+    summary = segment(raster, model, output)
+    assert (summary.tiles, summary.skipped, summary.classes) == (0, 1, 4)
+    assert np.isnan(made.read(output)).all()
+    assert made.read(output).shape == (4, *SIZE)
 
 
 @pytest.mark.parametrize(("fill", "value"), [(None, 0.0), (0, -0.5), (51, 1.5)])
