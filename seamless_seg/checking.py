@@ -149,8 +149,8 @@ def check(
     """
     from .disagreement_map import map_disagreement
     from .measuring import as_found
-    from .output import check_destination
     from .part import part_of
+    from .publishing import check_destination
     from .raster import RasterReader
 
     options = merged(options, choices)

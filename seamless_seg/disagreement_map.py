@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from .disagreement import Disagreements
+from .geotiff import Output
 from .grid import shape_to_slices
-from .output import Output, RasterWriter
+from .output import RasterWriter
 from .pipeline import OnProgress, Progress
 from .task import Task
 

@@ -27,7 +27,8 @@ from .spill import Spill
 from .task import Task, inputs_of, open_task
 
 if TYPE_CHECKING:
-    from .output import Output, RasterWriter
+    from .geotiff import Output
+    from .output import RasterWriter
     from .part import Part
     from .raster import RasterReader
 
@@ -122,7 +123,8 @@ def segment(
         model or the disk; a ``BudgetError``, which says what the least is, where ``max_memory`` is
         too little.
     """
-    from .output import RasterWriter, check_destination
+    from .output import RasterWriter
+    from .publishing import check_destination
 
     options = merged(options, choices)
     execution = Execution(provider, threads, max_memory)
@@ -188,7 +190,7 @@ def _cropping(writer: RasterWriter, part: Part | None) -> Writer:
 
 
 def _look(task: Task, compress: str, part: Part | None) -> Output:
-    from .output import Output
+    from .geotiff import Output
 
     reader, classes = task.reader, task.classes
     names = task.model.metadata.class_names

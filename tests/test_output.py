@@ -7,7 +7,8 @@ from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 
 from seamless_seg import RasterError, segment
-from seamless_seg.output import Output, RasterWriter
+from seamless_seg.geotiff import Output
+from seamless_seg.output import RasterWriter
 from seamless_seg.raster import Georeference
 
 NOWHERE = Georeference(crs=None, transform=None, gcps=[], rpcs=None)
@@ -49,7 +50,7 @@ def test_windows_may_come_in_any_order(out, order):
 def test_several_threads_compress_to_the_same_file(out, monkeypatch, compress):
     image = np.random.default_rng(0).random((900, 1000, 2), np.float32)
     for processors in (1, 16):
-        monkeypatch.setattr("seamless_seg.output.cores", lambda count=processors: count)
+        monkeypatch.setattr("seamless_seg.geotiff.cores", lambda count=processors: count)
         with RasterWriter(out, Output((900, 1000), 2, NOWHERE, compress), overwrite=True) as writer:
             for y in range(0, 900, 90):
                 writer.write(slice(y, y + 90), slice(0, 1000), image[y : y + 90])

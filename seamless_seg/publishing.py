@@ -1,0 +1,119 @@
+"""Publishing: files that appear under their own name complete, or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from .errors import OptionError
+
+AUX = ".aux.xml"
+"""Ending of the file beside a raster in which GDAL keeps what the raster's format cannot hold."""
+
+SIDECARS = (AUX, ".ovr", ".msk")
+"""Endings of files beside a raster that describe it, and would belie the one that replaces it."""
+
+
+def check_destination(path: Any, inputs: Sequence[Any], overwrite: bool) -> Path:
+    """Return where a new file goes, or say why it cannot go there.
+
+    Raises
+    ------
+    OptionError
+        Where ``path`` is one of ``inputs``, a folder, in a missing folder, or exists and may
+        not be overwritten.
+    """
+    destination = Path(os.path.realpath(path))
+    taken = [destination, *(beside(destination, ending) for ending in SIDECARS)]
+    if any(_is_same(source, name) for source in inputs for name in taken):
+        raise OptionError(f"output {path} is one of the inputs: give it another name")
+    if destination.is_dir():
+        raise OptionError(f"output {path} is a folder: name a file in it")
+    if not destination.parent.is_dir():
+        raise OptionError(f"output {path}: there is no folder {destination.parent}")
+    if destination.exists() and not destination.is_file():
+        raise OptionError(f"output {path} exists and is not a regular file")
+    if destination.exists() and not overwrite:
+        raise OptionError(f"output {path} exists already: --overwrite replaces it")
+    if not os.access(destination.parent, os.W_OK):
+        raise OptionError(f"output {path}: no permission to write in {destination.parent}")
+    return destination
+
+
+class Publication:
+    """A file on its way to its name, and the hidden ones beside it that it comes from.
+
+    Parameters
+    ----------
+    path : Path
+        From ``check_destination``.
+    overwrite : bool
+        Replace what is there by then under that name.
+    """
+
+    def __init__(self, path: Path, overwrite: bool) -> None:
+        self.path = path
+        self._overwrite = overwrite
+        self._partials: list[Path] = []
+
+    def partial(self) -> Path:
+        """A new name for what is not complete, in the same folder."""
+        stem = self.path.name.encode()[:100].decode(errors="ignore")  # file systems count bytes
+        name = self.path.with_name(f".{stem}.{secrets.token_hex(4)}.partial")
+        self._partials.append(name)
+        return name
+
+    def publish(self, complete: Path) -> None:
+        """Give a partial its name, with what GDAL has put beside it.
+
+        Raises
+        ------
+        OSError
+            Where the name has been taken meanwhile, and may not be overwritten.
+        """
+        if self._overwrite:
+            for ending in SIDECARS:
+                with suppress(OSError):  # not there, or with a name too long to be there
+                    beside(self.path, ending).unlink()
+        _rename(complete, self.path, self._overwrite)
+        sidecar = beside(complete, AUX)
+        if sidecar.exists():
+            sidecar.replace(beside(self.path, AUX))
+
+    def discard(self) -> None:
+        """Leave nothing but what has been published."""
+        for partial in self._partials:
+            for name in (partial, *(beside(partial, ending) for ending in SIDECARS)):
+                name.unlink(missing_ok=True)
+
+
+def beside(path: Path, ending: str) -> Path:
+    """The file that describes a raster, of the name with that ending."""
+    return path.with_name(path.name + ending)
+
+
+def _is_same(source: Any, destination: Path) -> bool:
+    try:
+        return destination.samefile(source)
+    except (OSError, TypeError, ValueError):  # one of them is not there, or no file at all
+        return False
+
+
+def _rename(partial: Path, path: Path, overwrite: bool) -> None:
+    if overwrite:
+        partial.replace(path)
+        return
+    try:
+        os.link(partial, path)  # it fails where the name has been taken meanwhile
+    except FileExistsError:
+        raise OSError("something else has taken that name meanwhile") from None
+    except OSError:  # a file system without links
+        if path.exists():
+            raise OSError("something else has taken that name meanwhile") from None
+        partial.rename(path)
+    else:
+        partial.unlink()
