@@ -1,6 +1,6 @@
 """Seamless segmentation of rasters larger than memory."""
 
-from .checking import Quality, Report, check
+from .checking import Report, check
 from .disagreement import Dispute
 from .errors import (
     BudgetError,
@@ -14,6 +14,7 @@ from .errors import (
 from .forecast import Forecast
 from .grid import Grid, shape_to_slices
 from .job import Summary, segment
+from .judging import Quality
 from .options import Options
 from .pipeline import Progress
 from .plan import Load, Peak, Plan, Unload, Write, plan_run_grid

@@ -8,56 +8,29 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from .axis import whole_number
 from .disagreement import Dispute, Disputes
 from .errors import OptionError
-from .fidelity import Fidelity, Logits
 from .forecast import Forecast, exactness
 from .job import OnStart
+from .judging import Judge, Made, Quality, count_valid, values_beyond
 from .opening import open_raster
 from .options import Options, merged
 from .pipeline import OnProgress, Progress
-from .plan import Plan
 from .pricing import Execution
 from .probing import is_wanted, probe_anyway
 from .provenance import as_made, doubts
 from .reach import Probe
 from .reference import Reference
-from .sample import Sample, Window
-from .seams import SeamScore
+from .sample import Sample
 from .task import Task, inputs_of, open_task
 from .tile_wide import warned
-from .tiles import Mask
 from .trial import blend_window
 from .trust import Profile, name_of
 
 if TYPE_CHECKING:
     from .part import Part
     from .raster import RasterReader
-
-
-@dataclass(frozen=True)
-class Quality:
-    """How good logits are; shares of pixels, differences in units of the logits."""
-
-    name: str
-    """The file that was checked, or the trust by which tiles were blended."""
-    identical: float
-    """Share of the pixels with the reference's logits, bit for bit."""
-    largest: float
-    """Largest difference of a logit from the reference's."""
-    mean: float
-    """Mean difference of a logit from the reference's."""
-    other_class: float
-    """Share of the pixels with another class than the reference's."""
-    seams: float | None
-    """``steps`` over ``reference_steps``: 1.0 where nothing is to be seen."""
-    steps: float | None
-    """Mean step where other tiles begin to speak over that elsewhere; None where no tiles meet."""
-    reference_steps: float | None
-    """The same of the reference: what the picture itself does at these places."""
 
 
 @dataclass(frozen=True)
@@ -187,7 +160,8 @@ def check(
             sample.largest,
             task.fill,
         )
-        report = _report(task, reference, made, part, list(compare), sample, seed, on_progress)
+        judged = None if made is None else Made(made, part)
+        report = _report(task, reference, judged, list(compare), sample, seed, on_progress)
         if on_report:
             on_report(report)
         if destination is not None:
@@ -211,8 +185,7 @@ def _measured(task: Task, options: Options) -> tuple[Task, Probe | None]:
 def _report(
     task: Task,
     reference: Reference,
-    made: RasterReader | None,
-    part: Part | None,
+    made: Made | None,
     compare: list[str | Profile],
     sample: Sample,
     seed: int,
@@ -220,39 +193,32 @@ def _report(
 ) -> Report:
     plan = task.plan
     trusts = list(dict.fromkeys([plan.trust, *compare]))
-    judges = [_Judge(replace(plan, trust=trust), name_of(trust)) for trust in trusts]
-    file = None if made is None else _Judge(plan, str(made.path))
+    judges = [Judge(replace(plan, trust=trust), name_of(trust)) for trust in trusts]
+    file = None if made is None else Judge(plan, str(made.path))
     disputes = Disputes()
     progress, pixels, beyond = Progress(0, len(sample), 0, unit="windows"), 0, 0
     for window in sample:
         wider = window.extended()
         expected = reference.answer(wider)
-        blended, disagreement = blend_window(task, wider, trusts)
-        valid = task.reader.valid(*wider)
-        own = None if made is None else _read(made, part, wider)
-        if own is not None and part is not None:  # outside of its area it has nothing
-            inside = part.wanted(*wider)
-            if inside is None:
-                inside = np.asarray(~np.isnan(own).all(axis=-1))
-            valid = inside if valid is None else valid & inside
+        answers, disagreement = blend_window(task, wider, trusts)
+        valid, judged = task.reader.valid(*wider), judges
+        if made is not None and file is not None:
+            own, valid = made.read(wider, valid)
+            beyond += values_beyond(own, valid)
+            answers, judged = [*answers, own], [*judges, file]
         if valid is not None:
-            if own is not None:
-                beyond += int(np.isfinite(own[~valid]).any(axis=-1).sum())
             disagreement.shared[~valid] = False
-            for logits in (expected, *blended, *([] if own is None else [own])):
+            for logits in (expected, *answers):
                 logits[~valid] = 0
         disputes.add(disagreement.part(*window.within(wider)))
-        for judge, logits in zip(judges, blended, strict=True):
+        for judge, logits in zip(judged, answers, strict=True):
             judge.add(logits, expected, window, valid)
-        if file is not None and own is not None:
-            file.add(own, expected, window, valid)
-        pixels += window.shape[0] * window.shape[1] if valid is None else _count(valid, window)
-        progress = progress.more(window.shape[0] * window.shape[1])
+        pixels += count_valid(valid, window)
+        progress = progress.more(math.prod(window.shape))
         if on_progress:
             on_progress(progress)
-    if beyond:
-        name = made.path if made else "the output"
-        said = f"{name} has values at {beyond} pixels that are not valid"
+    if made is not None and beyond:
+        said = f"{made.path} has values at {beyond} pixels that are not valid"
         task.forecast.settings.notes.append(said)
     if not pixels:
         raise OptionError(f"no pixel of the {len(sample)} windows is valid: nothing can be checked")
@@ -270,54 +236,6 @@ def _report(
         qualities=[judge.quality() for judge in shown],
         dispute=disputes.value(),
     )
-
-
-def _count(valid: Mask, window: Window) -> int:
-    return int(np.count_nonzero(valid[window.within(window.extended())]))
-
-
-class _Judge:
-    """Gathers what makes a ``Quality``."""
-
-    def __init__(self, plan: Plan, name: str) -> None:
-        self._name = name
-        self._fidelity = Fidelity()
-        self._steps, self._reference_steps = SeamScore(plan), SeamScore(plan)
-
-    def add(self, logits: Logits, reference: Logits, window: Window, valid: Mask | None) -> None:
-        """Add a window: values of the window ``extended``, 0 where they are not valid."""
-        inner = window.within(window.extended())
-        own, other = logits[inner], reference[inner]
-        if valid is not None:
-            own, other = own[valid[inner]], other[valid[inner]]
-        self._fidelity.add(own, other)
-        self._steps.add(logits, window)
-        self._reference_steps.add(reference, window)
-
-    def quality(self) -> Quality:
-        found, steps, usual = self._fidelity, self._steps.value, self._reference_steps.value
-        return Quality(
-            name=self._name,
-            identical=found.identical,
-            largest=found.largest,
-            mean=found.mean,
-            other_class=found.other_class,
-            seams=None if steps is None or usual is None else _ratio(steps, usual),
-            steps=steps,
-            reference_steps=usual,
-        )
-
-
-def _ratio(steps: float, usual: float) -> float:
-    if steps == usual:
-        return 1.0
-    return steps / usual if usual else math.inf
-
-
-def _read(made: RasterReader, part: Part | None, window: Window) -> Logits:
-    if part is not None:
-        return part.read(made, *window)
-    return made.read(*window).transpose(1, 2, 0)
 
 
 def _check_output(made: RasterReader, task: Task, part: Part | None) -> None:
