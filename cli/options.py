@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from seamless_seg import PROFILES
-from seamless_seg.compression import COMPRESSION
+from seamless_seg.encoding import COMPRESSIONS
 from seamless_seg.symmetry import TURNS
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -265,7 +265,7 @@ region = several(
 writing = several(
     click.option(
         "--compress",
-        type=click.Choice(list(COMPRESSION)),
+        type=click.Choice(COMPRESSIONS),
         default="zstd",
         show_default=True,
         help="Compression of the output, all without loss.",

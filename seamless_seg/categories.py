@@ -1,8 +1,10 @@
-"""Names of classes that a raster carries: GDAL's category names, which rasterio does not read."""
+"""Names of classes that a raster carries: GDAL's category names, which rasterio does not know."""
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
@@ -11,7 +13,11 @@ import rasterio.shutil
 from rasterio.errors import NotGeoreferencedWarning
 from rasterio.io import MemoryFile
 
+from .publishing import AUX, beside
 from .raster import reporting
+
+DATASET, BAND = "PAMDataset", "PAMRasterBand"
+"""What GDAL calls a raster and a band in a file beside it."""
 
 
 def category_names(path: Any) -> list[str]:
@@ -32,3 +38,19 @@ def category_names(path: Any) -> list[str]:
             document = ElementTree.fromstring(memory.read().decode(errors="replace"))
     names = document.iterfind("VRTRasterBand[@band='1']/CategoryNames/Category")
     return [name.text or "" for name in names]
+
+
+def write_categories(path: Path, names: Sequence[str]) -> None:
+    """Put the names of classes beside a raster, whose own format has no room for them.
+
+    What GDAL has put there stays.
+    """
+    aux = beside(path, AUX)
+    document = ElementTree.parse(aux).getroot() if aux.exists() else ElementTree.Element(DATASET)
+    band = document.find(f"{BAND}[@band='1']")
+    if band is None:
+        band = ElementTree.SubElement(document, BAND, band="1")
+    listed = ElementTree.SubElement(band, "CategoryNames")
+    for name in names:
+        ElementTree.SubElement(listed, "Category").text = name
+    aux.write_bytes(ElementTree.tostring(document, encoding="utf-8"))

@@ -12,7 +12,7 @@ from .grid import common
 from .pipeline import Writer
 from .raster import Georeference
 from .sample import Window
-from .tiles import Values
+from .tiles import Mask, Values
 
 
 class CroppingWriter:
@@ -30,11 +30,11 @@ class CroppingWriter:
         self._writer = writer
         self._extent = extent
 
-    def write(self, rows: slice, cols: slice, window: Values) -> None:
+    def write(self, rows: slice, cols: slice, values: Values, is_there: Mask | None) -> None:
         """Take a window, shape ``(height, width, classes)``."""
         to, part = common(self._extent, (rows, cols))
-        if window[part].size:
-            self._writer.write(*to, window[part])
+        if values[part].size:
+            self._writer.write(*to, values[part], None if is_there is None else is_there[part])
 
 
 def cropped(place: Georeference, extent: Window) -> Georeference:

@@ -15,7 +15,8 @@ from rasterio.crs import CRS
 from rasterio.errors import NotGeoreferencedWarning
 
 from .blocks import block_shape
-from .compression import COMPRESSION
+from .colours import RGB
+from .encoding import Encoding
 from .process import cores
 from .provenance import NAMESPACE
 from .raster import Georeference
@@ -32,18 +33,23 @@ class Output:
     size: tuple[int, int]
     count: int
     georeference: Georeference
-    compress: str = "zstd"
+    encoding: Encoding = Encoding()  # noqa: RUF009  # it cannot be changed
+    dtype: np.dtype[Any] = np.dtype(np.float32)  # noqa: RUF009  # as above
     descriptions: Sequence[str] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
     """What stands in the file under the name of this package."""
     nodata: float | None = None
     is_sparse: bool = False
     """Whether pixels, and whole blocks, may be left out; they are nodata then."""
+    colours: Sequence[RGB] = ()
+    """Of each class, from 0 on."""
+    categories: Sequence[str] = ()
+    """Names of the classes, from 0 on."""
 
     @property
     def block(self) -> tuple[int, int]:
         """Height and width of its blocks in pixels."""
-        return block_shape(self.size)
+        return self.encoding.block(block_shape(self.size))
 
 
 def create(path: Path, output: Output) -> Any:
@@ -51,6 +57,7 @@ def create(path: Path, output: Output) -> Any:
     height, width = output.size
     place = output.georeference
     threads = cores() // CORES_PER_COMPRESSOR
+    options = output.encoding.as_geotiff(output.dtype)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         dataset = rasterio.open(
@@ -60,18 +67,15 @@ def create(path: Path, output: Output) -> Any:
             height=height,
             width=width,
             count=output.count,
-            dtype="float32",
+            dtype=output.dtype,
             nodata=output.nodata,
             crs=place.crs,
             transform=place.transform,
             tiled=True,
             blockysize=output.block[0],
             blockxsize=output.block[1],
-            interleave="band",
-            bigtiff="IF_SAFER",
             sparse_ok=output.is_sparse,
-            **({"num_threads": threads} if threads > 1 else {}),
-            **COMPRESSION[output.compress],
+            **(({"num_threads": threads} if threads > 1 else {}) | options),
         )
     if place.gcps:
         dataset.gcps = (place.gcps, place.crs or CRS())
@@ -80,6 +84,8 @@ def create(path: Path, output: Output) -> Any:
     if place.is_point:
         dataset.update_tags(AREA_OR_POINT="Point")
     dataset.update_tags(ns=NAMESPACE, **output.tags)
+    if output.colours:
+        dataset.write_colormap(1, dict(enumerate(output.colours)))
     for band, description in enumerate(output.descriptions, start=1):
         dataset.set_band_description(band, description)
     return dataset
@@ -95,8 +101,15 @@ def send_to_disk(path: Path) -> None:
             os.close(file)
 
 
-def check_complete(path: Path, written: int) -> None:
+def check_complete(path: Path, written: int | None = None) -> None:
     """Make sure that all blocks of a closed file are on the disk: closing may fail in silence.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    written : int, optional
+        Blocks that were written; all that it can have where None.
 
     Raises
     ------
@@ -107,5 +120,6 @@ def check_complete(path: Path, written: int) -> None:
         os.fsync(file.fileno())
     length, (offsets, sizes) = path.stat().st_size, find_blocks(path)
     there = (offsets != 0) & (sizes != 0) & (offsets + sizes <= length)
+    written = len(there) if written is None else written
     if missing := written - np.count_nonzero(there):
         raise OSError(f"{missing} of {written} blocks did not reach the disk")

@@ -1,36 +1,42 @@
-"""The job: one raster through one model into one raster of blended logits."""
+"""The job: one raster through one model into rasters of what it says of each pixel."""
 
 from __future__ import annotations
 
+import json
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import shapely
 
+from .activation import ACTIVATIONS
 from .area import around
-from .compression import check_compression
+from .encoding import Encoding
 from .errors import OptionError
 from .excerpt import whole
 from .forecast import Forecast
 from .geojson import area_of
+from .memory import Schedule
 from .opening import open_raster
 from .options import Options, merged
 from .pipeline import OnProgress, Pipeline, Tally, Writer
 from .pricing import Execution
-from .provenance import to_tags
-from .settings import Settings
+from .products import PROBABILITIES, Products, reading_of
+from .provenance import KIND, to_tags
+from .settings import Decision, Settings
 from .spill import Spill
 from .task import Task, inputs_of, open_task
 
 if TYPE_CHECKING:
-    from .geotiff import Output
-    from .output import RasterWriter
+    from .delivery import Delivery, Parcel
     from .part import Part
     from .raster import RasterReader
+
+T = TypeVar("T", Products, Encoding)
 
 OnStart: TypeAlias = Callable[[Forecast], object]
 
@@ -65,16 +71,16 @@ def segment(
     provider: str = "cpu",
     threads: int | None = None,
     max_memory: int | None = None,
-    compress: str = "zstd",
     overwrite: bool = False,
     area: Any = None,
     bbox: Sequence[float] | None = None,
     crop: bool = False,
+    command: str | None = None,
     on_start: OnStart | None = None,
     on_progress: OnProgress | None = None,
     **choices: Any,
 ) -> Summary:
-    """Run a segmentation model over a raster of any size and write the blended logits.
+    """Run a segmentation model over a raster of any size and write what it says of each pixel.
 
     Parameters
     ----------
@@ -85,8 +91,8 @@ def segment(
         ``torch.nn.Module`` gets and gives tensors. Of several, which may be files joined by commas,
         logits are averaged.
     output : str or path-like
-        A GeoTIFF of float32 logits, one band a class, in the raster's own grid. It appears
-        under this name when it is complete, and not at all after an error.
+        A GeoTIFF of blended logits, one band a class, in the raster's own grid, or of another
+        ``kind``. It appears under this name when it is complete, and not at all after an error.
     options : Options, optional
         How to tile and normalise; or give its fields as keywords: ``tile``, ``overlap``,
         ``margin``, ``align``, ``tolerance``, ``trust``, ``batch_size``, ``bands``, ``scale``,
@@ -99,8 +105,6 @@ def segment(
     max_memory : int, optional
         Bytes that the process may have in memory. It changes no bit: what is held becomes less by
         walking narrower panels of columns with smaller batches.
-    compress : str
-        Name in ``seamless_seg.compression.COMPRESSION``.
     overwrite : bool
         Replace an existing output.
     area : str or path-like, optional
@@ -110,11 +114,19 @@ def segment(
         The same for bounds in the raster's CRS: west, south, east, north.
     crop : bool
         Let the output cover the area's bounding window alone.
+    command : str, optional
+        What stands in the output's tags as the command that made it.
     on_start : callable, optional
         Called with the ``Forecast`` once everything is decided and no tile is read yet;
         ``forecast.settings.notes`` are sentences that the user should see.
     on_progress : callable, optional
         Called with a ``Progress`` after every tile.
+    **choices
+        Beside the fields of ``Options``, those of ``Products``: the ``kind`` of the output and
+        what is ``also`` to be made in the same run, ``activation``, ``threshold``,
+        ``confidence``, ``blend``, ``smooth``, ``smooth_by``, ``sieve``; and those of
+        ``Encoding``: ``compress``, ``compress_level``, ``max_error``, ``dtype``, ``cog``,
+        ``creation_options``.
 
     Raises
     ------
@@ -123,34 +135,34 @@ def segment(
         model or the disk; a ``BudgetError``, which says what the least is, where ``max_memory`` is
         too little.
     """
-    from .output import RasterWriter
     from .publishing import check_destination
 
+    products, encoding = _taken(Products, choices), _taken(Encoding, choices)
     options = merged(options, choices)
     execution = Execution(provider, threads, max_memory)
-    check_compression(compress)
     with ExitStack() as stack:
         reader = stack.enter_context(open_raster(raster, options, model))
-        destination = check_destination(output, inputs_of(model, reader), overwrite)
+        inputs = inputs_of(model, reader)
+        paths = [
+            check_destination(path, inputs, overwrite)
+            for path in (output, *(path for _, path in products.others))
+        ]
+        _refuse_twice(paths)
         region = area_of(area, bbox, reader.size, reader.georeference)
         if options.bands is not None:
             reader.select(options.bands)
         task = open_task(reader, model, options, execution, region, _holds_nothing(reader))
         part = _part(task, region, crop)
         started = time.perf_counter()
-        schedule = None if task.is_empty else task.schedule()
+        if not task.is_empty:
+            task.prepared  # noqa: B018  # before a tile is tried, to see its classes
+        decided = products.decide(task.model, task.classes)
+        task.forecast.settings.products.update(decided)
+        parcels = list(_parcels(task, products, paths, encoding, part, command))
+        schedule = None if task.is_empty else task.schedule(*_stored(parcels))
         if on_start:
             on_start(replace(task.forecast, schedule=schedule))
-        look, tally = _look(task, compress, part), Tally(skipped=task.plan.tiles)
-        if schedule is None:
-            with RasterWriter(destination, replace(look, is_sparse=True), overwrite):
-                """Nothing is all there is to write."""
-        else:
-            stack.enter_context(task.block_cache(schedule.plan))
-            seams: Spill[int] = stack.enter_context(Spill(destination.parent))
-            with RasterWriter(destination, look, overwrite, schedule.held_blocks) as writer:
-                pipeline = Pipeline(task, schedule, _cropping(writer, part), seams)
-                tally = pipeline.run(on_progress)
+        tally = _run(task, schedule, parcels, decided, part, overwrite, on_progress)
     return Summary(
         tiles=task.plan.tiles - tally.skipped,
         pixels=task.plan.written,
@@ -162,6 +174,32 @@ def segment(
         settings=task.forecast.settings,
         exactness=task.forecast.exactness,
     )
+
+
+def _run(
+    task: Task,
+    schedule: Schedule | None,
+    parcels: Sequence[Parcel],
+    decided: Mapping[str, Decision[Any]],
+    part: Part | None,
+    overwrite: bool,
+    on_progress: OnProgress | None,
+) -> Tally:
+    from .delivery import Delivery
+
+    values = {name: decision.value for name, decision in decided.items()}
+    held = schedule.held_blocks if schedule else None
+    delivery = Delivery(parcels, reading_of(decided), overwrite, held, values)
+    before = None
+    if values.get("blend") == PROBABILITIES:
+        before = ACTIVATIONS[values["activation"]]
+    if schedule is None:
+        with delivery:  # nothing is all there is to write
+            return Tally(skipped=task.plan.tiles)
+    seams: Spill[int] = Spill(parcels[0].path.parent)
+    with task.block_cache(schedule.plan), seams, delivery:
+        writer = _cropping(delivery, part)
+        return Pipeline(task, schedule, writer, seams, before).run(on_progress)
 
 
 def _holds_nothing(reader: RasterReader) -> bool:
@@ -183,25 +221,53 @@ def _part(task: Task, area: shapely.Geometry | None, crop: bool) -> Part | None:
     return Part(around(area, task.reader.size), crop, area)
 
 
-def _cropping(writer: RasterWriter, part: Part | None) -> Writer:
+def _cropping(delivery: Delivery, part: Part | None) -> Writer:
     from .crop import CroppingWriter
 
-    return CroppingWriter(writer, part.extent) if part and part.is_cropped else writer
+    return CroppingWriter(delivery, part.extent) if part and part.is_cropped else delivery
 
 
-def _look(task: Task, compress: str, part: Part | None) -> Output:
+def _parcels(
+    task: Task,
+    products: Products,
+    paths: Sequence[Path],
+    encoding: Encoding,
+    part: Part | None,
+    command: str | None,
+) -> Iterator[Parcel]:
+    """The files that are to be made."""
+    from .delivery import Parcel, described
     from .geotiff import Output
 
-    reader, classes = task.reader, task.classes
-    names = task.model.metadata.class_names
+    reader, tags = task.reader, to_tags(task.forecast.settings, task.source, command)
+    tags |= part.to_tags() if part else {}
     has_nodata = part is not None or reader.may_have_nodata
-    return Output(
+    plain = Output(
         part.covered(reader.size).shape if part else reader.size,
-        classes,
+        task.classes,
         part.place(reader.georeference) if part else reader.georeference,
-        compress,
-        descriptions=names if len(names) == classes else (),
-        tags=to_tags(task.forecast.settings, task.source) | (part.to_tags() if part else {}),
+        encoding,
         nodata=math.nan if has_nodata else None,
-        is_sparse=part is not None,
+        is_sparse=part is not None or task.is_empty,
     )
+    for kind, path in zip(products.kinds, paths, strict=True):
+        tagged = replace(plain, tags=tags | {KIND: json.dumps(kind)})
+        yield Parcel(kind, path, described(tagged, kind, task.model.metadata, task.classes))
+
+
+def _stored(parcels: Sequence[Parcel]) -> tuple[int, tuple[int, int]]:
+    """Bytes of a pixel in all files, and the shape of their blocks."""
+    outputs = [parcel.output for parcel in parcels]
+    return sum(own.count * own.dtype.itemsize for own in outputs), outputs[0].block
+
+
+def _refuse_twice(paths: Sequence[Path]) -> None:
+    for path in paths:
+        if paths.count(path) > 1:
+            raise OptionError(f"two outputs are to be {path}: give each a name of its own")
+
+
+def _taken(kind: type[T], choices: dict[str, Any]) -> T:
+    """What choices say about the fields of a kind of options; they are taken out."""
+    names = {field.name for field in fields(kind)}
+    return kind(**{name: choices.pop(name) for name in names & set(choices)})

@@ -41,6 +41,8 @@ class Needs:
     """Blocks of the output."""
     bands: int
     classes: int
+    stored: int
+    """Bytes of a pixel in all outputs."""
     given: tuple[int, int]
     """Height and width of the tiles that the model gets."""
     program: int
@@ -246,5 +248,5 @@ def _footprint(needs: Needs, batch_size: int, workers: int) -> Footprint:
         + (workers + 3) * HEAPS,
         carry=(plan.grid.rows.carried * plan.held_columns + 2 * seam) * logit,
         cache=cache_bytes(needs.blocks, plan, needs.border) if needs.cache is None else needs.cache,
-        blocks=_held_blocks(needs) * math.prod(needs.block_shape) * logit,
+        blocks=_held_blocks(needs) * math.prod(needs.block_shape) * needs.stored,
     )

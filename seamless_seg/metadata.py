@@ -51,6 +51,8 @@ class ModelMetadata:
     """Tiles at a time."""
     output: str | None = None
     """Name of the output that segments."""
+    threshold: float | None = None
+    """Of one class, the probability above which a pixel is of it."""
     sidecar: Path | None = None
     """The file beside the model that was read."""
     from_sidecar: frozenset[str] = frozenset()
@@ -93,6 +95,7 @@ def parse(properties: Mapping[str, str]) -> ModelMetadata:
         overlap_percent=found.get("tiles_overlap", _percent),
         mean=found.get("standardization_mean", _numbers),
         std=found.get("standardization_std", _numbers),
+        threshold=found.get("seg_thresh", _probability),
         notes=tuple(found.notes),
     )
 
@@ -141,6 +144,13 @@ def _pixels(value: Any) -> int:
 def _percent(value: Any) -> float:
     number = float(value)
     if not 0 <= number < 100:
+        raise ValueError(value)
+    return number
+
+
+def _probability(value: Any) -> float:
+    number = float(value)
+    if not 0 <= number <= 1:
         raise ValueError(value)
     return number
 

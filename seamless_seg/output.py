@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from .errors import RasterError
+from .categories import write_categories
+from .encoding import LARGEST_HALF
 from .gathering import Block, Gathering
 from .geotiff import Output, check_complete, create, send_to_disk
 from .publishing import Publication
@@ -22,12 +24,100 @@ SEND = 64_000_000
 SCARCE = 100_000_000
 """Bytes free on a disk below which a failure to write mentions them."""
 
+Step: TypeAlias = Callable[[Path, Path], None]
+"""Makes of a complete raster, which is not published, another: from the one file to the other."""
 
-class RasterWriter:
-    """Writes windows into a tiled GeoTIFF that appears under its name once complete.
+
+class RasterFile:
+    """Writes windows into the blocks of a new tiled GeoTIFF.
 
     Windows may come in any shape and order, each pixel once, or if sparse at most once. They are
     gathered into the blocks of the file, so that each block is compressed and written once, whole.
+
+    Parameters
+    ----------
+    path : Path
+        The file; nothing is there yet.
+    output : Output
+        What it will look like.
+    held : int, optional
+        Open blocks in memory at most; others wait on the disk.
+    """
+
+    def __init__(self, path: Path, output: Output, held: int | None = None) -> None:
+        self._path = path
+        self._output = output
+        empty = output.nodata if output.is_sparse else None
+        self._gathering = Gathering(
+            output.size, output.block, output.count, output.dtype, path.parent, held, empty
+        )
+        self._dataset = create(path, output)
+        self._together = self._dataset.interleaving.name == "pixel"
+        self._unsent = 0
+        self._written = 0
+
+    def write(self, rows: slice, cols: slice, window: npt.NDArray[Any]) -> None:
+        """Write a window, shape ``(height, width, bands)``."""
+        for block in self._gathering.add(rows, cols, window):
+            self._flush(block)
+
+    def complete(self) -> None:
+        """Write what is left and see that all of it is there.
+
+        Raises
+        ------
+        OSError
+            Where windows are missing, or not all of it has reached the disk.
+        """
+        if self._output.is_sparse:
+            for block in self._gathering.rest():
+                self._flush(block)
+        if still_open := self._gathering.open_blocks:
+            raise OSError(f"it is not complete: {still_open} blocks are open")
+        self._dataset.close()
+        check_complete(self._path, self._written)
+
+    def close(self) -> None:
+        """Let go of the file, whatever is in it."""
+        with suppress(Exception):  # what matters has been raised; this only tidies up
+            self._dataset.close()
+        self._gathering.close()
+
+    def _flush(self, block: Block) -> None:
+        pixels = block.pixels
+        if self._output.encoding.is_half and pixels.dtype.kind == "f":
+            pixels = _as_half(pixels)
+        self._dataset.write(pixels, window=tuple((own.start, own.stop) for own in block.window))
+        self._written += self._filled(block)
+        self._unsent += pixels.nbytes
+        if self._unsent >= SEND:
+            self._unsent = 0
+            send_to_disk(self._path)
+
+    def _filled(self, block: Block) -> int:
+        """Blocks of the file that it becomes: GDAL leaves out empty ones where a file is sparse."""
+        bands = len(block.pixels)
+        if self._output.is_sparse:
+            bands = sum(not self._is_empty(band) for band in block.pixels)
+        return min(bands, 1) if self._together else bands
+
+    def _is_empty(self, band: npt.NDArray[Any]) -> bool:
+        is_nodata = np.isnan(band) if band.dtype.kind == "f" else band == self._output.nodata
+        return bool(is_nodata.all())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        try:
+            if error is None:
+                self.complete()
+        finally:
+            self.close()
+
+
+class RasterWriter:
+    """Writes windows into a tiled GeoTIFF that appears under its name once complete.
 
     Use it as a context manager: leaving the block without an error puts the raster in its
     place, leaving it with one removes what there is.
@@ -42,6 +132,8 @@ class RasterWriter:
         Replace what is there by then under that name.
     held : int, optional
         Open blocks in memory at most; others wait on the disk.
+    steps : sequence of callable, optional
+        What is done to the complete raster before it is published, one after the other.
 
     Raises
     ------
@@ -50,48 +142,62 @@ class RasterWriter:
     """
 
     def __init__(
-        self, path: Path, output: Output, overwrite: bool = False, held: int | None = None
+        self,
+        path: Path,
+        output: Output,
+        overwrite: bool = False,
+        held: int | None = None,
+        steps: Sequence[Step] = (),
     ) -> None:
         self._path = path
         self._output = output
+        self._held = held
+        self._steps = steps
         self._publication = Publication(path, overwrite)
-        self._partial = self._publication.partial()
-        empty = output.nodata if output.is_sparse else None
-        self._gathering = Gathering(
-            output.size, output.block, output.count, np.float32, path.parent, held, empty
-        )
-        self._dataset: Any = None
-        self._unsent = 0
-        self._written = 0
+        self._file: RasterFile | None = None
+        self._current = self._publication.partial()
+        self._is_complete = False
 
     def write(self, rows: slice, cols: slice, window: npt.NDArray[Any]) -> None:
         """Write a window, shape ``(height, width, bands)``."""
-        for block in self._gathering.add(rows, cols, window):
-            self._flush(block)
+        assert self._file is not None, "it is used as a context manager"
+        with self._writing():
+            self._file.write(rows, cols, window)
+
+    def complete(self) -> None:
+        """Finish the raster and all steps; what is left to do is to give it its name."""
+        assert self._file is not None, "it is used as a context manager"
+        with self._writing():
+            self._file.complete()
+            for step in self._steps:
+                following = self._publication.partial()
+                step(self._current, following)
+                self._publication.drop(self._current)
+                self._current = following
+            if self._output.categories:
+                write_categories(self._current, self._output.categories)
+        self._is_complete = True
 
     def __enter__(self) -> Self:
         try:
             with reporting(f"cannot create {self._path}"):
-                self._dataset = create(self._partial, self._output)
+                self._file = RasterFile(self._current, self._output, self._held)
         except BaseException:  # Ctrl-C may come when the file is there and nobody knows of it
-            self._discard()
+            self._publication.discard()
             raise
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         try:
             if error is None:
-                self._finish()
+                if not self._is_complete:
+                    self.complete()
+                with self._writing():
+                    self._publication.publish(self._current)
         finally:
-            self._discard()
-
-    def _discard(self) -> None:
-        """Leave nothing but what has been put in its place."""
-        if self._dataset is not None:
-            with suppress(Exception):  # what matters has been raised; this only tidies up
-                self._dataset.close()
-        self._gathering.close()
-        self._publication.discard()
+            if self._file is not None:
+                self._file.close()
+            self._publication.discard()
 
     def _writing(self) -> AbstractContextManager[None]:
         return reporting(f"cannot write {self._path}", self._scarce_space)
@@ -100,31 +206,9 @@ class RasterWriter:
         free = shutil.disk_usage(self._path.parent).free
         return f" ({free / 1e6:.1f} MB are free there)" if free < SCARCE else ""
 
-    def _flush(self, block: Block) -> None:
-        with self._writing():
-            self._dataset.write(block.pixels, window=tuple(map(_bounds, block.window)))
-            self._written += self._output.count if not self._output.is_sparse else _filled(block)
-            self._unsent += block.pixels.nbytes
-            if self._unsent >= SEND:
-                self._unsent = 0
-                send_to_disk(self._partial)
 
-    def _finish(self) -> None:
-        if self._output.is_sparse:
-            for block in self._gathering.rest():
-                self._flush(block)
-        if still_open := self._gathering.open_blocks:
-            raise RasterError(f"{self._path} is not complete: {still_open} blocks are open")
-        with self._writing():
-            self._dataset.close()
-            check_complete(self._partial, self._written)
-            self._publication.publish(self._partial)
-
-
-def _bounds(along: slice) -> tuple[int, int]:
-    return along.start, along.stop
-
-
-def _filled(block: Block) -> int:
-    """Bands of a block that have a value: GDAL leaves out the others where a file is sparse."""
-    return sum(not np.isnan(band).all() for band in block.pixels)
+def _as_half(pixels: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    """The nearest values that 16 bits hold, the largest for all beyond."""
+    kept = np.clip(pixels, -LARGEST_HALF, LARGEST_HALF)
+    halves: npt.NDArray[np.float16] = kept.astype(np.float16)
+    return halves.astype(np.float32)

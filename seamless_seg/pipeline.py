@@ -44,10 +44,10 @@ Answered: TypeAlias = tuple[list[Values], list[Mask | None]]
 
 
 class Writer(Protocol):
-    """Where windows go: ``RasterWriter``, or anything that does the same."""
+    """Where windows go: a ``Delivery``, or anything that does the same."""
 
-    def write(self, rows: slice, cols: slice, window: Values) -> None:
-        """Take a window, shape ``(height, width, classes)``."""
+    def write(self, rows: slice, cols: slice, values: Values, is_there: Mask | None) -> None:
+        """Take a window, ``(height, width, classes)``, and where it has something; None: all."""
         ...
 
 
@@ -68,15 +68,36 @@ class Pipeline:
 
     The reader's thread reads and normalises, as many threads as the model wants run it, the
     caller's blends and the writer's compresses. An error in any of them ends them all.
+
+    Parameters
+    ----------
+    task : Task
+        What is run.
+    schedule : Schedule
+        How.
+    writer : Writer
+        Where windows go.
+    seams : Seams
+        Where seams of panels are kept.
+    before : callable, optional
+        What is done to each tile's logits, ``(height, width, K)``, before they are blended.
     """
 
-    def __init__(self, task: Task, schedule: Schedule, writer: Writer, seams: Seams) -> None:
+    def __init__(
+        self,
+        task: Task,
+        schedule: Schedule,
+        writer: Writer,
+        seams: Seams,
+        before: Callable[[Values], Values] | None = None,
+    ) -> None:
         self._plan, self._batch_size = schedule.plan, schedule.batch_size
         self._tiles, self._model = task.tiles, task.fitted
         self._workers = schedule.workers
         self._counting = threading.Lock()
         self._writer = writer
         self._seams = seams
+        self._before = before
         self._valid: deque[Mask | None] = deque()
         self._tally = Tally()
 
@@ -113,18 +134,18 @@ class Pipeline:
     def _run_model(self, batch: TileBatch) -> Answered:
         started = time.perf_counter()
         logits = answers(self._model, batch)
+        if self._before is not None:
+            logits = [self._before(tile) for tile in logits]
         with self._counting:
             self._tally.model_seconds += (time.perf_counter() - started) / self._workers
         return logits, batch.valid
 
     def _write(self, item: tuple[shapely.Polygon, Values, Mask | None]) -> None:
         geom, window, is_there = item
-        if is_there is not None:
+        if is_there is not None:  # whatever the model has said there
             window[~is_there] = 0
         self._tally.not_finite += window.size - int(np.count_nonzero(np.isfinite(window)))
-        if is_there is not None:
-            window[~is_there] = np.nan
-        self._writer.write(*shape_to_slices(geom), window)
+        self._writer.write(*shape_to_slices(geom), window, is_there)
 
 
 def _both(valid: Mask | None, wanted: Mask | None) -> Mask | None:

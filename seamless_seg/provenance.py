@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import fields
@@ -21,7 +22,9 @@ from .trust import PROFILES, name_of
 
 NAMESPACE = "seamless_seg"
 """Domain of the tags in the file's metadata."""
-MODEL, DIGEST = "model", "model_sha256"
+MODEL, DIGEST, VERSION, COMMAND, KIND = "model", "model_sha256", "version", "command", "kind"
+CREDENTIALS = re.compile(r"(://)[^/@\s]+@|\?\S+")
+"""What of a command line's addresses is nobody else's business: user and password, signatures."""
 GEOMETRY = ("tile", "overlap", "margin", "align")
 """Options that make sense together only."""
 PIXEL_SIZE = ("level", "resolution", "match_resolution")
@@ -36,8 +39,13 @@ ONE_ANSWER = (
 """Options that are no longer what an output says where one of the others is given."""
 
 
-def to_tags(settings: Settings, model: Any) -> dict[str, str]:
-    """Each setting that the pixels depend on, as JSON, and which file the model was, if any."""
+def to_tags(settings: Settings, model: Any, command: str | None = None) -> dict[str, str]:
+    """Each setting that the pixels depend on, as JSON, and which file the model was, if any.
+
+    With them this package's version and, where it is known, the command line.
+    """
+    from . import __version__
+
     tags = {
         name: json.dumps(decision.value, default=_plain)
         for name, decision in settings.decisions()
@@ -46,6 +54,9 @@ def to_tags(settings: Settings, model: Any) -> dict[str, str]:
     if not has_functions(model):
         names = ",".join(path.name for path in files_of(model))
         tags |= {MODEL: json.dumps(names), DIGEST: json.dumps(fingerprint(model))}
+    tags[VERSION] = json.dumps(__version__)
+    if command is not None:
+        tags[COMMAND] = json.dumps(CREDENTIALS.sub(r"\1", command))
     return tags
 
 

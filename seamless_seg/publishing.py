@@ -17,6 +17,9 @@ AUX = ".aux.xml"
 SIDECARS = (AUX, ".ovr", ".msk")
 """Endings of files beside a raster that describe it, and would belie the one that replaces it."""
 
+TEMPORARY = (".ovr.tmp", ".msk.ovr.tmp", ".warped.tif.tmp")
+"""Endings of files that GDAL makes beside a Cloud Optimized GeoTIFF, and forgets if it fails."""
+
 
 def check_destination(path: Any, inputs: Sequence[Any], overwrite: bool) -> Path:
     """Return where a new file goes, or say why it cannot go there.
@@ -84,11 +87,15 @@ class Publication:
         if sidecar.exists():
             sidecar.replace(beside(self.path, AUX))
 
+    def drop(self, partial: Path) -> None:
+        """Remove a partial that is of no more use, and what lies beside it."""
+        for name in (partial, *(beside(partial, ending) for ending in (*SIDECARS, *TEMPORARY))):
+            name.unlink(missing_ok=True)
+
     def discard(self) -> None:
         """Leave nothing but what has been published."""
         for partial in self._partials:
-            for name in (partial, *(beside(partial, ending) for ending in SIDECARS)):
-                name.unlink(missing_ok=True)
+            self.drop(partial)
 
 
 def beside(path: Path, ending: str) -> Path:

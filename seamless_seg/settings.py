@@ -103,6 +103,8 @@ class Settings:
     model: dict[str, Decision[Any]] = field(default_factory=dict)
     """What was chosen about the model itself."""
     reading: Reading = Reading()
+    products: dict[str, Decision[Any]] = field(default_factory=dict)
+    """What is made of logits, where that is not what they are."""
 
     @property
     def normalisation(self) -> Normalisation:
@@ -117,6 +119,7 @@ class Settings:
             yield from self.pixels.decisions()
         yield "tta", self.tta
         yield from ((name, made) for name, made in vars(self.reading).items() if made is not None)
+        yield from self.products.items()
 
 
 def decide(*candidates: tuple[T | None, str]) -> Decision[T]:

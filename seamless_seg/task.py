@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import shapely
 
-from .blocks import block_shape, cache_bytes
+from .blocks import FLOAT32, block_shape, cache_bytes
 from .errors import BudgetError
 from .fit import FittedModel
 from .forecast import Forecast, forecast_raster
@@ -129,10 +129,11 @@ class Task:
                 for tile, valid in zip(answers(self.fitted, tiles), tiles.valid, strict=True):
                     yield Answer(*next(windows), tile, valid)
 
-    def schedule(self) -> Schedule:
+    def schedule(self, stored: int | None = None, block: tuple[int, int] | None = None) -> Schedule:
         """How to run the whole plan as fast as it can be, in the memory that there may be.
 
-        The model is tuned for it.
+        ``stored`` are bytes of a pixel in all outputs, those of logits
+        where None; ``block`` is the shape of their blocks.
 
         Raises
         ------
@@ -140,12 +141,7 @@ class Task:
             Where it takes more, however it is done.
         """
         tile = self.plan.grid.tile_shape
-        self.model.tune(tile)
-        release_bytes()
-        program = resident_bytes()
-        if self.max_memory is not None:
-            self._refuse_untried(program, self.max_memory)
-        needs = self._needs(program)
+        needs = self._needs(self.prepared, stored, block)
         chosen = schedule(needs, self.batch_size, self.model.workers, self.max_memory)
         if costly := cost_of_strips(needs, chosen):
             self.forecast.settings.notes.append(costly)
@@ -153,6 +149,22 @@ class Task:
             self.model.tune(tile, chosen.workers)  # what the trials took is let go
             release_bytes()
         return chosen
+
+    @cached_property
+    def prepared(self) -> int:
+        """Tune the model for the plan's tiles; bytes of the process before it has seen one.
+
+        Raises
+        ------
+        BudgetError
+            Where a tile can be expected to take several times what there may be.
+        """
+        self.model.tune(self.plan.grid.tile_shape)
+        release_bytes()
+        program = resident_bytes()
+        if self.max_memory is not None:
+            self._refuse_untried(program, self.max_memory)
+        return program
 
     def _refuse_untried(self, program: int, limit: int) -> None:
         """Refuse a tile that a small one lets expect to take several times a limit.
@@ -177,7 +189,7 @@ class Task:
     def _align(self) -> tuple[int, int]:
         return self.plan.grid.rows.align, self.plan.grid.cols.align
 
-    def _needs(self, program: int) -> Needs:
+    def _needs(self, program: int, stored: int | None, block: tuple[int, int] | None) -> Needs:
         from .raster import user_cache
 
         # Where memory is short, two tiles must tell what more of them would take.
@@ -185,9 +197,10 @@ class Task:
         return Needs(
             plan=self.plan,
             blocks=self.reader.blocks,
-            block_shape=block_shape(self.reader.size),
+            block_shape=block or block_shape(self.reader.size),
             bands=len(self.reader.bands),
             classes=self.fitted.classes,
+            stored=stored or self.fitted.classes * FLOAT32,
             given=self.fitted.shape,
             program=program,
             working=self.fitted.working_bytes(tried),

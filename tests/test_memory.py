@@ -24,6 +24,7 @@ def needs(size=(40_000, 40_000), tile=256, overlap=64, classes=1, blocks=(256, 2
         block_shape=(256, 256),
         bands=3,
         classes=classes,
+        stored=4 * classes,
         given=plan.grid.tile_shape,
         program=100 * MB,
         working=Working(5 * MB, 2 * MB),

@@ -45,7 +45,7 @@ class FakeWriter:
     def __init__(self, reader):
         self.output = np.full((*reader.size, 2), np.nan, np.float32)
 
-    def write(self, rows, cols, window):
+    def write(self, rows, cols, window, is_there):
         self.output[rows, cols] = window
 
 

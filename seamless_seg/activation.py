@@ -1,0 +1,106 @@
+"""Activations: from logits to probabilities, as the model's last layer would have done it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from .ensemble import Ensemble
+from .errors import OptionError
+from .graph import Graph, Node, read_graph
+from .metadata import ModelMetadata
+from .model import Model, OnnxModel
+from .settings import DEFAULT, METADATA, OPTION, Decision, decide
+from .tiles import Values
+
+REGRESSORS = ("regressor", "superresolution")
+"""Model types whose values are no scores of classes, in lower case."""
+
+ENDINGS = ("Softmax", "Sigmoid", "HardSigmoid")
+"""Types of nodes after which values are probabilities."""
+
+PASSING = ("Cast", "Identity", "Reshape", "Resize", "Squeeze", "Transpose", "Unsqueeze", "Upsample")
+"""Types of nodes after which they still are."""
+
+THE_GRAPH = "the graph ends in one"
+
+
+def softmax(logits: Values) -> Values:
+    """Exponentials over their sum, ``(height, width, K)``: they sum to one at every pixel."""
+    planes = np.moveaxis(logits, -1, 0)
+    with np.errstate(invalid="ignore"):  # what is not finite is counted elsewhere
+        powers = np.exp(planes - planes.max(axis=0))
+        powers /= powers.sum(axis=0)
+    return np.moveaxis(powers, 0, -1)
+
+
+def sigmoid(logits: Values) -> Values:
+    """``1 / (1 + exp(-x))`` of each value, each class by itself."""
+    with np.errstate(over="ignore"):  # to infinity, and so to zero
+        powers = np.exp(-logits)
+    powers += 1
+    np.reciprocal(powers, out=powers)
+    return powers
+
+
+def unchanged(values: Values) -> Values:
+    """Values that are probabilities already."""
+    return values
+
+
+ACTIVATIONS: dict[str, Callable[[Values], Values]] = {
+    "softmax": softmax,
+    "sigmoid": sigmoid,
+    "none": unchanged,
+}
+"""From ``(height, width, K)`` to the same shape, by name."""
+
+
+def decide_activation(asked: str | None, model: Model, classes: int) -> Decision[str]:
+    """Which activation turns a model's values into probabilities.
+
+    What is asked for, what the metadata says, none where the graph ends in one; else the sigmoid
+    for one class and the softmax for several.
+
+    Raises
+    ------
+    OptionError
+        Where there is none such, or it says nothing about one class.
+    """
+    if asked is not None and asked not in ACTIVATIONS:
+        raise OptionError(
+            f"activation {asked!r} is unknown: choose one of {', '.join(ACTIVATIONS)}"
+        )
+    if asked == "softmax" and classes == 1:
+        raise OptionError("the softmax of one class is 1 everywhere: choose sigmoid")
+    return decide(
+        (asked, OPTION),
+        (_of_metadata(model.metadata), METADATA),
+        ("none" if ends_in_activation(model) else None, THE_GRAPH),
+        ("sigmoid" if classes == 1 else "softmax", DEFAULT),
+    )
+
+
+def _of_metadata(metadata: ModelMetadata) -> str | None:
+    return "none" if (metadata.model_type or "").lower() in REGRESSORS else None
+
+
+def ends_in_activation(model: Model) -> bool:
+    """Whether the last thing that an ONNX model does is to make probabilities."""
+    if isinstance(model, Ensemble):
+        return all(map(ends_in_activation, model.models))
+    if not isinstance(model, OnnxModel):
+        return False
+    try:
+        graph = read_graph(model.name)
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return False
+    return _ends_in_one(graph, model.output)
+
+
+def _ends_in_one(graph: Graph, name: str) -> bool:
+    makers: dict[str, Node] = {made: node for node in graph.nodes for made in node.outputs}
+    while (node := makers.get(name)) is not None and node.kind in PASSING:
+        name = node.inputs[0]
+    return node is not None and node.kind in ENDINGS

@@ -1,0 +1,127 @@
+"""Delivery: the files of a run, each with what it is to hold, published together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+
+from .colours import colours_of
+from .finishing import steps_of
+from .geotiff import Output
+from .meaning import Meaning, Reading, label_dtype
+from .metadata import ModelMetadata
+from .output import RasterWriter
+from .products import CLASSES, CONFIDENCE, LOGITS, PROBABILITIES
+from .tiles import Mask, Values
+
+OTHER = "other"
+"""What a pixel is called that is not of the one class that a model knows."""
+
+
+class Parcel(NamedTuple):
+    """A file that is to be made."""
+
+    kind: str
+    """Name in ``KINDS``."""
+    path: Path
+    """From ``check_destination``."""
+    output: Output
+    """What it will look like."""
+
+
+class Delivery:
+    """Writes what windows of values mean into the files of a run.
+
+    They appear under their names together, once all of them are complete. Use it as a context
+    manager; an error leaves nothing.
+
+    Parameters
+    ----------
+    parcels : sequence of Parcel
+        The files.
+    reading : Reading
+        How values are to be read.
+    overwrite : bool
+        Replace what is there under their names.
+    held : int, optional
+        Open blocks of each file in memory at most.
+    cleanup : mapping, optional
+        ``smooth``, ``smooth_by`` and ``sieve`` of the classes.
+    """
+
+    def __init__(
+        self,
+        parcels: Sequence[Parcel],
+        reading: Reading,
+        overwrite: bool,
+        held: int | None = None,
+        cleanup: dict[str, Any] | None = None,
+    ) -> None:
+        self._parcels = parcels
+        self._reading = reading
+        self._stack = ExitStack()
+        self._writers = [
+            RasterWriter(
+                parcel.path,
+                parcel.output,
+                overwrite,
+                held,
+                steps_of(parcel.output, cleanup or {} if parcel.kind == CLASSES else {}),
+            )
+            for parcel in parcels
+        ]
+
+    def write(self, rows: slice, cols: slice, values: Values, is_there: Mask | None) -> None:
+        """Write a window of blended values, ``(height, width, K)``; elsewhere there is nothing."""
+        meaning = Meaning(values, self._reading)
+        for parcel, writer in zip(self._parcels, self._writers, strict=True):
+            window = getattr(meaning, parcel.kind)
+            if is_there is not None:
+                nothing = window.dtype.type(parcel.output.nodata)
+                window = np.where(is_there[..., None], window, nothing)
+            writer.write(rows, cols, window)
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            for writer in self._writers:
+                stack.enter_context(writer)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if error is not None:
+            self._stack.__exit__(kind, error, trace)
+            return
+        with self._stack:
+            for writer in self._writers:
+                writer.complete()
+
+
+def described(output: Output, kind: str, metadata: ModelMetadata, classes: int) -> Output:
+    """An output as it looks if it is to hold a kind: its bands, names, colours and nodata.
+
+    ``output`` has nodata if some pixels may have nothing.
+    """
+    names, colours = metadata.class_names, metadata.class_colors
+    if kind in (LOGITS, PROBABILITIES):
+        descriptions = names if len(names) == classes else ()
+        return replace(output, count=classes, descriptions=descriptions)
+    if kind == CONFIDENCE:
+        return replace(output, count=1, descriptions=[kind])
+    if classes == 1 and len(names) <= 1:  # the other is never named
+        names, colours = (OTHER, *names), (None, *colours)
+    count, dtype = max(2, classes), label_dtype(classes)
+    return replace(
+        output,
+        count=1,
+        dtype=dtype,
+        nodata=np.iinfo(dtype).max,
+        descriptions=["class"],
+        categories=names if len(names) == count else (),
+        colours=colours_of(count, colours),
+    )

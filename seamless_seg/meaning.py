@@ -1,0 +1,119 @@
+"""Meaning: what blended values say of each pixel, as probabilities, classes or confidence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from .activation import ACTIVATIONS
+from .tiles import Values
+
+Labels: TypeAlias = npt.NDArray[np.unsignedinteger[Any]]
+
+BYTES = 255
+"""Classes that fit into bytes, beside the value for nothing."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How values are to be read."""
+
+    activation: str
+    """What makes probabilities of them: a name in ``ACTIVATIONS``."""
+    threshold: float = 0.5
+    """Of one class, the probability above which a pixel is of it."""
+    confidence: str = "probability"
+    """Name in ``CONFIDENCES``."""
+
+
+def label_dtype(classes: int) -> np.dtype[np.unsignedinteger[Any]]:
+    """The type that holds class numbers, and one number more for nothing: its largest."""
+    return np.dtype(np.uint8 if classes <= BYTES else np.uint16)
+
+
+class Meaning:
+    """What a window of values says; each kind is worked out when it is first asked for.
+
+    Parameters
+    ----------
+    values : ndarray
+        Blended values, ``(height, width, K)``; they are not changed.
+    reading : Reading
+        How they are to be read.
+    """
+
+    def __init__(self, values: Values, reading: Reading) -> None:
+        self.logits = values
+        """The values themselves."""
+        self._reading = reading
+
+    @cached_property
+    def probabilities(self) -> Values:
+        """Of each class, ``(height, width, K)``."""
+        return ACTIVATIONS[self._reading.activation](self.logits)
+
+    @cached_property
+    def classes(self) -> Labels:
+        """The class of the largest value, the first of equals; of one class, 1 above the threshold.
+
+        Shape ``(height, width, 1)``.
+        """
+        count = self.logits.shape[-1]
+        dtype = label_dtype(count)
+        if count == 1:
+            return (self.probabilities > np.float32(self._reading.threshold)).astype(dtype)
+        # The order of logits is that of their probabilities, but for rounding.
+        planes = np.moveaxis(self.logits, -1, 0)
+        best, winner = planes[0].copy(), np.zeros(planes.shape[1:], dtype)
+        for number, plane in enumerate(planes[1:], start=1):
+            is_above = plane > best
+            winner[is_above] = number
+            np.copyto(best, plane, where=is_above)
+        return winner[..., None]
+
+    @cached_property
+    def confidence(self) -> Values:
+        """How sure the class is, ``(height, width, 1)``: at most 1."""
+        planes = np.moveaxis(self.probabilities, -1, 0)
+        if len(planes) == 1:  # of it or not
+            planes = np.stack([1 - planes[0], planes[0]])
+        measure = CONFIDENCES[self._reading.confidence]
+        return measure(planes, self.classes[..., 0])[..., None]
+
+
+def _winning(planes: Values, classes: Labels) -> Values:
+    taken: Values = np.take_along_axis(planes, classes[None].astype(np.intp), axis=0)[0]
+    return taken
+
+
+def _margin(planes: Values, classes: Labels) -> Values:
+    """Against the likeliest of the others: below zero where a threshold has chosen."""
+    won, best = _winning(planes, classes), np.zeros(planes.shape[1:], planes.dtype)
+    for number, plane in enumerate(planes):
+        np.maximum(best, plane, out=best, where=classes != number)
+    return won - best
+
+
+def _certainty(planes: Values, classes: Labels) -> Values:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        terms = planes * np.log(planes)
+    terms[planes == 0] = 0
+    certain: Values = 1 + terms.sum(axis=0) / np.float32(np.log(len(planes)))
+    return np.clip(certain, 0, 1, out=certain)
+
+
+CONFIDENCES: dict[str, Callable[[Values, Labels], Values]] = {
+    "probability": _winning,
+    "margin": _margin,
+    "entropy": _certainty,
+}
+"""Measures of confidence by name, of ``(K, height, width)`` probabilities and the classes chosen.
+
+The probability of the class that wins; how far it is before the second; and one minus the entropy
+over that of a uniform guess. All are 1 where there is no doubt.
+"""
