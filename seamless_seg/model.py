@@ -6,20 +6,20 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from .device import DEVICES, LANES, DeviceRunner
-from .errors import ModelError, OptionError, SeamlessError
+from .errors import ModelError, OptionError
 from .layout import Pair
 from .metadata import ModelMetadata, parse
 from .mlm import with_sidecar
 from .normalise import Normalisation
 from .prelude import can_be_made, prelude
 from .process import cores
+from .session import OnnxFile, first_line
 from .settling import settle
 from .tensors import (
     cannot_be_read,
@@ -30,7 +30,6 @@ from .tensors import (
     several_outputs,
     takes_one_at_a_time,
     the_image,
-    to_tensor,
 )
 
 PIXELS_PER_THREAD = 512 * 512
@@ -38,12 +37,6 @@ PIXELS_PER_THREAD = 512 * 512
 
 BATCH_PIXELS, DEVICE_BATCH_PIXELS = 2**17, 2**21
 """Pixels that keep a processor busy, and those that keep a GPU busy."""
-
-MOST_THREADS = 1024
-"""Beyond some thousands of threads onnxruntime does not come back."""
-
-FALLBACKS = {"tensorrt": ("cuda",)}
-"""Providers that take what another leaves, before the CPU does."""
 
 Batch = npt.NDArray[np.float32]
 
@@ -128,45 +121,6 @@ class CallableModel:
         """
         with _naming_failure(self.name, batch):
             return np.array(self.function(batch))
-
-
-class OnnxFile:
-    """Any ONNX file in onnxruntime: what it takes, gives and says of itself.
-
-    Parameters
-    ----------
-    path : str or path-like
-        The file.
-    provider : str
-        ``cpu``, ``cuda``, ``tensorrt``, ...: an execution provider of onnxruntime.
-    threads : int, optional
-        Threads of one run; onnxruntime's choice where None.
-
-    Raises
-    ------
-    OptionError
-        Where the provider is not there.
-    ModelError
-        Where the file is not a model.
-    """
-
-    def __init__(self, path: Any, provider: str = "cpu", threads: int | None = None) -> None:
-        self.name = str(path)
-        self.provider = provider.lower()
-        self.threads = threads
-        self.session = _open_session(Path(path), provider, threads)
-        self.inputs = [to_tensor(node) for node in self.session.get_inputs()]
-        self.outputs = [to_tensor(node) for node in self.session.get_outputs()]
-        self.properties: dict[str, str] = self.session.get_modelmeta().custom_metadata_map
-
-    def reopen(self, threads: int) -> None:
-        """Load the model anew for another number of threads; never is it in memory twice."""
-        del self.session
-        self.session = _open_session(Path(self.name), self.provider, threads)
-
-    def beside(self, graph: bytes) -> Any:
-        """A session of another graph where this one runs."""
-        return _start_session(graph, self.provider, self.threads)
 
 
 class OnnxModel:
@@ -315,57 +269,6 @@ def open_model(
     return OnnxModel(OnnxFile(model, provider, threads), output)
 
 
-def providers() -> dict[str, str]:
-    """Execution providers that are there, by their short names."""
-    import onnxruntime
-
-    names = onnxruntime.get_available_providers()
-    # Azure's runs models elsewhere, and those that it is given here on the CPU without a word.
-    return {
-        name.removesuffix("ExecutionProvider").lower(): name
-        for name in names
-        if name != "AzureExecutionProvider"
-    }
-
-
-def _open_session(path: Path, provider: str, threads: int | None) -> Any:
-    there = providers()
-    if provider.lower() not in there:
-        raise OptionError(f"provider {provider!r} is not there: choose one of {', '.join(there)}")
-    if path.is_dir():
-        raise ModelError(f"{path} is a folder, not a model file")
-    if not path.is_file():
-        raise ModelError(f"{path}: there is no such model file")
-    try:
-        return _start_session(path, provider.lower(), threads)
-    except SeamlessError:
-        raise
-    except Exception as error:
-        reason = _first_line(error)
-        raise ModelError(f"{path} is not a model that onnxruntime can load: {reason}") from error
-
-
-def _start_session(graph: Path | bytes, provider: str, threads: int | None) -> Any:
-    import onnxruntime
-
-    there = providers()
-    options = onnxruntime.SessionOptions()
-    options.enable_mem_pattern = False
-    options.log_severity_level = 4  # what matters is raised, and said once
-    onnxruntime.set_default_logger_severity(4)
-    if threads is not None:
-        if not isinstance(threads, int) or not 1 <= threads <= MOST_THREADS:
-            raise OptionError(
-                f"threads must be a whole number from 1 to {MOST_THREADS}, not {threads!r}"
-            )
-        options.intra_op_num_threads = threads
-    chain = [there[name] for name in (provider, *FALLBACKS.get(provider, ())) if name in there]
-    session = onnxruntime.InferenceSession(graph, options, chain)
-    if there[provider] not in session.get_providers():
-        raise OptionError(f"provider {provider!r} is installed but could not be started here")
-    return session
-
-
 @contextmanager
 def _naming_failure(name: str, batch: npt.NDArray[Any]) -> Iterator[None]:
     try:
@@ -374,9 +277,4 @@ def _naming_failure(name: str, batch: npt.NDArray[Any]) -> Iterator[None]:
         raise
     except Exception as error:
         shape = " x ".join(map(str, batch.shape))
-        raise ModelError(f"{name} fails on a batch of {shape}: {_first_line(error)}") from error
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0][:300]
+        raise ModelError(f"{name} fails on a batch of {shape}: {first_line(error)}") from error
