@@ -24,6 +24,7 @@ from .settling import settle
 from .tensors import (
     cannot_be_read,
     choose_output,
+    contradiction,
     declared,
     doubt,
     image_layout,
@@ -164,7 +165,10 @@ class OnnxModel:
         at = file.outputs.index(logits)
         self.variant = f"-output{at}" if at else ""
         self._image, self._logits = image.name, logits.name
-        self._takes = image_layout(image, self.metadata.layout)
+        stated = self.metadata.layout, self.metadata.channels
+        self._takes = image_layout(image, *stated)
+        if said := contradiction(image, *stated):
+            self.metadata = self.metadata.noting(said)
         if self._takes.channels_last:
             self.variant += "-nhwc"
         self.dtype = self._takes.dtype

@@ -58,19 +58,29 @@ def the_image(inputs: Sequence[Tensor]) -> Tensor:
     return inputs[0]
 
 
-def image_layout(image: Tensor, stated: str | None = None) -> ImageLayout:
+def image_layout(
+    image: Tensor, stated: str | None = None, channels: int | None = None
+) -> ImageLayout:
     """How images are to be given; a ``ModelError`` where it is no input for images.
 
-    A layout that is stated, ``NCHW`` or ``NHWC``, counts where the graph leaves lengths free.
+    A layout that is stated, ``NCHW`` or ``NHWC``, counts unless ``contradiction`` finds one.
     """
     if image.dtype not in TAKEN or len(image.shape) != 4:
         raise ModelError(
             f"the model's input is no image, [N, C, H, W] or [N, H, W, C] of numbers: {image}"
         )
     channels_last = is_channels_last(image.shape, image.axes)
-    if image.shape[1:] == (None, None, None) and stated is not None:
+    if stated is not None and contradiction(image, stated, channels) is None:
         channels_last = stated == "NHWC"
     return ImageLayout(channels_last, np.dtype(TAKEN[image.dtype]))
+
+
+def contradiction(image: Tensor, stated: str | None, channels: int | None) -> str | None:
+    """A sentence on a layout that the graph cannot have for so many bands; None where it can."""
+    length = None if stated is None else image.shape[stated.index("C")]
+    if None in (length, channels) or length == channels:
+        return None
+    return f"the layout {stated} is stated for {channels} bands, which {image} is not, and ignored"
 
 
 def choose_output(outputs: Sequence[Tensor], wanted: str | int | None) -> Tensor:

@@ -141,10 +141,67 @@ def test_a_model_of_bytes_gets_rounded_and_clipped_values_where_a_scale_is_given
         ((None, 3, None, 64), "", False),
         ((None, 3, 64, None), "", False),
         ((None, None, 64, 3), "", True),
+        ((1, 256, 128, 64), "", False),
+        ((1, 64, 128, 256), "", False),
+        ((1, 480, 640, 64), "", True),
+        ((1, 64, 480, 640), "", False),
+        ((1, 12, 512, 512), "", False),
+        ((1, 512, 512, 12), "", True),
+        ((1, 12, 480, 640), "", False),
+        ((1, 480, 640, 12), "", True),
+        ((1, 24, 40, 12), "", True),
+        ((1, 12, 40, 8), "", False),
+        ((1, 224, 64, 64), "", False),
+        ((1, 64, 64, 224), "", True),
+        ((1, None, None, 64), "", True),
+        ((1, 64, None, None), "", False),
+        ((1, None, None, None), ["", "image_height", "image_width", "unk__3"], True),
+        ((1, None, None, None), ["", "bands", "rows", "cols"], False),
+        ((1, None, None, None), ["", "y", "x", "bands"], True),
+        ((1, None, 64, 128), ["", "C_in", "", ""], False),
+        ((1, None, None, None), ["", "h", "w", "w2"], False),
+        ((1, None, 64, 64), ["", "x_dynamic_axes_1", "", ""], False),
     ],
 )
 def test_the_axis_of_channels_is_told_by_length_or_name(lengths, names, last):
     assert is_channels_last(lengths, list(names) or [""] * 4) is last
+
+
+class TestStatedLayout:
+    """What a document beside the model says of the order of axes, against what lengths say."""
+
+    def opened(self, paths, lengths, order, bands):
+        names = {"N": "batch", "C": "channel", "H": "height", "W": "width"}
+        stated = {"shape": [-1] * 4, "dim_order": [names[axis] for axis in order]}
+        model = paths[1]
+        made.sidecar(model.with_name(f"{model.name}.json"), channels=bands, input=stated)
+        node = helper.make_node("Identity", ["image"], ["logits"])
+        image, logits = (made.tensor(name, [1, *lengths]) for name in ("image", "logits"))
+        save(model, helper.make_graph([node], "stated", [image], [logits]))
+        return open_model(model)
+
+    @pytest.mark.parametrize("lengths", [(40, 32, 24), (None, 32, 24), (40, 24, 24)])
+    def test_a_stated_order_wins_over_lengths(self, paths, lengths):
+        opened = self.opened(paths, lengths, "NHWC", 24)
+        assert (opened.channels, *opened.tile) == (24, *lengths[:2])
+        assert not opened.metadata.notes
+        raster, model, output = paths
+        image = made.pixels(24, 50, 60, "float32")
+        made.raster(raster, image)
+        segment(raster, model, output, **({} if lengths[0] else {"tile": 32}))
+        np.testing.assert_array_equal(made.read(output), image)
+
+    def test_it_wins_over_names(self, paths):
+        opened = self.opened(paths, ("h", "w", "c"), "NCHW", 3)
+        assert (opened.variant, opened.metadata.notes) == ("", ())
+
+    def test_one_that_has_the_bands_elsewhere_is_ignored_with_a_note(self, paths):
+        opened = self.opened(paths, (3, 64, 48), "NHWC", 3)
+        assert (opened.channels, opened.tile) == (3, (64, 48))
+        assert opened.metadata.notes == (
+            "the layout NHWC is stated for 3 bands, which image: float [1, 3, 64, 48] is not, and "
+            "ignored",
+        )
 
 
 @pytest.mark.parametrize("axes", [{}, {("image", "C"): "c"}])
