@@ -282,13 +282,13 @@ def test_a_fraction_of_a_fixed_size_and_of_a_raster_that_is_no_multiple_of_it(pa
     np.testing.assert_allclose(made.read(output), right, atol=1e-5)
 
 
-def valid(path, border, size=(None, None)):
+def valid(path, border, size=(None, None), **options):
     """Convolutions that give no answer for pixels without a full neighbourhood."""
     layers = [("valid", 3)] * border
     lengths = {"height": size[0] or "h", "width": size[1] or "w"}
     out = [length and length - 2 * border for length in size]
     lengths["out_size"] = [length or f"out{n}" for n, length in enumerate(out)]
-    return networks.save(path, layers, **lengths)
+    return networks.save(path, layers, **lengths, **options)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (40, 50), (64, 65), (131, 200)])
@@ -307,6 +307,51 @@ def test_what_valid_convolutions_lose_is_read_around_each_tile(paths, size, fixe
     if max(size) > 64:
         assert summary.exactness == "exact: equals one run over the whole image"
     assert check(raster, model, output).judged.identical == 1
+
+
+@pytest.mark.parametrize("options", [{}, {"margin": 0, "align": 1}])
+@pytest.mark.parametrize("place", ["metadata", "sidecar"])
+def test_a_tile_that_a_model_states_is_its_input(paths, place, options):
+    raster, model, output = paths
+    made.raster(raster, made.pixels(3, 96, 144, "float32"))
+    metadata = {"tile_size": 62} if place == "metadata" else {}
+    valid(model, 7, metadata=metadata)
+    if place == "sidecar":
+        order = ["batch", "channel", "height", "width"]
+        shape = {"shape": [-1, 3, 62, 62], "dim_order": order}
+        made.sidecar(model.with_name("model.onnx.json"), input=shape, value_scaling=None)
+    for _ in range(2):  # seen by the probe at first, remembered by nobody
+        found = []
+        segment(raster, model, output, overwrite=True, on_start=found.append, **options)
+        tile = found[0].settings.tiling.tile
+        assert tile.value == (48, 48)
+        origin = {"metadata": "the model's metadata", "sidecar": "the model's MLM sidecar"}[place]
+        assert tile.origin == f"{origin}, less a border of 7 px"
+    right = np.pad(made.read(raster), [(0, 0), (7, 7), (7, 7)], mode="reflect")
+    np.testing.assert_array_equal(made.read(output), whole(model, right)[0])
+
+
+def test_a_stated_tile_smaller_than_its_border_is_none(paths):
+    raster, model, output = paths
+    made.raster(raster, made.pixels(3, 40, 50, "float32"))
+    valid(model, 7, metadata={"tile_size": 14})
+    found = []
+    segment(raster, model, output, margin=0, align=1, on_start=found.append)
+    tile = found[0].settings.tiling.tile
+    assert (tile.value, tile.origin) == ((512, 512), "default")
+
+
+def test_a_tile_of_a_fixed_input_s_size_is_refused_with_its_border(paths):
+    raster, model, output = paths
+    made.raster(raster, made.pixels(3, 40, 50, "float32"))
+    valid(model, 32, (98, 98))
+    message = (
+        "tile 98x98 contradicts the model, which takes inputs of 98x98 and gives 34x34, because a "
+        "border of 32 px is lost, so that it takes tiles of 34x34 only: leave the tile out"
+    )
+    with pytest.raises(OptionError, match=message):
+        segment(raster, model, output, tile=98)
+    segment(raster, model, output, tile=34)
 
 
 def test_what_a_model_sees_beyond_its_border_is_its_margin(tmp_path):
