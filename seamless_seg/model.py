@@ -15,6 +15,7 @@ from .device import DEVICES, LANES, DeviceRunner
 from .errors import ModelError, OptionError
 from .layout import Pair
 from .metadata import ModelMetadata, parse
+from .misfit import cannot_be_read, choose_another
 from .mlm import with_sidecar
 from .normalise import Normalisation
 from .prelude import can_be_made, prelude
@@ -22,7 +23,6 @@ from .process import cores
 from .session import OnnxFile, first_line
 from .settling import settle
 from .tensors import (
-    cannot_be_read,
     choose_output,
     contradiction,
     declared,
@@ -160,7 +160,8 @@ class OnnxModel:
         if output is None and self.metadata.output is None and len(file.outputs) > 1:
             self.metadata = self.metadata.noting(several_outputs(file.outputs))
         output = self.metadata.output if output is None else output
-        image, logits = the_image(file.inputs), choose_output(file.outputs, output)
+        image = the_image(file.inputs)
+        logits = choose_output(file.outputs, output, image)
         self.output = logits.name
         at = file.outputs.index(logits)
         self.variant = f"-output{at}" if at else ""
@@ -249,11 +250,13 @@ class OnnxModel:
         if self._gives is None or not (seems or self._is_seen):
             is_free = self.tile == (None, None)
             last = self._takes.channels_last
-            self._gives, self.remainder = settle(self._run, batch.shape, array.shape, is_free, last)
-            self.border = self._gives.border
-            self._is_seen = True
-        if not self._gives.fits(array.shape, count, (height, width)):
-            raise ModelError(cannot_be_read(array.shape, batch.shape))
+            if settled := settle(self._run, batch.shape, array.shape, is_free, last):
+                self._gives, self.remainder = settled
+                self.border = self._gives.border
+                self._is_seen = True
+        if self._gives is None or not self._gives.fits(array.shape, count, (height, width)):
+            another = choose_another((tensor.name for tensor in self._file.outputs), self.output)
+            raise ModelError(f"{cannot_be_read(array.shape, batch.shape)}{another}")
         return self._gives.read(array)
 
 

@@ -191,10 +191,9 @@ def _tile(options: Options, model: Model | None) -> Decision[Pair]:
 
 def _takes(model: Model) -> str:
     """Which tiles a model of fixed size takes, and why, where they are not of its input's size."""
-    height, width = model.tile
     if not model.border:
         return f"which takes tiles of {by(model.tile)}"
-    given = by(length and length + 2 * model.border for length in (height, width))
+    given = by(length and length + 2 * model.border for length in model.tile)
     return (
         f"which takes inputs of {given} and gives {by(model.tile)}, because a border of "
         f"{model.border} px is lost, so that it takes tiles of {by(model.tile)}"

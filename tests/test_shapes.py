@@ -498,12 +498,13 @@ class TestOutputs:
 
 
 class TestNoSegmentation:
-    def model(self, path, nodes, out_shape, weights=()):
+    def model(self, path, nodes, out_shape, weights=(), batch="n", size=None, more=()):
+        batch, size = (batch, ("h", "w")) if size is None else (1, size)
         graph = helper.make_graph(
             nodes,
             "other",
-            [made.tensor("image", ["n", 3, "h", "w"])],
-            [made.tensor("out", out_shape)],
+            [made.tensor("image", [batch, 3, *size])],
+            [made.tensor("out", out_shape), *more],
             [numpy_helper.from_array(np.asarray(value), name) for name, value in weights],
         )
         return save(path, graph)
@@ -540,4 +541,58 @@ class TestNoSegmentation:
         weight = [("weight", np.ones((2, 3, 2, 2), np.float32))]
         node = helper.make_node("Conv", ["image", "weight"], ["out"])
         self.model(paths[1], [node], ["n", 2, "h1", "w1"], weight)
-        self.refused(paths, r"to \[1, 2, 99, 89\]: neither of its input's height and width")
+        self.refused(
+            paths, r"99, 89\]: it lacks 1 px of its input's height and width, an odd number"
+        )
+
+    @pytest.mark.parametrize("is_free", [True, False])
+    def test_a_border_that_is_wider_at_two_sides(self, paths, is_free):
+        weight = [("weight", np.ones((2, 3, 5, 9), np.float32))]
+        node = helper.make_node("Conv", ["image", "weight"], ["out"])
+        size = {} if is_free else {"size": (100, 90)}
+        self.model(
+            paths[1], [node], ["n", 2, "h1", "w1"] if is_free else [1, 2, 96, 82], weight, **size
+        )
+        self.refused(
+            paths,
+            r"to \[1, 2, 96, 82\]: it lacks 4 px of its input's height and 8 px of its width, and "
+            r"only a border that is equal on all sides can be read around tiles: export the model",
+        )
+
+    @pytest.mark.parametrize("size", [None, (98, 98)])
+    def test_a_border_of_a_fraction(self, paths, size):
+        weights = [("weight", np.ones((2, 3, 66, 66), np.float32))]
+        node = helper.make_node("Conv", ["image", "weight"], ["out"], strides=[2, 2])
+        shape = ["n", 2, "h1", "w1"] if size is None else [1, 2, 17, 17]
+        self.model(paths[1], [node], shape, weights, size=size)
+        self.refused(paths, "as where a border is missing and the rest is at a fraction: only one")
+
+    @pytest.mark.parametrize("shape", [["h", "w"], [100, 90], ["k", "h", "w"]])
+    def test_pixels_without_a_batch(self, paths, shape):
+        weights = [("first", np.array([0]))]
+        nodes = [helper.make_node("Squeeze", ["image", "first"], ["out"])]
+        if len(shape) == 2:
+            mean = helper.make_node("ReduceMean", ["image"], ["mean"], axes=[1], keepdims=0)
+            nodes = [mean, helper.make_node("Squeeze", ["mean", "first"], ["out"])]
+        size = (100, 90) if shape == [100, 90] else None
+        self.model(paths[1], nodes, shape, weights, batch=1, size=size)
+        self.refused(paths, "pixels of one tile without the axis of the batch: export the model")
+
+    def test_another_number_of_tiles(self, paths):
+        node = helper.make_node("ReduceMean", ["image"], ["out"], axes=[0], keepdims=1)
+        self.model(paths[1], [node], ["m", 3, "h", "w"], batch=2)
+        self.refused(paths, "answers for 1 tiles where it was given 2")
+
+    @pytest.mark.parametrize("axes", [2, 3])
+    def test_other_outputs_are_named_where_the_first_is_of_no_use(self, paths, axes):
+        mean = helper.make_node(
+            "ReduceMean", ["image"], ["out"], axes=[2, 3][axes - 2 :], keepdims=0
+        )
+        nodes = [mean, helper.make_node("Neg", ["image"], ["logits"])]
+        logits = made.tensor("logits", ["n", 3, "h", "w"])
+        self.model(paths[1], nodes, ["n", 3, "h"][:axes], more=[logits])
+        seems = {2: "as of a classifier", 3: "as the boxes of a detector"}[axes]
+        self.refused(paths, rf"{seems}, or choose another output \(logits\) with --model-output")
+        raster, model, output = paths
+        segment(raster, model, output, model_output="logits")
+        np.testing.assert_array_equal(made.read(output), -made.read(raster))
