@@ -61,7 +61,7 @@ class Model(Protocol):
     """What it computes its input from: for integers, values are rounded."""
     metadata: ModelMetadata
     variant: str
-    """What tells it from other models of the same file, such as which output it gives."""
+    """What tells it from others of the same file: which output it gives, and where it runs."""
     workers: int
     """Threads that may call it at the same time, and should."""
     batch_pixels: int
@@ -172,6 +172,8 @@ class OnnxModel:
             self.metadata = self.metadata.noting(said)
         if self._takes.channels_last:
             self.variant += "-nhwc"
+        if file.provider != "cpu":
+            self.variant += f"-{file.provider}"  # which may compute otherwise
         self.dtype = self._takes.dtype
         self.batch, self.channels, *size = self._takes.to_nchw(image.shape)
         self._gives = declared(image, self._takes, logits)
