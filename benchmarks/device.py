@@ -21,7 +21,8 @@ from end_to_end import SAMPLE, make_image
 
 from seamless_seg import segment
 from seamless_seg.device import DEVICES
-from seamless_seg.model import OnnxFile, OnnxModel
+from seamless_seg.model import OnnxModel
+from seamless_seg.session import OnnxFile
 
 
 def main() -> None:

@@ -82,6 +82,11 @@ class FittedModel:
         """Logits of a tile that say nothing, ``(height, width, K)``."""
         return np.zeros((self.classes, *self._tile), np.float32).transpose(1, 2, 0)
 
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """What the model computes its input from."""
+        return self._model.dtype
+
     def normalises(self, normalisation: Normalisation, dtype: np.dtype[Any]) -> bool:
         """Whether the model takes pixels from here on and does that to them itself."""
         return self._model.normalises(normalisation, dtype)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
@@ -15,6 +16,14 @@ MOST_TIMES = 64
 """No model gives one answer for more pixels a side, and still calls it segmentation."""
 USUAL_TIMES = (2, 4, 8, 16, 32)
 """Fractions that are likelier than a border that comes to the same."""
+
+FEW_CHANNELS = 16
+"""No side of a tile is as short, and few rasters have more bands."""
+FAR_SHORTER = 4
+"""Times that channels are fewer than rows and columns where that tells them apart."""
+CHANNEL_NAMES = frozenset({"c", "ch", "channel", "channels", "band", "bands"})
+SIDE_NAMES = frozenset({"h", "height", "row", "rows", "w", "width", "col", "cols", "columns"})
+"""Words by which graphs name the axes of images."""
 
 
 class ImageLayout(NamedTuple):
@@ -38,19 +47,32 @@ class ImageLayout(NamedTuple):
 
 
 def is_channels_last(lengths: Sequence[int | None], names: Sequence[str]) -> bool:
-    """Whether the last of four axes is the one of the channels, by its length or its name.
+    """Whether the last of four axes is the one of the channels, by its name or its length.
 
-    There are fewer channels than rows and columns, but for hundreds of bands in small tiles:
-    these are as high as wide.
+    Names tell most. Then sides that are equal are height and width; then an axis is one of sides
+    where it alone is free, and one of channels where it alone is short. Where none of that tells,
+    as of 256, 128 and 64, channels are first: that is what exporters are used to.
     """
     _, first, second, third = lengths
+    told = [_axis(name) for name in names[1:]]
+    says_last = told[0] == "side" or told[2] == "channels"
+    if says_last != (told[0] == "channels" or told[2] == "side"):
+        return says_last
     if second is not None and (first == second) != (second == third):
         return first == second
-    if first is not None and third is not None:
-        return third < first
-    if (first is None) != (third is None):
-        return first is None
-    return [name[:1].lower() for name in names[1:]] in (["h", "w", "c"], ["y", "x", "c"])
+    if first is None or third is None:
+        return first is None and third is not None
+    shorter = min(first, second or first)
+    return first > FEW_CHANNELS and (third <= FEW_CHANNELS or third * FAR_SHORTER <= shorter)
+
+
+def _axis(name: str) -> str | None:
+    """What an axis of an image is that is called so, as far as the name says."""
+    words = re.findall("[a-z]+", name.lower())
+    if not CHANNEL_NAMES.isdisjoint(words):
+        return "channels"
+    # Words beside x are those of exporters: of an input that is itself called x.
+    return "side" if not SIDE_NAMES.isdisjoint(words) or words in (["x"], ["y"]) else None
 
 
 class LogitsLayout(NamedTuple):

@@ -6,31 +6,31 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from .device import DEVICES, LANES, DeviceRunner
-from .errors import ModelError, OptionError, SeamlessError
+from .errors import ModelError, OptionError
 from .layout import Pair
 from .metadata import ModelMetadata, parse
+from .misfit import cannot_be_read, choose_another
 from .mlm import with_sidecar
 from .normalise import Normalisation
 from .prelude import can_be_made, prelude
 from .process import cores
+from .session import OnnxFile, first_line
 from .settling import settle
 from .tensors import (
-    cannot_be_read,
     choose_output,
+    contradiction,
     declared,
     doubt,
     image_layout,
     several_outputs,
     takes_one_at_a_time,
     the_image,
-    to_tensor,
 )
 
 PIXELS_PER_THREAD = 512 * 512
@@ -38,12 +38,6 @@ PIXELS_PER_THREAD = 512 * 512
 
 BATCH_PIXELS, DEVICE_BATCH_PIXELS = 2**17, 2**21
 """Pixels that keep a processor busy, and those that keep a GPU busy."""
-
-MOST_THREADS = 1024
-"""Beyond some thousands of threads onnxruntime does not come back."""
-
-FALLBACKS = {"tensorrt": ("cuda",)}
-"""Providers that take what another leaves, before the CPU does."""
 
 Batch = npt.NDArray[np.float32]
 
@@ -67,7 +61,7 @@ class Model(Protocol):
     """What it computes its input from: for integers, values are rounded."""
     metadata: ModelMetadata
     variant: str
-    """What tells it from other models of the same file, such as which output it gives."""
+    """What tells it from others of the same file: which output it gives, and where it runs."""
     workers: int
     """Threads that may call it at the same time, and should."""
     batch_pixels: int
@@ -130,45 +124,6 @@ class CallableModel:
             return np.array(self.function(batch))
 
 
-class OnnxFile:
-    """Any ONNX file in onnxruntime: what it takes, gives and says of itself.
-
-    Parameters
-    ----------
-    path : str or path-like
-        The file.
-    provider : str
-        ``cpu``, ``cuda``, ``tensorrt``, ...: an execution provider of onnxruntime.
-    threads : int, optional
-        Threads of one run; onnxruntime's choice where None.
-
-    Raises
-    ------
-    OptionError
-        Where the provider is not there.
-    ModelError
-        Where the file is not a model.
-    """
-
-    def __init__(self, path: Any, provider: str = "cpu", threads: int | None = None) -> None:
-        self.name = str(path)
-        self.provider = provider.lower()
-        self.threads = threads
-        self.session = _open_session(Path(path), provider, threads)
-        self.inputs = [to_tensor(node) for node in self.session.get_inputs()]
-        self.outputs = [to_tensor(node) for node in self.session.get_outputs()]
-        self.properties: dict[str, str] = self.session.get_modelmeta().custom_metadata_map
-
-    def reopen(self, threads: int) -> None:
-        """Load the model anew for another number of threads; never is it in memory twice."""
-        del self.session
-        self.session = _open_session(Path(self.name), self.provider, threads)
-
-    def beside(self, graph: bytes) -> Any:
-        """A session of another graph where this one runs."""
-        return _start_session(graph, self.provider, self.threads)
-
-
 class OnnxModel:
     """An ONNX segmentation model, ``(B, C, H, W)`` to ``(B, K, H, W)`` whatever its graph has.
 
@@ -205,14 +160,20 @@ class OnnxModel:
         if output is None and self.metadata.output is None and len(file.outputs) > 1:
             self.metadata = self.metadata.noting(several_outputs(file.outputs))
         output = self.metadata.output if output is None else output
-        image, logits = the_image(file.inputs), choose_output(file.outputs, output)
+        image = the_image(file.inputs)
+        logits = choose_output(file.outputs, output, image)
         self.output = logits.name
         at = file.outputs.index(logits)
         self.variant = f"-output{at}" if at else ""
         self._image, self._logits = image.name, logits.name
-        self._takes = image_layout(image, self.metadata.layout)
+        stated = self.metadata.layout, self.metadata.channels
+        self._takes = image_layout(image, *stated)
+        if said := contradiction(image, *stated):
+            self.metadata = self.metadata.noting(said)
         if self._takes.channels_last:
             self.variant += "-nhwc"
+        if file.provider != "cpu":
+            self.variant += f"-{file.provider}"  # which may compute otherwise
         self.dtype = self._takes.dtype
         self.batch, self.channels, *size = self._takes.to_nchw(image.shape)
         self._gives = declared(image, self._takes, logits)
@@ -291,11 +252,13 @@ class OnnxModel:
         if self._gives is None or not (seems or self._is_seen):
             is_free = self.tile == (None, None)
             last = self._takes.channels_last
-            self._gives, self.remainder = settle(self._run, batch.shape, array.shape, is_free, last)
-            self.border = self._gives.border
-            self._is_seen = True
-        if not self._gives.fits(array.shape, count, (height, width)):
-            raise ModelError(cannot_be_read(array.shape, batch.shape))
+            if settled := settle(self._run, batch.shape, array.shape, is_free, last):
+                self._gives, self.remainder = settled
+                self.border = self._gives.border
+                self._is_seen = True
+        if self._gives is None or not self._gives.fits(array.shape, count, (height, width)):
+            another = choose_another((tensor.name for tensor in self._file.outputs), self.output)
+            raise ModelError(f"{cannot_be_read(array.shape, batch.shape)}{another}")
         return self._gives.read(array)
 
 
@@ -315,57 +278,6 @@ def open_model(
     return OnnxModel(OnnxFile(model, provider, threads), output)
 
 
-def providers() -> dict[str, str]:
-    """Execution providers that are there, by their short names."""
-    import onnxruntime
-
-    names = onnxruntime.get_available_providers()
-    # Azure's runs models elsewhere, and those that it is given here on the CPU without a word.
-    return {
-        name.removesuffix("ExecutionProvider").lower(): name
-        for name in names
-        if name != "AzureExecutionProvider"
-    }
-
-
-def _open_session(path: Path, provider: str, threads: int | None) -> Any:
-    there = providers()
-    if provider.lower() not in there:
-        raise OptionError(f"provider {provider!r} is not there: choose one of {', '.join(there)}")
-    if path.is_dir():
-        raise ModelError(f"{path} is a folder, not a model file")
-    if not path.is_file():
-        raise ModelError(f"{path}: there is no such model file")
-    try:
-        return _start_session(path, provider.lower(), threads)
-    except SeamlessError:
-        raise
-    except Exception as error:
-        reason = _first_line(error)
-        raise ModelError(f"{path} is not a model that onnxruntime can load: {reason}") from error
-
-
-def _start_session(graph: Path | bytes, provider: str, threads: int | None) -> Any:
-    import onnxruntime
-
-    there = providers()
-    options = onnxruntime.SessionOptions()
-    options.enable_mem_pattern = False
-    options.log_severity_level = 4  # what matters is raised, and said once
-    onnxruntime.set_default_logger_severity(4)
-    if threads is not None:
-        if not isinstance(threads, int) or not 1 <= threads <= MOST_THREADS:
-            raise OptionError(
-                f"threads must be a whole number from 1 to {MOST_THREADS}, not {threads!r}"
-            )
-        options.intra_op_num_threads = threads
-    chain = [there[name] for name in (provider, *FALLBACKS.get(provider, ())) if name in there]
-    session = onnxruntime.InferenceSession(graph, options, chain)
-    if there[provider] not in session.get_providers():
-        raise OptionError(f"provider {provider!r} is installed but could not be started here")
-    return session
-
-
 @contextmanager
 def _naming_failure(name: str, batch: npt.NDArray[Any]) -> Iterator[None]:
     try:
@@ -374,9 +286,4 @@ def _naming_failure(name: str, batch: npt.NDArray[Any]) -> Iterator[None]:
         raise
     except Exception as error:
         shape = " x ".join(map(str, batch.shape))
-        raise ModelError(f"{name} fails on a batch of {shape}: {_first_line(error)}") from error
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0][:300]
+        raise ModelError(f"{name} fails on a batch of {shape}: {first_line(error)}") from error

@@ -11,8 +11,8 @@ from .errors import ModelError, OptionError
 from .forecast import forecast_raster
 from .members import has_functions
 from .model import Model
-from .options import Options
-from .reach import Image, Probe, Side, Source, noise, probe
+from .options import Options, pair_of
+from .reach import USUAL_CHANNELS, Image, Probe, Side, Source, noise, probe, show_border
 from .remembered import recall, remember
 from .tiles import gaps_extended, read_extended
 
@@ -71,8 +71,11 @@ def probe_for(
 ) -> Probe | None:
     """Probe a model where ``is_wanted``.
 
-    A model that cannot be probed is run as if nobody had asked, with a note.
+    A model that cannot be probed is run as if nobody had asked, with a note. Whatever is
+    remembered, a border is seen here where the tile depends on it.
     """
+    if model.metadata.tile is not None and pair_of("tile", options.tile, 1) is None:
+        show_border(model, model.channels or channels or USUAL_CHANNELS)
     if not is_wanted(path, options):
         return None
     return probe_anyway(path, model, notes, channels)

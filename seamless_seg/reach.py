@@ -189,7 +189,7 @@ class _Asked:
         self.model = model
         self.channels = channels
         self.source = source
-        self._show_border()
+        show_border(model, channels)
         self.breadths = (self._breadth(0), self._breadth(1))
 
     def lengths(self, axis: int) -> tuple[int, ...]:
@@ -219,14 +219,6 @@ class _Asked:
         around = np.pad(filled, [(0, 0), (0, 0), (border, border), (border, border)], "reflect")
         return self.model(np.ascontiguousarray(around))
 
-    def _show_border(self) -> None:
-        """Call a model of free size once: nobody knows of a border before."""
-        for length in LENGTHS if self.model.tile == (None, None) else ():
-            with suppress(ModelError):
-                shape = (self.model.batch or 1, self.channels, length, length)
-                self.model(np.zeros(shape, np.float32))
-                return
-
     def _breadth(self, axis: int) -> int:
         fixed = self.model.tile[axis]
         if fixed is not None:
@@ -243,6 +235,14 @@ class _Asked:
             else:
                 return breadth
         raise failure or ModelError(f"{self.model.name} cannot be asked")
+
+
+def show_border(model: Model, channels: int) -> None:
+    """Call a model of free size once: nobody knows of a border before."""
+    for length in LENGTHS if model.tile == (None, None) else ():
+        with suppress(ModelError):
+            model(np.zeros((model.batch or 1, channels, length, length), np.float32))
+            return
 
 
 def _sides(asked: _Asked, axis: int) -> tuple[Side, Side, int]:

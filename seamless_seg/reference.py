@@ -11,12 +11,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .feed import Feed, takes_integers
 from .fit import FittedModel
 from .model import Model
 from .normalise import Normalisation
 from .reach import Probe, Reach
 from .sample import Window
-from .tiles import Reader, Values, gaps_extended, normalised_fill, read_extended
+from .tiles import Reader, Values, gaps_extended, read_extended
 
 LARGEST = 2048
 """Pixels of a run at most, where they are enough."""
@@ -93,8 +94,7 @@ class Reference:
             for along in zip(reader.size, window, tile, model.tile, reaches, strict=True)
         )
         self._reader = reader
-        self._normalisation = normalisation
-        self._fill = normalised_fill(fill, normalisation, len(reader.bands))
+        self._normalisation, self._fill = normalisation, fill
         runs = self.rows.run, self.cols.run
         strides = self.rows.stride, self.cols.stride
         self._model = FittedModel(model, len(reader.bands), runs, strides)
@@ -115,14 +115,14 @@ class Reference:
         return result
 
     def _run(self, top: int, left: int) -> Values:
-        batch = self._model.empty(1, len(self._reader.bands))
         rows, cols = slice(top, top + self.rows.run), slice(left, left + self.cols.run)
         pixels = read_extended(self._reader, rows, cols, self._model.border)
-        to = self._model.place(batch[0])
-        self._normalisation.apply(pixels, out=to)
         gaps = gaps_extended(self._reader, rows, cols, self._model.border)
-        if gaps is not None:
-            np.copyto(to, self._fill, where=gaps)
+        is_as_it_is = takes_integers(self._model, self._normalisation, pixels.dtype)
+        as_they_are = pixels.dtype if is_as_it_is else None
+        feed = Feed(self._normalisation, self._fill, len(pixels), as_they_are)
+        batch = self._model.empty(1, len(pixels), feed.dtype)
+        feed.put(pixels, gaps, self._model.place(batch[0]))
         logits: Values = self._model(batch)[0]
         return logits
 

@@ -9,9 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .errors import ModelError
 from .layout import Array, LogitsLayout, Pair, readings
-from .tensors import cannot_be_read
 
 SIDES = (128, 256, 512, 1024)
 """Sides of the images that show what a model loses: the first that leaves something."""
@@ -37,8 +35,10 @@ def settle(
     shape: Sequence[int],
     is_free: bool,
     last_first: bool = False,
-) -> Settled:
+) -> Settled | None:
     """How to read an output of that shape, and where that leaves doubt, outputs for other sizes.
+
+    None where it is no output of logits.
 
     Parameters
     ----------
@@ -52,16 +52,11 @@ def settle(
         Whether the model takes images of any size.
     last_first : bool
         Whether channels are likelier last.
-
-    Raises
-    ------
-    ModelError
-        Where it is no output of logits.
     """
     count, channels, height, width = given
     found = list(readings(shape, count, (height, width), last_first))
     if not is_free or (found and found[0].border == 0 and found[0].times == 1):
-        return Settled(_first(found, shape, given))
+        return Settled(found[0]) if found else None
     if len(found) > 1:
         # Thirds stay thirds, too.
         larger = count, channels, height + 3 * PERIOD, width + 3 * PERIOD
@@ -71,15 +66,7 @@ def settle(
         least = _least_border(run, count, channels)
         if least is not None:
             return least
-    return Settled(_first(found, shape, given))
-
-
-def _first(
-    found: Sequence[LogitsLayout], shape: Sequence[int], given: Sequence[int]
-) -> LogitsLayout:
-    if not found:
-        raise ModelError(cannot_be_read(shape, given))
-    return found[0]
+    return Settled(found[0]) if found else None
 
 
 def _least_border(run: Callable[[Array], Array], count: int, channels: int) -> Settled | None:

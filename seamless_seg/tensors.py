@@ -10,6 +10,7 @@ import numpy as np
 
 from .errors import ModelError, OptionError
 from .layout import ImageLayout, LogitsLayout, is_channels_last, readings
+from .misfit import cannot_be_logits, choose_another
 
 TAKEN = {
     "float": "f4",
@@ -58,22 +59,32 @@ def the_image(inputs: Sequence[Tensor]) -> Tensor:
     return inputs[0]
 
 
-def image_layout(image: Tensor, stated: str | None = None) -> ImageLayout:
+def image_layout(
+    image: Tensor, stated: str | None = None, channels: int | None = None
+) -> ImageLayout:
     """How images are to be given; a ``ModelError`` where it is no input for images.
 
-    A layout that is stated, ``NCHW`` or ``NHWC``, counts where the graph leaves lengths free.
+    A layout that is stated, ``NCHW`` or ``NHWC``, counts unless ``contradiction`` finds one.
     """
     if image.dtype not in TAKEN or len(image.shape) != 4:
         raise ModelError(
             f"the model's input is no image, [N, C, H, W] or [N, H, W, C] of numbers: {image}"
         )
     channels_last = is_channels_last(image.shape, image.axes)
-    if image.shape[1:] == (None, None, None) and stated is not None:
+    if stated is not None and contradiction(image, stated, channels) is None:
         channels_last = stated == "NHWC"
     return ImageLayout(channels_last, np.dtype(TAKEN[image.dtype]))
 
 
-def choose_output(outputs: Sequence[Tensor], wanted: str | int | None) -> Tensor:
+def contradiction(image: Tensor, stated: str | None, channels: int | None) -> str | None:
+    """A sentence on a layout that the graph cannot have for so many bands; None where it can."""
+    length = None if stated is None else image.shape[stated.index("C")]
+    if None in (length, channels) or length == channels:
+        return None
+    return f"the layout {stated} is stated for {channels} bands, which {image} is not, and ignored"
+
+
+def choose_output(outputs: Sequence[Tensor], wanted: str | int | None, image: Tensor) -> Tensor:
     """The output that is wanted, by name or counted from 0; the first where that is left open.
 
     Raises
@@ -94,13 +105,14 @@ def choose_output(outputs: Sequence[Tensor], wanted: str | int | None) -> Tensor
     if found is None:
         listed = ", ".join(f"{n} {name}" for n, name in enumerate(names))
         raise OptionError(f"the model has no output {wanted}: choose one of {listed}")
+    another = choose_another(names, found.name)
     if found.dtype not in GIVEN:
         raise ModelError(
             f"the model's output {found.name} is of {found.dtype}, class numbers most likely, "
-            f"which cannot be blended: export the model without its argmax{_other(names, found)}"
+            f"which cannot be blended: export the model without its argmax{another}"
         )
     if len(found.shape) not in (0, 3, 4):
-        raise ModelError(f"{_NO_SEGMENTATION}, not {found}: {_guess(found.shape)}")
+        raise ModelError(f"{cannot_be_logits(found, image)}{another}")
     return found
 
 
@@ -144,28 +156,3 @@ def doubt(image: Tensor, takes: ImageLayout, logits: Tensor) -> str | None:
 def takes_one_at_a_time(logits: Tensor) -> bool:
     """Whether it is ``[1, H, W]`` whatever the batch."""
     return len(logits.shape) == 3 and logits.shape[0] == 1
-
-
-def _other(names: Sequence[str], found: Tensor) -> str:
-    others = ", ".join(name for name in names if name != found.name)
-    return f", or choose another output ({others}) with --model-output" if others else ""
-
-
-_NO_SEGMENTATION = (
-    "the model's output must be logits for each pixel, [N, K, H, W], [N, H, W, K] or [N, H, W]"
-)
-
-
-def cannot_be_read(shape: Sequence[int], batch: Sequence[int]) -> str:
-    """A sentence on an output that is no logits of the batch."""
-    return f"{_NO_SEGMENTATION}, and it maps {list(batch)} to {list(shape)}: {_guess(shape)}"
-
-
-def _guess(shape: Sequence[Any]) -> str:
-    if len(shape) == 2:
-        return "one answer for a whole tile, as of a classifier"
-    if len(shape) == 3:
-        return "a list for each tile, as the boxes of a detector"
-    return (
-        "neither of its input's height and width, nor with a border missing, nor a fraction of it"
-    )

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
+from .feed import Feed, takes_integers
 from .fit import FittedModel
 from .grid import shape_to_slices
-from .model import FLOAT
 from .normalise import Normalisation
 from .plan import Batch, Plan
 
@@ -92,12 +92,12 @@ class TileReader:
     ) -> None:
         self._reader = reader
         self._model = model
-        self._normalisation: Normalisation | None = normalisation
-        self._dtype: np.dtype[Any] = FLOAT
-        self._fill = normalised_fill(fill, normalisation, len(reader.bands))
-        # What is missing has no value of its own among bytes.
-        if not reader.may_have_gaps and model.normalises(normalisation, dtype):
-            self._normalisation, self._dtype = None, dtype
+        # Where the model normalises, what is missing has no value of its own among bytes.
+        is_as_it_is = takes_integers(model, normalisation, dtype) or (
+            not reader.may_have_gaps and model.normalises(normalisation, dtype)
+        )
+        as_they_are = dtype if is_as_it_is else None
+        self._feed = Feed(normalisation, fill, len(reader.bands), as_they_are)
 
     def batches(self, plan: Plan, size: int) -> Iterator[TileBatch]:
         """The plan's tiles in its order, ``size`` at a time."""
@@ -108,7 +108,7 @@ class TileReader:
                 for first, last in runs:
                     valid[first:last] = self._valid_run(batch.geoms[first:last])
             is_there = [mask is None or bool(mask.any()) for mask in valid]
-            tiles = self._model.empty(sum(is_there), len(self._reader.bands), self._dtype)
+            tiles = self._model.empty(sum(is_there), len(self._reader.bands), self._feed.dtype)
             at = 0
             for first, last in runs:
                 geoms = list(compress(batch.geoms[first:last], is_there[first:last]))
@@ -134,13 +134,8 @@ class TileReader:
         gaps = gaps_extended(self._reader, rows, cols, border)
         for geom, tile in zip(geoms, tiles, strict=True):
             within = _within(geom, cols.start, border)
-            to = self._model.place(tile)
-            if self._normalisation is None:
-                to[:] = pixels[:, :, within]
-            else:
-                self._normalisation.apply(pixels[:, :, within], out=to)
-            if gaps is not None:
-                np.copyto(to, self._fill, where=gaps[:, :, within])
+            own = None if gaps is None else gaps[:, :, within]
+            self._feed.put(pixels[:, :, within], own, self._model.place(tile))
 
 
 def answers(model: FittedModel, batch: TileBatch) -> list[Values]:
@@ -150,14 +145,6 @@ def answers(model: FittedModel, batch: TileBatch) -> list[Values]:
     """
     found = iter(model(batch.pixels) if any(batch.is_there) else ())
     return [next(found) if is_there else model.zeros for is_there in batch.is_there]
-
-
-def normalised_fill(fill: float | None, normalisation: Normalisation, bands: int) -> Values:
-    """What to put where nothing is, ``(bands, 1, 1)``."""
-    values = np.zeros((bands, 1, 1), np.float32)
-    if fill is not None:
-        normalisation.apply(np.full(values.shape, fill, np.float64), out=values)
-    return values
 
 
 def _within(geom: shapely.Polygon, start: int, border: int) -> slice:

@@ -172,21 +172,45 @@ def _measured(
 
 def _tile(options: Options, model: Model | None) -> Decision[Pair]:
     asked = pair_of("tile", options.tile, 1)
-    fixed = model.tile if model else (None, None)
-    stated = model.metadata.tile if model else None
+    if model is None:
+        return decide((asked, OPTION), ((TILE, TILE), DEFAULT))
+    fixed, stated = model.tile, _stated(model)
     if asked and any(length not in (None, own) for own, length in zip(asked, fixed, strict=True)):
         raise OptionError(
-            f"tile {by(asked)} contradicts the model, which takes tiles of {by(fixed)} only: "
-            f"leave the tile out"
+            f"tile {by(asked)} contradicts the model, {_takes(model)} only: leave the tile out"
         )
-    usual = pair("the model's tile", stated or TILE, 1)
+    usual = (TILE, TILE) if stated is None else stated.value
     height, width = (length or other for length, other in zip(fixed, usual, strict=True))
     return decide(
         (asked, OPTION),
         ((height, width) if any(fixed) else None, "the model's fixed size"),
-        ((height, width) if stated else None, model.metadata.origin("tile") if model else METADATA),
+        ((height, width) if stated else None, stated.origin if stated else DEFAULT),
         ((height, width), DEFAULT),
     )
+
+
+def _takes(model: Model) -> str:
+    """Which tiles a model of fixed size takes, and why, where they are not of its input's size."""
+    if not model.border:
+        return f"which takes tiles of {by(model.tile)}"
+    given = by(length and length + 2 * model.border for length in model.tile)
+    return (
+        f"which takes inputs of {given} and gives {by(model.tile)}, because a border of "
+        f"{model.border} px is lost, so that it takes tiles of {by(model.tile)}"
+    )
+
+
+def _stated(model: Model) -> Decision[Pair] | None:
+    """The tile that a model states: its input, and so larger than what it answers by its border."""
+    if model.metadata.tile is None:
+        return None
+    height, width = (
+        length - 2 * model.border for length in pair("the model's tile", model.metadata.tile, 1)
+    )
+    if min(height, width) < 1:
+        return None
+    less = f", less a border of {model.border} px" if model.border else ""
+    return Decision((height, width), f"{model.metadata.origin('tile')}{less}")
 
 
 def _suggested(model: Model | None, tile: Pair) -> int | None:

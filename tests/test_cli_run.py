@@ -228,7 +228,7 @@ class TestBadInput:
         refused(
             cli(*RUN, "-q"),
             1,
-            "maps .*: neither of its input's height and width, nor with a border",
+            "maps .*: it lacks 1 px of its input's height and width, an odd number, so that nobody",
         )
 
     @pytest.mark.parametrize("short", [1, 5000, 300_000])

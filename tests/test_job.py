@@ -9,7 +9,8 @@ import rasterio
 import rasterio.shutil
 
 from seamless_seg import ModelError, OptionError, RasterError, segment
-from seamless_seg.model import OnnxFile, OnnxModel
+from seamless_seg.model import OnnxModel
+from seamless_seg.session import OnnxFile
 
 AWKWARD = [(1, 1), (1, 200), (37, 41), (64, 64), (65, 64), (64, 129), (130, 203)]
 

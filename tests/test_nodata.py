@@ -4,6 +4,7 @@ import made
 import numpy as np
 import pytest
 import rasterio
+from onnx import TensorProto, helper
 
 from seamless_seg import OptionError, check, plan_run_grid, segment, shape_to_slices
 from seamless_seg.model import open_model
@@ -242,3 +243,27 @@ def test_a_fill_that_is_no_number_is_refused(paths):
     made.pointwise(model, 3, 2)
     with pytest.raises(OptionError, match="fill must be a finite number, not nan"):
         segment(raster, model, output, fill=float("nan"))
+
+
+@pytest.mark.parametrize(("fill", "fed"), [(None, 0), (2**24 + 1, 2**24 + 1)])
+def test_wide_integers_are_passed_as_they_are_around_gaps(paths, fill, fed):
+    """Integers above 2 ** 24 are not all among those of float32."""
+    raster, model, output = paths
+    base = 2**24 + 1
+    nodes = [
+        helper.make_node("Sub", ["image", "base"], ["less"]),
+        helper.make_node("Cast", ["less"], ["logits"], to=TensorProto.FLOAT),
+    ]
+    weights = {"base": np.array(base, np.int32)}
+    made.model(model, nodes, weights, 2, 2, dtype=TensorProto.INT32)
+    image = made.pixels(2, 100, 150, "int32") + base
+    image[0, 30:60, 20:90] = image[:, 70:75, 100:120] = NODATA
+    made.raster(raster, image, nodata=NODATA)
+    segment(raster, model, output, tile=64, fill=fill)
+    right = np.where(image == NODATA, fed, image) - base
+    valid = (image != NODATA).any(axis=0)
+    logits = made.read(output)
+    np.testing.assert_array_equal(logits[:, valid], right[:, valid].astype(np.float32))
+    assert np.isnan(logits[:, ~valid]).all()
+    options = {} if fill is None else {"fill": fill}
+    assert check(raster, model, output, **options).judged.identical == 1

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from seamless_seg import OptionError
-from seamless_seg.model import open_model
+from seamless_seg.model import OnnxModel, open_model
 from seamless_seg.probing import from_json, probe_file, raster_source, to_json
+from seamless_seg.provenance import fingerprint
 from seamless_seg.raster import RasterReader
+from seamless_seg.session import OnnxFile
 from seamless_seg_cli.program import run_program
 
 U_NET = networks.u_net(2)
@@ -23,9 +25,11 @@ def model(tmp_path, monkeypatch):
     return networks.save(tmp_path / "model.onnx", U_NET)
 
 
-def counted(model):
-    """A model that counts how often it is run."""
-    opened, calls = open_model(model), []
+def counted(model, provider="cpu"):
+    """A model that counts how often it is run; where the CPU is the only one, by another name."""
+    file, calls = OnnxFile(model), []
+    file.provider = provider
+    opened = OnnxModel(file, device=None if provider == "cpu" else "cpu")
 
     class Counting:
         def __getattr__(self, name):
@@ -50,6 +54,16 @@ def test_what_was_found_is_remembered_by_the_model_s_content(model, tmp_path):
     assert not calls
     probe_file(moved, again, again=True)
     assert calls
+
+
+def test_each_provider_is_asked_for_itself(model, tmp_path):
+    probe_file(model, open_model(model))
+    assert made.names(tmp_path / "cache/seamless_seg/probes") == [f"{fingerprint(model)}.json"]
+    for is_known in (False, True):
+        elsewhere, calls = counted(model, "cuda")
+        probe_file(model, elsewhere)
+        assert bool(calls) != is_known
+    assert len(made.names(tmp_path / "cache/seamless_seg/probes")) == 2
 
 
 def test_another_model_under_the_same_name_is_asked_anew(model):

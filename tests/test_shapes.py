@@ -141,10 +141,67 @@ def test_a_model_of_bytes_gets_rounded_and_clipped_values_where_a_scale_is_given
         ((None, 3, None, 64), "", False),
         ((None, 3, 64, None), "", False),
         ((None, None, 64, 3), "", True),
+        ((1, 256, 128, 64), "", False),
+        ((1, 64, 128, 256), "", False),
+        ((1, 480, 640, 64), "", True),
+        ((1, 64, 480, 640), "", False),
+        ((1, 12, 512, 512), "", False),
+        ((1, 512, 512, 12), "", True),
+        ((1, 12, 480, 640), "", False),
+        ((1, 480, 640, 12), "", True),
+        ((1, 24, 40, 12), "", True),
+        ((1, 12, 40, 8), "", False),
+        ((1, 224, 64, 64), "", False),
+        ((1, 64, 64, 224), "", True),
+        ((1, None, None, 64), "", True),
+        ((1, 64, None, None), "", False),
+        ((1, None, None, None), ["", "image_height", "image_width", "unk__3"], True),
+        ((1, None, None, None), ["", "bands", "rows", "cols"], False),
+        ((1, None, None, None), ["", "y", "x", "bands"], True),
+        ((1, None, 64, 128), ["", "C_in", "", ""], False),
+        ((1, None, None, None), ["", "h", "w", "w2"], False),
+        ((1, None, 64, 64), ["", "x_dynamic_axes_1", "", ""], False),
     ],
 )
 def test_the_axis_of_channels_is_told_by_length_or_name(lengths, names, last):
     assert is_channels_last(lengths, list(names) or [""] * 4) is last
+
+
+class TestStatedLayout:
+    """What a document beside the model says of the order of axes, against what lengths say."""
+
+    def opened(self, paths, lengths, order, bands):
+        names = {"N": "batch", "C": "channel", "H": "height", "W": "width"}
+        stated = {"shape": [-1] * 4, "dim_order": [names[axis] for axis in order]}
+        model = paths[1]
+        made.sidecar(model.with_name(f"{model.name}.json"), channels=bands, input=stated)
+        node = helper.make_node("Identity", ["image"], ["logits"])
+        image, logits = (made.tensor(name, [1, *lengths]) for name in ("image", "logits"))
+        save(model, helper.make_graph([node], "stated", [image], [logits]))
+        return open_model(model)
+
+    @pytest.mark.parametrize("lengths", [(40, 32, 24), (None, 32, 24), (40, 24, 24)])
+    def test_a_stated_order_wins_over_lengths(self, paths, lengths):
+        opened = self.opened(paths, lengths, "NHWC", 24)
+        assert (opened.channels, *opened.tile) == (24, *lengths[:2])
+        assert not opened.metadata.notes
+        raster, model, output = paths
+        image = made.pixels(24, 50, 60, "float32")
+        made.raster(raster, image)
+        segment(raster, model, output, **({} if lengths[0] else {"tile": 32}))
+        np.testing.assert_array_equal(made.read(output), image)
+
+    def test_it_wins_over_names(self, paths):
+        opened = self.opened(paths, ("h", "w", "c"), "NCHW", 3)
+        assert (opened.variant, opened.metadata.notes) == ("", ())
+
+    def test_one_that_has_the_bands_elsewhere_is_ignored_with_a_note(self, paths):
+        opened = self.opened(paths, (3, 64, 48), "NHWC", 3)
+        assert (opened.channels, opened.tile) == (3, (64, 48))
+        assert opened.metadata.notes == (
+            "the layout NHWC is stated for 3 bands, which image: float [1, 3, 64, 48] is not, and "
+            "ignored",
+        )
 
 
 @pytest.mark.parametrize("axes", [{}, {("image", "C"): "c"}])
@@ -225,13 +282,13 @@ def test_a_fraction_of_a_fixed_size_and_of_a_raster_that_is_no_multiple_of_it(pa
     np.testing.assert_allclose(made.read(output), right, atol=1e-5)
 
 
-def valid(path, border, size=(None, None)):
+def valid(path, border, size=(None, None), **options):
     """Convolutions that give no answer for pixels without a full neighbourhood."""
     layers = [("valid", 3)] * border
     lengths = {"height": size[0] or "h", "width": size[1] or "w"}
     out = [length and length - 2 * border for length in size]
     lengths["out_size"] = [length or f"out{n}" for n, length in enumerate(out)]
-    return networks.save(path, layers, **lengths)
+    return networks.save(path, layers, **lengths, **options)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (40, 50), (64, 65), (131, 200)])
@@ -250,6 +307,51 @@ def test_what_valid_convolutions_lose_is_read_around_each_tile(paths, size, fixe
     if max(size) > 64:
         assert summary.exactness == "exact: equals one run over the whole image"
     assert check(raster, model, output).judged.identical == 1
+
+
+@pytest.mark.parametrize("options", [{}, {"margin": 0, "align": 1}])
+@pytest.mark.parametrize("place", ["metadata", "sidecar"])
+def test_a_tile_that_a_model_states_is_its_input(paths, place, options):
+    raster, model, output = paths
+    made.raster(raster, made.pixels(3, 96, 144, "float32"))
+    metadata = {"tile_size": 62} if place == "metadata" else {}
+    valid(model, 7, metadata=metadata)
+    if place == "sidecar":
+        order = ["batch", "channel", "height", "width"]
+        shape = {"shape": [-1, 3, 62, 62], "dim_order": order}
+        made.sidecar(model.with_name("model.onnx.json"), input=shape, value_scaling=None)
+    for _ in range(2):  # seen by the probe at first, remembered by nobody
+        found = []
+        segment(raster, model, output, overwrite=True, on_start=found.append, **options)
+        tile = found[0].settings.tiling.tile
+        assert tile.value == (48, 48)
+        origin = {"metadata": "the model's metadata", "sidecar": "the model's MLM sidecar"}[place]
+        assert tile.origin == f"{origin}, less a border of 7 px"
+    right = np.pad(made.read(raster), [(0, 0), (7, 7), (7, 7)], mode="reflect")
+    np.testing.assert_array_equal(made.read(output), whole(model, right)[0])
+
+
+def test_a_stated_tile_smaller_than_its_border_is_none(paths):
+    raster, model, output = paths
+    made.raster(raster, made.pixels(3, 40, 50, "float32"))
+    valid(model, 7, metadata={"tile_size": 14})
+    found = []
+    segment(raster, model, output, margin=0, align=1, on_start=found.append)
+    tile = found[0].settings.tiling.tile
+    assert (tile.value, tile.origin) == ((512, 512), "default")
+
+
+def test_a_tile_of_a_fixed_input_s_size_is_refused_with_its_border(paths):
+    raster, model, output = paths
+    made.raster(raster, made.pixels(3, 40, 50, "float32"))
+    valid(model, 32, (98, 98))
+    message = (
+        "tile 98x98 contradicts the model, which takes inputs of 98x98 and gives 34x34, because a "
+        "border of 32 px is lost, so that it takes tiles of 34x34 only: leave the tile out"
+    )
+    with pytest.raises(OptionError, match=message):
+        segment(raster, model, output, tile=98)
+    segment(raster, model, output, tile=34)
 
 
 def test_what_a_model_sees_beyond_its_border_is_its_margin(tmp_path):
@@ -396,12 +498,13 @@ class TestOutputs:
 
 
 class TestNoSegmentation:
-    def model(self, path, nodes, out_shape, weights=()):
+    def model(self, path, nodes, out_shape, weights=(), batch="n", size=None, more=()):
+        batch, size = (batch, ("h", "w")) if size is None else (1, size)
         graph = helper.make_graph(
             nodes,
             "other",
-            [made.tensor("image", ["n", 3, "h", "w"])],
-            [made.tensor("out", out_shape)],
+            [made.tensor("image", [batch, 3, *size])],
+            [made.tensor("out", out_shape), *more],
             [numpy_helper.from_array(np.asarray(value), name) for name, value in weights],
         )
         return save(path, graph)
@@ -438,4 +541,58 @@ class TestNoSegmentation:
         weight = [("weight", np.ones((2, 3, 2, 2), np.float32))]
         node = helper.make_node("Conv", ["image", "weight"], ["out"])
         self.model(paths[1], [node], ["n", 2, "h1", "w1"], weight)
-        self.refused(paths, r"to \[1, 2, 99, 89\]: neither of its input's height and width")
+        self.refused(
+            paths, r"99, 89\]: it lacks 1 px of its input's height and width, an odd number"
+        )
+
+    @pytest.mark.parametrize("is_free", [True, False])
+    def test_a_border_that_is_wider_at_two_sides(self, paths, is_free):
+        weight = [("weight", np.ones((2, 3, 5, 9), np.float32))]
+        node = helper.make_node("Conv", ["image", "weight"], ["out"])
+        size = {} if is_free else {"size": (100, 90)}
+        self.model(
+            paths[1], [node], ["n", 2, "h1", "w1"] if is_free else [1, 2, 96, 82], weight, **size
+        )
+        self.refused(
+            paths,
+            r"to \[1, 2, 96, 82\]: it lacks 4 px of its input's height and 8 px of its width, and "
+            r"only a border that is equal on all sides can be read around tiles: export the model",
+        )
+
+    @pytest.mark.parametrize("size", [None, (98, 98)])
+    def test_a_border_of_a_fraction(self, paths, size):
+        weights = [("weight", np.ones((2, 3, 66, 66), np.float32))]
+        node = helper.make_node("Conv", ["image", "weight"], ["out"], strides=[2, 2])
+        shape = ["n", 2, "h1", "w1"] if size is None else [1, 2, 17, 17]
+        self.model(paths[1], [node], shape, weights, size=size)
+        self.refused(paths, "as where a border is missing and the rest is at a fraction: only one")
+
+    @pytest.mark.parametrize("shape", [["h", "w"], [100, 90], ["k", "h", "w"]])
+    def test_pixels_without_a_batch(self, paths, shape):
+        weights = [("first", np.array([0]))]
+        nodes = [helper.make_node("Squeeze", ["image", "first"], ["out"])]
+        if len(shape) == 2:
+            mean = helper.make_node("ReduceMean", ["image"], ["mean"], axes=[1], keepdims=0)
+            nodes = [mean, helper.make_node("Squeeze", ["mean", "first"], ["out"])]
+        size = (100, 90) if shape == [100, 90] else None
+        self.model(paths[1], nodes, shape, weights, batch=1, size=size)
+        self.refused(paths, "pixels of one tile without the axis of the batch: export the model")
+
+    def test_another_number_of_tiles(self, paths):
+        node = helper.make_node("ReduceMean", ["image"], ["out"], axes=[0], keepdims=1)
+        self.model(paths[1], [node], ["m", 3, "h", "w"], batch=2)
+        self.refused(paths, "answers for 1 tiles where it was given 2")
+
+    @pytest.mark.parametrize("axes", [2, 3])
+    def test_other_outputs_are_named_where_the_first_is_of_no_use(self, paths, axes):
+        mean = helper.make_node(
+            "ReduceMean", ["image"], ["out"], axes=[2, 3][axes - 2 :], keepdims=0
+        )
+        nodes = [mean, helper.make_node("Neg", ["image"], ["logits"])]
+        logits = made.tensor("logits", ["n", 3, "h", "w"])
+        self.model(paths[1], nodes, ["n", 3, "h"][:axes], more=[logits])
+        seems = {2: "as of a classifier", 3: "as the boxes of a detector"}[axes]
+        self.refused(paths, rf"{seems}, or choose another output \(logits\) with --model-output")
+        raster, model, output = paths
+        segment(raster, model, output, model_output="logits")
+        np.testing.assert_array_equal(made.read(output), -made.read(raster))
