@@ -10,7 +10,10 @@ from typing import Any, TypeVar
 import click
 
 from seamless_seg import PROFILES
-from seamless_seg.encoding import COMPRESSIONS
+from seamless_seg.activation import ACTIVATIONS
+from seamless_seg.encoding import COMPRESSIONS, DTYPES
+from seamless_seg.meaning import CONFIDENCES
+from seamless_seg.products import BLENDS, KINDS, SMOOTHINGS
 from seamless_seg.symmetry import TURNS
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -87,6 +90,24 @@ class Number(click.ParamType):  # type: ignore[type-arg]  # as above
             with suppress(ValueError, TypeError):
                 return kind(value)
         self.fail(f"{value!r} is neither a number nor nan", param, ctx)
+
+
+class Assignment(click.ParamType):  # type: ignore[type-arg]  # as above
+    """``KEY=VALUE``: what stands before the first sign of equality, and what after it."""
+
+    def __init__(self, key: str, value: str) -> None:
+        self.name = f"{key}={value}"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, str]:
+        """Parse, or fail with what was expected."""
+        if isinstance(value, tuple):
+            return value
+        key, _, text = value.partition("=")
+        if not key or not text:
+            self.fail(f"{value!r} is not {self.name}", param, ctx)
+        return key, text
 
 
 INDICES = Numbers(int, "N,N,...")
@@ -262,13 +283,95 @@ region = several(
     ),
 )
 
+products = several(
+    click.option(
+        "--kind",
+        type=click.Choice(KINDS),
+        default="logits",
+        show_default=True,
+        help="What OUTPUT holds.",
+    ),
+    click.option(
+        "--also",
+        type=Assignment("KIND", "PATH"),
+        metavar="KIND=PATH",
+        multiple=True,
+        help="Write another output in the same run; may be given again.",
+    ),
+    click.option(
+        "--activation",
+        type=click.Choice(list(ACTIVATIONS)),
+        help="What makes probabilities of logits.  [default: none where the model ends in one, "
+        "else softmax, sigmoid for one class]",
+    ),
+    click.option(
+        "--threshold",
+        type=float,
+        metavar="P",
+        help="Of a model of one class: the probability above which a pixel is of it.  [default: "
+        "the model's own, else 0.5]",
+    ),
+    click.option(
+        "--confidence",
+        type=click.Choice(list(CONFIDENCES)),
+        help="Of the class: its probability, the margin to the next, or 1 - entropy / log(classes)."
+        "  [default: probability]",
+    ),
+    click.option(
+        "--blend",
+        type=click.Choice(BLENDS),
+        help="What overlapping tiles are blended as.  [default: logits]",
+    ),
+    click.option(
+        "--smooth", type=int, metavar="N", help="Filter classes in windows of radius N pixels."
+    ),
+    click.option(
+        "--smooth-by",
+        type=click.Choice(SMOOTHINGS),
+        help="Which class a window's pixels elect.  [default: majority]",
+    ),
+    click.option(
+        "--sieve",
+        type=int,
+        metavar="N",
+        help="Give regions of a class of fewer than N pixels to the largest next to them.",
+    ),
+)
+
 writing = several(
     click.option(
         "--compress",
         type=click.Choice(COMPRESSIONS),
         default="zstd",
         show_default=True,
-        help="Compression of the output, all without loss.",
+        help="Compression of the output, without loss unless --max-error is given.",
+    ),
+    click.option(
+        "--compress-level",
+        type=int,
+        metavar="N",
+        help="How hard zstd, deflate and lerc try.  [default: the fastest that is worth it]",
+    ),
+    click.option(
+        "--max-error", type=float, metavar="E", help="How far lerc may be off.  [default: 0]"
+    ),
+    click.option(
+        "--dtype",
+        type=click.Choice(DTYPES),
+        default="float32",
+        show_default=True,
+        help="Type of pixels that are no classes.",
+    ),
+    click.option("--cog", is_flag=True, help="Write Cloud Optimized GeoTIFFs, with overviews."),
+    click.option(
+        "--creation-option",
+        "-co",
+        "creation_options",
+        type=Assignment("KEY", "VALUE"),
+        metavar="KEY=VALUE",
+        multiple=True,
+        callback=lambda context, option, pairs: dict(pairs),
+        help="Of GDAL's GTiff driver, with --cog of its COG driver.",
     ),
     click.option("--overwrite", is_flag=True, help="Replace OUTPUT where it exists."),
 )

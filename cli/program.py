@@ -49,7 +49,12 @@ def run_program(arguments: list[str]) -> int:
         # They log what they also raise; it is said once, by us.
         logging.getLogger("rasterio").setLevel(logging.CRITICAL + 1)
     try:
-        program.main(arguments or ["--help"], prog_name="seamless-seg", standalone_mode=False)
+        program.main(
+            arguments or ["--help"],
+            prog_name="seamless-seg",
+            standalone_mode=False,
+            obj=arguments,
+        )
     except (KeyboardInterrupt, click.exceptions.Abort):
         return _complain(NOTHING_WRITTEN, INTERRUPTED, debug)
     except click.ClickException as error:

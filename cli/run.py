@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 import click
@@ -26,11 +27,15 @@ from .text import decisions, prices, say, schedule, size
 @options.memory
 @options.region
 @click.option("--crop", is_flag=True, help="Let OUTPUT cover the area's bounding window alone.")
+@options.products
 @options.writing
 @click.option("--quiet", "-q", is_flag=True, help="Say nothing but warnings and errors.")
 @click.option("--verbose", "-v", is_flag=True, help="Say what was decided, and why.")
 @options.debug
+@click.pass_obj
 def run(
+    arguments: list[str],
+    /,
     raster: str,
     model: str,
     output: str,
@@ -42,14 +47,14 @@ def run(
     area: str | None,
     bbox: tuple[float, ...] | None,
     crop: bool,
-    compress: str,
     overwrite: bool,
     **choices: Any,
 ) -> None:
-    """Segment INPUT with MODEL (ONNX) into OUTPUT, a GeoTIFF of blended logits.
+    """Segment INPUT with MODEL (ONNX) into OUTPUT, a GeoTIFF of blended logits or another kind.
 
-    OUTPUT has one float32 band a class. It appears under its name once it is complete. Of
-    several models joined by commas, logits are averaged.
+    OUTPUT has one float32 band a class; --kind classes has the best class of each pixel. It
+    appears under its name once it is complete. Of several models joined by commas, logits are
+    averaged.
     """
 
     def on_start(forecast: Forecast) -> None:
@@ -73,11 +78,11 @@ def run(
             provider=provider,
             threads=threads,
             max_memory=max_memory,
-            compress=compress,
             overwrite=overwrite,
             area=area,
             bbox=bbox,
             crop=crop,
+            command=shlex.join(["seamless-seg", *arguments]),
             on_start=on_start,
             on_progress=None if quiet else bar,
             **choices,
