@@ -16,6 +16,7 @@ from .compression import check_compression
 from .errors import OptionError
 from .forecast import Forecast
 from .geojson import area_of
+from .models import GivenModel
 from .opening import open_raster
 from .options import Options, merged
 from .pipeline import OnProgress, Pipeline, Writer
@@ -125,11 +126,12 @@ def segment(
     options = merged(options, choices)
     execution = Execution(provider, threads, max_memory)
     check_compression(compress)
+    given = GivenModel(model, options, provider, threads)
     with ExitStack() as stack:
-        reader = stack.enter_context(open_raster(raster, options, model))
+        reader = stack.enter_context(open_raster(raster, options, given))
         destination = check_destination(output, inputs_of(model, reader), overwrite)
         region = area_of(area, bbox, reader.size, reader.georeference)
-        task = open_task(reader, model, options, execution, region)
+        task = open_task(reader, given, options, execution, region)
         part = _part(task, region, crop)
         started = time.perf_counter()
         schedule = task.schedule()

@@ -20,7 +20,7 @@ from .members import files_of
 from .memory import Needs, Schedule, cost_of_strips, schedule
 from .mlm import places
 from .model import Model
-from .models import open_models
+from .models import GivenModel
 from .options import Options, number_of
 from .plan import Plan
 from .preprocessing import bands_by_name
@@ -209,19 +209,18 @@ def open_task(
     execution: Execution | None = None,
     area: shapely.Geometry | None = None,
 ) -> Task:
-    """Open a model for a raster and decide on everything that the options leave open."""
+    """Open a model, or a ``GivenModel``, and decide on everything that the options leave open."""
     execution = execution or Execution()
-    network = open_models(
-        model, execution.provider, execution.threads, options.tta, options.model_output
-    )
+    given = GivenModel(model, options, execution.provider, execution.threads)
+    model, network = given.source, given.opened
     notes: list[str] = []
     bands = options.bands
     if bands is None:
         bands = bands_by_name(options, network, reader.descriptions)
     channels = reader.count if bands is None else len(bands)
     found = probe_for(model, network, options, notes, channels)
-    given = network.channels or channels
-    pricing = price(model, network, options, found, reader.size, given, execution)
+    channels = network.channels or channels
+    pricing = price(model, network, options, found, reader.size, channels, execution)
     chosen = None if pricing is None else pricing.chosen
     forecast = forecast_raster(reader, network, options, area, found, chosen)
     forecast = warned(replace(forecast, pricing=pricing), network, found)
