@@ -15,7 +15,7 @@ import shapely
 from seamless_seg import OptionError, Options
 from seamless_seg.forecast import Forecast, forecast_raster, forecast_size
 from seamless_seg.geojson import area_of
-from seamless_seg.models import open_models
+from seamless_seg.models import GivenModel, open_models
 from seamless_seg.opening import open_raster, refuse_reading
 from seamless_seg.plan import Step
 from seamless_seg.pricing import Execution, price
@@ -126,11 +126,14 @@ def _of_raster(
     wanted: Options,
     execution: Execution,
 ) -> Forecast:
-    with open_raster(raster, wanted, model) as reader:
+    given = (
+        None if model is None else GivenModel(model, wanted, execution.provider, execution.threads)
+    )
+    with open_raster(raster, wanted, given) as reader:
         region = area_of(*area, reader.size, reader.georeference)
-        if model is None:
+        if given is None:
             return forecast_raster(reader, None, wanted, region)
-        task = open_task(reader, model, wanted, execution, region)
+        task = open_task(reader, given, wanted, execution, region)
         return replace(task.forecast, schedule=task.schedule())
 
 

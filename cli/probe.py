@@ -9,8 +9,7 @@ from typing import Any
 import click
 
 from seamless_seg import OptionError, Options
-from seamless_seg.model import Model
-from seamless_seg.models import open_models
+from seamless_seg.models import GivenModel
 from seamless_seg.opening import open_raster, refuse_reading
 from seamless_seg.probing import probe_file, to_json
 from seamless_seg.reach import TOLERANCES, Probe
@@ -44,8 +43,7 @@ def probe(
     noise is remembered.
     """
     wanted = Options(**choices)
-    model = open_models(path, provider, threads, wanted.tta, wanted.model_output)
-    found = _probe(path, model, raster, wanted, again)
+    found = _probe(GivenModel(path, wanted, provider, threads), raster, wanted, again)
     if as_json:
         click.echo(json.dumps(to_json(found)))
     else:
@@ -55,12 +53,12 @@ def probe(
         _plot(found, path, plot)
 
 
-def _probe(path: str, model: Model, raster: str | None, wanted: Options, again: bool) -> Probe:
+def _probe(given: GivenModel, raster: str | None, wanted: Options, again: bool) -> Probe:
     if raster is None:
         refuse_reading(wanted)
-        return probe_file(path, model, again=again)
-    with open_raster(raster, wanted, path) as reader:
-        return probe_file(path, model, reader)
+        return probe_file(given.source, given.opened, again=again)
+    with open_raster(raster, wanted, given) as reader:
+        return probe_file(given.source, given.opened, reader)
 
 
 def sentence(found: Probe) -> str:

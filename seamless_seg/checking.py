@@ -14,6 +14,7 @@ from .errors import OptionError
 from .forecast import Forecast, exactness
 from .job import OnStart
 from .judging import Judge, Made, Quality, count_valid, values_beyond
+from .models import GivenModel
 from .opening import open_raster
 from .options import Options, merged
 from .pipeline import OnProgress, Progress
@@ -130,13 +131,14 @@ def check(
     with ExitStack() as stack:
         made = None if output is None else stack.enter_context(RasterReader(output))
         tiling = options if made is None else as_made(options, made.tags, output)
-        reader = stack.enter_context(open_raster(raster, tiling, model))
+        given = GivenModel(model, tiling, provider, threads)
+        reader = stack.enter_context(open_raster(raster, tiling, given))
         destination = None
         if disagreement_map is not None:
             inputs = inputs_of(model, reader, *([] if made is None else [made]))
             destination = check_destination(disagreement_map, inputs, overwrite)
         task, found = _measured(
-            open_task(reader, model, tiling, Execution(provider, threads)), tiling
+            open_task(reader, given, tiling, Execution(provider, threads)), tiling
         )
         part = None if made is None else part_of(made.tags)
         if made is not None:

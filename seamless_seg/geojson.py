@@ -11,8 +11,9 @@ import numpy as np
 import shapely
 import shapely.geometry
 
-from .area import read_bounds, refuse_outside, to_pixels
+from .area import extent, narrowest, read_bounds, refuse_outside, to_pixels
 from .errors import OptionError
+from .reprojection import Canvas, repeated, reproject
 
 if TYPE_CHECKING:
     from .raster import Georeference
@@ -46,7 +47,8 @@ def read_area(
     Parameters
     ----------
     path : str or path-like
-        A geometry, a feature or a collection. Its coordinates are WGS 84 unless it names a CRS.
+        A geometry, a feature or a collection. Its coordinates are WGS 84 unless it names a CRS,
+        and its edges are straight in these. Longitudes may differ from the raster's by whole turns.
     size : (height, width)
         Pixels of the raster.
     place : Georeference, optional
@@ -62,15 +64,18 @@ def read_area(
     polygons = [polygon for polygon in _polygons(document, path) if not polygon.is_empty]
     if not polygons:
         raise OptionError(f"area {path} holds no polygon")
-    area = shapely.union_all([shapely.make_valid(polygon) for polygon in polygons])
+    area = _surface(shapely.union_all([shapely.make_valid(polygon) for polygon in polygons]))
     if place is not None and place.gcps:
         raise OptionError(f"area {path}: the raster has ground control points only, no transform")
-    if place is not None and place.crs is not None:
-        area = _reproject(area, _crs_name(document), place.crs, path)
     transform = place.transform if place else None
-    area = _surface(area)
+    if place is not None and place.crs is not None and not area.is_empty:
+        canvas = Canvas(place.crs, extent(size, transform).bounds, narrowest(transform))
+        area = reproject(area, _crs_name(document), canvas, f"area {path}")
+        area = repeated(_surface(area), canvas)
     refuse_outside(area, size, transform, f"area {path}")
-    return to_pixels(area, transform)
+    pixels = to_pixels(area, transform)
+    # Where parts adjoin, rounding may have made them overlap.
+    return pixels if pixels.is_valid else _surface(shapely.make_valid(pixels))
 
 
 def _load(path: Any) -> Any:
@@ -111,28 +116,6 @@ def _crs_name(document: dict[str, Any]) -> str:
     if isinstance(named, dict):
         named = (named.get("properties") or {}).get("name", WGS84)
     return str(named)
-
-
-def _reproject(area: shapely.Geometry, source: str, target: Any, path: Any) -> shapely.Geometry:
-    import rasterio._err
-    import rasterio.crs
-    import rasterio.errors
-    import rasterio.warp
-
-    try:
-        source_crs = rasterio.crs.CRS.from_user_input(source)
-        moved = shapely.transform(
-            area,
-            lambda xy: np.column_stack(rasterio.warp.transform(source_crs, target, *xy.T)),
-        )
-    # rasterio lets errors of GDAL's own through, which have no public base class.
-    except (rasterio.errors.RasterioError, rasterio._err.CPLE_BaseError, ValueError) as error:
-        raise OptionError(
-            f"area {path} cannot be brought from {source} into the raster's CRS: {error}"
-        ) from error
-    if not np.isfinite(shapely.get_coordinates(moved)).all():
-        raise OptionError(f"area {path} has coordinates that {source} does not know")
-    return moved
 
 
 def _surface(area: shapely.Geometry) -> shapely.Geometry:

@@ -21,6 +21,7 @@ from .excerpt import whole
 from .forecast import Forecast
 from .geojson import area_of
 from .memory import Schedule
+from .models import GivenModel
 from .opening import open_raster
 from .options import Options, merged
 from .pipeline import OnProgress, Pipeline, Tally, Writer
@@ -140,8 +141,9 @@ def segment(
     products, encoding = _taken(Products, choices), _taken(Encoding, choices)
     options = merged(options, choices)
     execution = Execution(provider, threads, max_memory)
+    given = GivenModel(model, options, provider, threads)
     with ExitStack() as stack:
-        reader = stack.enter_context(open_raster(raster, options, model))
+        reader = stack.enter_context(open_raster(raster, options, given))
         inputs = inputs_of(model, reader)
         paths = [
             check_destination(path, inputs, overwrite)
@@ -151,7 +153,7 @@ def segment(
         region = area_of(area, bbox, reader.size, reader.georeference)
         if options.bands is not None:
             reader.select(options.bands)
-        task = open_task(reader, model, options, execution, region, _holds_nothing(reader))
+        task = open_task(reader, given, options, execution, region, _holds_nothing(reader))
         part = _part(task, region, crop)
         started = time.perf_counter()
         if not task.is_empty:

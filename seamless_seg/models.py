@@ -2,13 +2,41 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 from .ensemble import Ensemble
 from .members import members
 from .model import CallableModel, Model, open_model
+from .options import Options
 from .symmetry import turns_of
 from .torch_modules import as_function
+
+
+class GivenModel:
+    """A model as it was given, opened where it is first asked for, and once.
+
+    Parameters
+    ----------
+    source : str, path-like, callable, list of these, or GivenModel
+        The model; one that is a ``GivenModel`` is not opened again.
+    options : Options
+        Of them ``tta`` and ``model_output``.
+    provider, threads
+        Of onnxruntime.
+    """
+
+    def __init__(
+        self, source: Any, options: Options, provider: str = "cpu", threads: int | None = None
+    ) -> None:
+        self._before = source if isinstance(source, GivenModel) else None
+        self.source: Any = self._before.source if self._before else source
+        self._arguments = (provider, threads, options.tta, options.model_output)
+
+    @cached_property
+    def opened(self) -> Model:
+        """The model, ready to run; raises as ``open_models`` does."""
+        return self._before.opened if self._before else open_models(self.source, *self._arguments)
 
 
 def open_models(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .errors import OptionError
-from .models import open_models
+from .models import GivenModel
 from .options import Options
 from .settings import METADATA, OPTION, Decision, Reading
 
@@ -31,8 +31,8 @@ def open_raster(path: Any, options: Options, model: Any = None) -> RasterReader:
         Anything that rasterio opens.
     options : Options
         Of them ``nodata``, ``level``, ``resolution``, ``match_resolution`` and ``unscale``.
-    model : str, path-like, callable or Model, optional
-        It is looked at where its resolution is wanted or the raster has a colour table.
+    model : str, path-like, callable, Model or GivenModel, optional
+        It is opened where its resolution is wanted or the raster has a colour table.
 
     Raises
     ------
@@ -43,11 +43,11 @@ def open_raster(path: Any, options: Options, model: Any = None) -> RasterReader:
     """
     from .raster import RasterReader
 
-    reader = RasterReader(path, _reading(options, path, model))
+    given = None if model is None else GivenModel(model, options)
+    reader = RasterReader(path, _reading(options, path, given))
     try:
-        if reader.has_palette and model is not None:
-            network = open_models(model, output=options.model_output)
-            reader.expand(network.channels or max(options.bands or [1]))
+        if reader.has_palette and given is not None:
+            reader.expand(given.opened.channels or max(options.bands or [1]))
     except BaseException:
         reader.close()
         raise
@@ -62,7 +62,7 @@ def refuse_reading(options: Options) -> None:
             raise OptionError(f"{shown} is about how INPUT is read: give INPUT")
 
 
-def _reading(options: Options, path: Any, model: Any) -> Reading:
+def _reading(options: Options, path: Any, model: GivenModel | None) -> Reading:
     choices = {
         "level": options.level,
         "resolution": options.resolution,
@@ -75,7 +75,7 @@ def _reading(options: Options, path: Any, model: Any) -> Reading:
     if options.resolution is not None:
         resolution = Decision(_lengths(options.resolution), OPTION)
     elif options.match_resolution:
-        resolution = Decision(_matched(path, model, options.model_output), METADATA)
+        resolution = Decision(_matched(path, model), METADATA)
     return Reading(
         nodata=None if options.nodata is None else Decision(_number(options.nodata), OPTION),
         level=None if options.level is None else Decision(_level(options.level), OPTION),
@@ -84,12 +84,12 @@ def _reading(options: Options, path: Any, model: Any) -> Reading:
     )
 
 
-def _matched(path: Any, model: Any, output: str | int | None) -> tuple[float, float]:
+def _matched(path: Any, model: GivenModel | None) -> tuple[float, float]:
     from .raster import RasterReader
 
     if model is None:
         raise OptionError("match-resolution takes the resolution from the model: give one")
-    network = open_models(model, output=output)
+    network = model.opened
     centimetres = network.metadata.resolution
     if centimetres is None:
         raise OptionError(

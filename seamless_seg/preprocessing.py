@@ -141,10 +141,25 @@ def decide_bands(
     )
     if takes not in (None, len(bands.value)):
         raise OptionError(
-            f"the model takes {takes} bands and would get {len(bands.value)} "
-            f"({_listed(bands.value)}): choose {takes} with --bands"
+            f"the model takes {_bands(takes)} and would get {len(bands.value)} "
+            f"({_listed(bands.value)}): {_advice(takes, count, has_alpha)}"
         )
     return bands
+
+
+def _advice(takes: int, count: int, has_alpha: bool) -> str:
+    """How a model gets as many of ``count`` bands as it takes."""
+    if count >= takes:
+        return f"choose {takes} with --bands"
+    own = count - has_alpha
+    has = f"the raster has only {own}" + " beside an alpha band" * has_alpha
+    if own == 1:
+        return f"{has}, which --bands {_listed([1] * takes)} repeats"
+    return f"{has}, of which --bands may repeat some, where that makes sense to the model"
+
+
+def _bands(count: int) -> str:
+    return f"{count} band{'s' if count > 1 else ''}"
 
 
 def notes(

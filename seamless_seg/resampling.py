@@ -72,7 +72,7 @@ def resampled(dataset: Any, resolution: Resolution, nodata: float | None = None)
         transform=transform,
         height=height,
         width=width,
-        resampling=Resampling.nearest if _has_palette(dataset) else Resampling.bilinear,
+        resampling=Resampling.nearest if _has_palette_band(dataset) else Resampling.bilinear,
         src_nodata=value,
         nodata=value,
         add_alpha=add_alpha,
@@ -203,7 +203,8 @@ def _validity(dataset: Any, nodata: float | None) -> tuple[float | None, bool, b
     return dataset.nodata, False, False
 
 
-def _has_palette(dataset: Any) -> bool:
+def _has_palette_band(dataset: Any) -> bool:
+    """Whether some band, of however many, has indices into a table, which cannot be mixed."""
     return ColorInterp.palette in dataset.colorinterp
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import rasterio
+from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from .blocks import BlockLayout
@@ -57,5 +58,19 @@ def _layout(dataset: Any, bands: Sequence[int]) -> BlockLayout:
     height, width = dataset.block_shapes[0]
     together = dataset.dtypes
     if dataset.interleaving and dataset.interleaving.value != "PIXEL":
-        together = [dataset.dtypes[band - 1] for band in bands]
-    return BlockLayout(height, width, sum(np.dtype(dtype).itemsize for dtype in together))
+        together = [dataset.dtypes[band - 1] for band in _with_alpha(dataset, bands)]
+    pixel_bytes = sum(np.dtype(dtype).itemsize for dtype in together)
+    return BlockLayout(height, width, pixel_bytes + _mask_bytes(dataset))
+
+
+def _with_alpha(dataset: Any, bands: Sequence[int]) -> list[int]:
+    """Bands, and the alpha band that says where they are valid."""
+    found = [n for n, what in enumerate(dataset.colorinterp, 1) if what == ColorInterp.alpha]
+    return sorted({*bands, *found[-1:]})
+
+
+def _mask_bytes(dataset: Any) -> int:
+    """Bytes of a pixel's mask, which is decoded beside its bands and as long needed."""
+    flags = dataset.mask_flag_enums[0]
+    has_own = MaskFlags.per_dataset in flags and MaskFlags.nodata not in flags
+    return int(has_own and MaskFlags.alpha not in flags)

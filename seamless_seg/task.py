@@ -20,7 +20,7 @@ from .members import files_of
 from .memory import Needs, Schedule, cost_of_strips, schedule
 from .mlm import places
 from .model import Model
-from .models import open_models
+from .models import GivenModel
 from .options import Options, number_of
 from .plan import Plan
 from .preprocessing import bands_by_name
@@ -231,24 +231,23 @@ def open_task(
     area: shapely.Geometry | None = None,
     is_empty: bool = False,
 ) -> Task:
-    """Open a model for a raster and decide on everything that the options leave open.
+    """Open a model, or a ``GivenModel``, and decide on everything that the options leave open.
 
     A raster that ``is_empty`` does not need to know how the model behaves.
     """
     execution = execution or Execution()
-    network = open_models(
-        model, execution.provider, execution.threads, options.tta, options.model_output
-    )
+    given = GivenModel(model, options, execution.provider, execution.threads)
+    model, network = given.source, given.opened
     notes: list[str] = []
     bands = options.bands
     if bands is None:
         bands = bands_by_name(options, network, reader.descriptions)
     channels = reader.count if bands is None else len(bands)
     found = None if is_empty else probe_for(model, network, options, notes, channels)
-    given = network.channels or channels
+    channels = network.channels or channels
     pricing = None
     if not is_empty:
-        pricing = price(model, network, options, found, reader.size, given, execution)
+        pricing = price(model, network, options, found, reader.size, channels, execution)
     chosen = None if pricing is None else pricing.chosen
     forecast = forecast_raster(reader, network, options, area, found, chosen)
     forecast = warned(replace(forecast, pricing=pricing), network, found)

@@ -81,6 +81,20 @@ def test_inside_an_area_are_the_bits_of_the_full_run(scene, holes, compress, is_
         assert dataset.transform == TO_GROUND
 
 
+def test_an_area_is_stretched_as_the_whole_raster_is(paths):
+    raster, model, output = paths
+    image = made.pixels(1, 200, 200)
+    image[:, :100, :100] //= 8
+    made.raster(raster, image)
+    made.pointwise(model, 1, 2)
+    options = {"tile": 64, "normalize": "percentile:2,98"}
+    segment(raster, model, output, **options)
+    whole = made.read(output)
+    (west, north), (east, south) = TO_GROUND @ (0, 0), TO_GROUND @ (100, 100)
+    segment(raster, model, output, bbox=(west, south, east, north), overwrite=True, **options)
+    np.testing.assert_array_equal(made.read(output)[:, :100, :100], whole[:, :100, :100])
+
+
 @pytest.mark.parametrize("crop", [False, True])
 def test_an_output_of_an_area_is_checked_there(scene, crop):
     raster, model, output, _ = scene

@@ -3,9 +3,11 @@ import math
 
 import made
 import numpy as np
+import onnxruntime
 import pytest
 import rasterio
 import rasterio.warp
+from command import RUN
 from rasterio.enums import Resampling
 from rasterio.transform import Affine, from_origin
 from test_validity import masked, stacked
@@ -337,6 +339,37 @@ class TestMatchResolution:
         made.raster(raster, made.pixels(3, 50, 60), crs=None)
         with pytest.raises(OptionError, match=r"in.tif has no CRS .*: give --resolution"):
             open_raster(raster, options, self.model(model, 100))
+
+
+class TestModelIsOpenedOnce:
+    @pytest.fixture
+    def sessions(self, monkeypatch):
+        """Files of which onnxruntime has made a session, as often as it has."""
+        made_of, session = [], onnxruntime.InferenceSession
+
+        def start(graph, *arguments, **options):
+            made_of.append(graph)
+            return session(graph, *arguments, **options)
+
+        monkeypatch.setattr(onnxruntime, "InferenceSession", start)
+        return made_of
+
+    @pytest.mark.parametrize("is_paletted", [False, True])
+    @pytest.mark.parametrize("is_matched", [False, True])
+    def test_whatever_is_asked_of_it(self, folder, cli, sessions, is_paletted, is_matched):
+        if is_paletted:
+            paletted("in.tif", range(16))
+        made.pointwise("model.onnx", 3, 2, metadata={"resolution": 100})
+        asked = ["--match-resolution"] * is_matched
+        settled = ["--tile", 32, "--margin", 0, "--align", 1, "--threads", 1]
+        for command in (["run"], ["plan"], ["check"], ["probe", "--again"]):
+            before = len(sessions)
+            names = {"run": RUN[1:], "plan": RUN[1:3], "check": RUN[1:]}
+            given = names.get(command[0], ("model.onnx", "in.tif"))
+            more = [*settled, *asked] if command[0] in ("run", "plan") else asked
+            status, _, err = cli(*command, *given, *more)
+            assert status == 0, err
+            assert len(sessions) - before == 1, command
 
 
 def scaled(path, pixels, scales, offsets):

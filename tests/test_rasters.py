@@ -13,7 +13,7 @@ import rasterio.shutil
 from affine import Affine
 from rasterio.control import GroundControlPoint
 from rasterio.rpc import RPC
-from test_validity import stacked
+from test_validity import masked, stacked
 
 from seamless_seg import OptionError, check, segment
 from seamless_seg.raster import RasterReader
@@ -220,6 +220,26 @@ class TestBlocks:
         vrt.write_text(vrt.read_text().replace('"90"', '"900"').replace('"70"', '"300"'))
         with RasterReader(vrt) as reader:
             assert reader.blocks.width == 900
+
+    @pytest.mark.parametrize(("interleave", "bands"), [("pixel", (1,)), ("band", (2, 1, 1))])
+    def test_what_says_where_it_is_valid_is_read_with_it(self, tmp_path, interleave, bands):
+        profile = {"interleave": interleave, "tiled": True, "blockxsize": 64, "blockysize": 64}
+        pixels, mask = made.pixels(3, *SIZE, "uint16"), np.ones(SIZE, bool)
+        kinds = {
+            "none": (made.raster(tmp_path / "n.tif", pixels, **profile), 0),
+            "mask": (masked(tmp_path / "m.tif", pixels, mask, True, **profile), 1),
+            "beside": (masked(tmp_path / "b.tif", pixels, mask, False, **profile), 1),
+            "nodata": (made.raster(tmp_path / "v.tif", pixels, nodata=0, **profile), 0),
+        }
+        own = 2 * (3 if interleave == "pixel" else len(set(bands)))
+        for path, more in kinds.values():
+            with RasterReader(path) as reader:
+                reader.select(bands)
+                assert reader.blocks.pixel_bytes == own + more
+        path = made.raster(tmp_path / "a.tif", pixels[:2], alpha="yes", **profile)
+        with RasterReader(path) as reader:
+            reader.select([1])
+            assert reader.blocks.pixel_bytes == 2 + 2
 
     def test_one_whose_files_are_gone_can_still_be_asked(self, tmp_path):
         path = made.raster(tmp_path / "0.tif", made.pixels(1, *SIZE))

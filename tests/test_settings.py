@@ -96,14 +96,37 @@ class TestBands:
         there = np.where(image[3] == 0, np.nan, 1)
         np.testing.assert_allclose(made.read(output), answer(image[:3] / 255) * there, atol=1e-5)
 
+    def test_a_band_is_repeated_as_a_refusal_says(self, paths):
+        raster, model, output = paths
+        image = made.pixels(2, 50, 60)
+        made.raster(raster, image, alpha="yes")
+        _, answer = made.pointwise(model, 3, 2)
+        with pytest.raises(OptionError, match="only 1 beside an alpha band, which --bands 1,1,1 r"):
+            segment(raster, model, output)
+        segment(raster, model, output, bands=[1, 1, 1])
+        there = np.where(image[1] == 0, np.nan, 1)
+        expected = answer(image[[0, 0, 0]] / 255) * there
+        np.testing.assert_allclose(made.read(output), expected, atol=1e-5)
+
+    def test_a_model_of_one_band_is_told_of_as_one(self, paths):
+        raster, model, output = paths
+        made.raster(raster, made.pixels(3, 50, 60))
+        made.pointwise(model, 1, 2)
+        with pytest.raises(
+            OptionError, match=r"takes 1 band and would get 3 .*: choose 1 with --b"
+        ):
+            segment(raster, model, output)
+
     @pytest.mark.parametrize(
         ("count", "bands", "message"),
         [
             (4, None, "takes 3 bands and would get 4 .1,2,3,4.: choose 3 with --bands"),
-            (1, None, "takes 3 bands and would get 1"),
+            (1, None, r"get 1 \(1\): the raster has only 1, which --bands 1,1,1 repeats$"),
+            (2, None, "the raster has only 2, of which --bands may repeat some, where that"),
+            (2, [1], "would get 1 .1.: the raster has only 2, of which --bands may repeat some"),
             (3, [1, 2, 7], "has bands 1 to 3, no 7"),
             (3, [1, 2, 0], "has bands 1 to 3, no 0"),
-            (3, [1, 2], "takes 3 bands and would get 2"),
+            (3, [1, 2], "takes 3 bands and would get 2 .1,2.: choose 3 with --bands"),
         ],
     )
     def test_bands_that_do_not_fit_are_refused(self, paths, count, bands, message):
