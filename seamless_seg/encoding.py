@@ -22,24 +22,27 @@ DTYPES = ("float32", "float16")
 
 LARGEST_HALF = float(np.finfo(np.float16).max)
 
+BLOCK_SIZES = ("BLOCKYSIZE", "BLOCKXSIZE")
+"""Creation options of the GTiff driver: height and width of its blocks."""
+
 SETTLED = {
-    "COMPRESS": "--compress",
-    "ZSTD_LEVEL": "--compress-level",
-    "ZLEVEL": "--compress-level",
-    "LEVEL": "--compress-level",
-    "MAX_Z_ERROR": "--max-error",
-    "NBITS": "--dtype",
-    "TILED": "its blocks",
-    "SPARSE_OK": "--area",
-    "COPY_SRC_OVERVIEWS": "--cog",
-    "APPEND_SUBDATASET": "one raster a file",
-    "STREAMABLE_OUTPUT": "files that are published once complete",
-    "TFW": "one file",
-    "WORLDFILE": "one file",
-    "RPB": "one file",
-    "RPCTXT": "one file",
+    "COMPRESS": "--compress settles it",
+    "ZSTD_LEVEL": "--compress-level settles it",
+    "ZLEVEL": "--compress-level settles it",
+    "LEVEL": "--compress-level settles it",
+    "MAX_Z_ERROR": "--max-error settles it",
+    "NBITS": "--dtype settles it",
+    "TILED": "outputs are tiled",
+    "SPARSE_OK": "what is left out follows from the area",
+    "COPY_SRC_OVERVIEWS": "--cog makes overviews",
+    "APPEND_SUBDATASET": "every output is a file of its own",
+    "STREAMABLE_OUTPUT": "blocks come in any order",
+    "TFW": "an output is one file",
+    "WORLDFILE": "an output is one file",
+    "RPB": "an output is one file",
+    "RPCTXT": "an output is one file",
 }
-"""Creation options that are not the user's to give, and what settles them."""
+"""Creation options that are not the user's to give, and why."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ class Encoding:
         options = {key.upper(): str(value) for key, value in self.creation_options.items()}
         for key in options:
             if key in SETTLED:
-                raise OptionError(f"creation option {key} is settled by {SETTLED[key]}: leave it")
+                raise OptionError(f"leave out the creation option {key}: {SETTLED[key]}")
         object.__setattr__(self, "creation_options", options)
 
     def _check_level(self) -> None:
@@ -107,8 +110,7 @@ class Encoding:
     def block(self, usual: tuple[int, int]) -> tuple[int, int]:
         """Height and width of blocks, unless options ask for others."""
         height, width = (
-            self._pixels(name, own)
-            for name, own in zip(("BLOCKYSIZE", "BLOCKXSIZE"), usual, strict=True)
+            self._pixels(name, own) for name, own in zip(BLOCK_SIZES, usual, strict=True)
         )
         return height, width
 
@@ -133,13 +135,14 @@ class Encoding:
             options["max_z_error"] = self._error(dtype)
         if self.is_half and dtype.kind == "f":
             options["nbits"] = 16
-        return options | {key.lower(): value for key, value in self.creation_options.items()}
+        return options | self._passed(but=BLOCK_SIZES)
 
     def as_cog(self, dtype: np.dtype[Any]) -> dict[str, Any]:
         """Creation options of GDAL's COG driver."""
         options: dict[str, Any] = {
             "compress": self._name,
             "bigtiff": "IF_SAFER",
+            "copy_src_mdd": True,  # our tags
             # Classes have no averages.
             "overview_resampling": "AVERAGE" if dtype.kind == "f" else "MODE",
             **self._predictor(dtype, "FLOATING_POINT"),
@@ -150,7 +153,12 @@ class Encoding:
             options["max_z_error"] = self._error(dtype)
         if self.is_half and dtype.kind == "f":
             options["nbits"] = 16
-        return options | {key.lower(): value for key, value in self.creation_options.items()}
+        return options | self._passed()
+
+    def _passed(self, but: tuple[str, ...] = ()) -> dict[str, str]:
+        """Creation options as they are, in lower case like ours."""
+        given = self.creation_options.items()
+        return {key.lower(): value for key, value in given if key not in but}
 
     @property
     def _name(self) -> str:
