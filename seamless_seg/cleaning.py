@@ -53,6 +53,4 @@ def windows(size: tuple[int, int], side: int) -> Iterator[Window]:
     height, width = size
     for top in range(0, height, side):
         for left in range(0, width, side):
-            yield Window(
-                slice(top, min(top + side, height)), slice(left, min(left + side, width))
-            )
+            yield Window(slice(top, min(top + side, height)), slice(left, min(left + side, width)))

@@ -25,7 +25,15 @@ class Neighbours(NamedTuple):
     largest: Places
     """Its number; -1 where there is none, or none was asked for."""
     met: Places
-    """The comparison by which it is met first; they are numbered throughout the raster."""
+    """The first comparison with it."""
+
+
+class Contacts(NamedTuple):
+    """Pairs of runs, the earlier pixel's as the other, and the comparisons that make them."""
+
+    one: Integers
+    other: Integers
+    comparison: Places
 
 
 class Fragments:
@@ -35,9 +43,9 @@ class Fragments:
     they cost depends on the number of runs and not of pixels.
 
     Each pixel is compared with the one above it, if diagonals count with those above on the left
-    and on the right, and then with the one on its left; pixels come row by row. Those of the same
-    value belong together, and fragments of different values are neighbours where pixels of theirs
-    are compared.
+    and on the right, and then with the one on its left; pixels come row by row, and comparisons
+    are numbered in that order. Pixels of the same value belong together, and fragments of
+    different values are neighbours where pixels of theirs are compared.
 
     Parameters
     ----------
@@ -57,16 +65,22 @@ class Fragments:
         self, pixels: Pixels, window: Window, across: int, diagonal: bool, nodata: int | None
     ) -> None:
         self.window = window
-        self._pixels = np.ascontiguousarray(pixels).ravel()
         self._across = across
-        self._diagonal = diagonal
-        self._nodata = nodata
         starts = _starts(pixels)
         self._first = np.flatnonzero(starts)
         self._run = np.cumsum(starts, dtype=np.int32) - 1
-        self._of_run, self.count = self._connect()
+        values = pixels.ravel()[self._first]
+        joins, self._contacts = [], []
+        for pairs in self._compared(starts.ravel(), diagonal):
+            one, other = values[pairs.one], values[pairs.other]
+            differ = one != other
+            joins.append(np.stack([pairs.one[~differ], pairs.other[~differ]]))
+            if nodata is not None:
+                differ &= (one != nodata) & (other != nodata)
+            self._contacts.append(Contacts(*(part[differ] for part in pairs)))
+        self._of_run, self.count = connected(len(values), *np.concatenate(joins, axis=1))
         self.values = np.empty(self.count, pixels.dtype)
-        self.values[self._of_run] = self._pixels[self._first]
+        self.values[self._of_run] = values
 
     def sizes(self, part: Window) -> Places:
         """How many pixels of each lie in a part of the window that reaches to its last pixel."""
@@ -80,72 +94,66 @@ class Fragments:
     def along(self, axis: int, end: int) -> Integers:
         """The fragments of the first (0) or last (-1) row (axis 0) or column (axis 1)."""
         runs = self._run.reshape(self.window.shape).take(end, axis)
-        return self._of_run[runs]
+        along: Integers = self._of_run[runs]
+        return along
 
     def neighbours(self, sizes: Places, asked: npt.NDArray[np.bool_]) -> Neighbours:
         """The largest neighbours of those that are asked for, by sizes that are given."""
-        largest, met = np.full(self.count, -1), np.full(self.count, np.iinfo(np.int64).max)
-        mine, its, when = self._contacts(asked)
+        mine, its, when = self._contacts_of(asked)
+        size = sizes[its]
         most = np.zeros(self.count, np.int64)
-        np.maximum.at(most, mine, sizes[its])
-        best = np.flatnonzero(sizes[its] == most[mine])
-        np.minimum.at(met, mine[best], when[best])
-        best = best[when[best] == met[mine[best]]]
-        largest[mine[best]] = its[best]
+        np.maximum.at(most, mine, size)
+        best = np.flatnonzero(size == most[mine])
+        mine, its, when = mine[best], its[best], when[best]
+        met = np.full(self.count, np.iinfo(np.int64).max)
+        np.minimum.at(met, mine, when)
+        first = when == met[mine]
+        largest = np.full(self.count, -1)
+        largest[mine[first]] = its[first]
         return Neighbours(largest, met)
 
-    def painted(self, values: Pixels) -> Pixels:
-        """Pixels of the window, those of each fragment with its value."""
-        lengths = np.diff(self._first, append=len(self._pixels))
-        return np.repeat(values[self._of_run], lengths).reshape(self.window.shape)
-
-    def _connect(self) -> tuple[Integers, int]:
-        pairs = [
-            (self._run[one[same]], self._run[other[same]])
-            for one, other, _ in self._compared()
-            for same in [self._pixels[one] == self._pixels[other]]
-        ]
-        return connected(len(self._first), *map(np.concatenate, zip(*pairs, strict=True)))
-
-    def _contacts(self, asked: npt.NDArray[np.bool_]) -> tuple[Integers, Integers, Places]:
-        """Fragments that are asked for, their neighbours, and the comparisons by which they are."""
-        contacts = []
-        for one, other, order in self._compared():
-            differ = self._pixels[one] != self._pixels[other]
-            if self._nodata is not None:
-                differ &= self._pixels[one] != self._nodata
-                differ &= self._pixels[other] != self._nodata
-            one, other = one[differ], other[differ]
-            when = self._number(one, order)
-            ours, others = (self._of_run[self._run[place]] for place in (one, other))
-            for mine, its in ((ours, others), (others, ours)):
-                kept = asked[mine]
-                contacts.append((mine[kept], its[kept], when[kept]))
-        mine, its, when = map(np.concatenate, zip(*contacts, strict=True))
-        return mine, its, when
-
-    def _compared(self) -> Iterator[tuple[Places, Places, int]]:
-        """Pixels, those with which they are compared, and in which order at one pixel.
-
-        Of all comparisons between two runs there is the first one, and not many more.
-        """
-        height, width = self.window.shape
-        first = self._first
-        below = first[first < (height - 1) * width] + width
-        inner = first[first % width != 0]
-        below_inner = below[below % width != 0]
-        for place in (first[first >= width], below):
-            yield place, place - width, 0
-        if self._diagonal:
-            yield below_inner, below_inner - width - 1, 1
-            yield below_inner - 1, below_inner - width, 2
-        yield inner, inner - 1, 3
-
-    def _number(self, places: Places, order: int) -> Places:
+    def throughout(self, comparisons: Places) -> Places:
+        """Numbers of comparisons as they are in the whole raster and not in the window."""
+        places, order = np.divmod(comparisons, ORDERS)
         rows, cols = np.divmod(places, self.window.shape[1])
         rows += self.window.rows.start
         cols += self.window.cols.start
         return (rows * self._across + cols) * ORDERS + order
+
+    def painted(self, values: Pixels) -> Pixels:
+        """Pixels of the window, those of each fragment with its value."""
+        lengths = np.diff(self._first, append=len(self._run))
+        return np.repeat(values[self._of_run], lengths).reshape(self.window.shape)
+
+    def _contacts_of(self, asked: npt.NDArray[np.bool_]) -> tuple[Integers, Integers, Places]:
+        """Fragments that are asked for, their neighbours, and the comparisons by which they are."""
+        found = []
+        is_asked = asked[self._of_run]
+        for one, other, comparison in self._contacts:
+            for own, its in ((one, other), (other, one)):
+                kept = np.flatnonzero(is_asked[own])
+                pair = self._of_run[own[kept]], self._of_run[its[kept]]
+                found.append((*pair, comparison[kept]))
+        mine, its, when = map(np.concatenate, zip(*found, strict=True))
+        return mine, its, when
+
+    def _compared(self, starts: npt.NDArray[np.bool_], diagonal: bool) -> Iterator[Contacts]:
+        """Of all comparisons between two runs the first one, and not many more."""
+        height, width = self.window.shape
+        run, first, number = self._run, self._first, np.arange(len(self._first), dtype=np.int32)
+        lower = first >= width
+        yield Contacts(number[lower], run[first[lower] - width], first[lower] * ORDERS)
+        upper = first < (height - 1) * width
+        under, over = first[upper] + width, number[upper]
+        within = ~starts[under]
+        yield Contacts(run[under[within]], over[within], under[within] * ORDERS)
+        if diagonal:
+            inner = under % width != 0
+            under, over = under[inner], over[inner]
+            yield Contacts(run[under], over - 1, under * ORDERS + 1)
+            yield Contacts(run[under - 1], over, (under - 1) * ORDERS + 2)
+        inner = first % width != 0
+        yield Contacts(number[inner], number[inner] - 1, first[inner] * ORDERS + 3)
 
 
 def connected(count: int, one: Integers, other: Integers) -> tuple[Integers, int]:
@@ -153,14 +161,7 @@ def connected(count: int, one: Integers, other: Integers) -> tuple[Integers, int
 
     Numbers are in the order of the first node of each.
     """
-    root = np.arange(count, dtype=np.int32 if count < 2**31 else np.int64)
-    while len(one):
-        root[np.maximum(one, other)] = np.minimum(one, other)
-        while not np.array_equal(further := root[root], root):
-            root = further
-        one, other = root[one], root[other]
-        apart = one != other
-        one, other = one[apart], other[apart]
+    root = _roots(count, one, other)
     is_first = root == np.arange(count)
     numbers = np.cumsum(is_first, dtype=root.dtype) - 1
     return numbers[root], int(np.count_nonzero(is_first))
@@ -177,6 +178,25 @@ def ends(after: Integers) -> Integers:
             break
         after = after[after]
     return np.where(is_end[after], after, -1)
+
+
+def _roots(count: int, one: Integers, other: Integers) -> Integers:
+    """The first node of what each node is connected to.
+
+    Each hands on to the first one it is paired with; then those are connected that it comes to.
+    """
+    root: Integers = np.arange(count, dtype=np.int32 if count < 2**31 else np.int64)
+    np.minimum.at(root, np.maximum(one, other), np.minimum(one, other))
+    while not np.array_equal(further := root[root], root):
+        root = further
+    one, other = root[one], root[other]
+    apart = one != other
+    if apart.any():
+        left: Integers = np.stack([one[apart], other[apart]])
+        nodes, pairs = np.unique(left, return_inverse=True)
+        root[nodes] = nodes[_roots(len(nodes), *pairs.reshape(2, -1))]
+        root = root[root]
+    return root
 
 
 def _starts(pixels: Pixels) -> npt.NDArray[np.bool_]:

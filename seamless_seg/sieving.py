@@ -177,7 +177,7 @@ class _Seams:
 
 
 def _settle(parts: _Parts, regions: _Regions, least: int) -> Integers:
-    """What becomes of each region, and of whatever else ``_aims`` speaks of: a class or ``KEPT``."""
+    """What becomes of each thing that ``_aims`` speaks of: a class, or ``KEPT``."""
     count = regions.count
     aim = np.arange(count + KEPT + 1)
     aim[:count] = regions.values.astype(np.int64) + count
@@ -188,7 +188,7 @@ def _settle(parts: _Parts, regions: _Regions, least: int) -> Integers:
         aims = _aims(part, regions, neighbours)
         is_asking = neighbours.largest[part.cut] >= 0
         own, cut = regions.of(part)[is_asking], part.cut[is_asking]
-        largest, when = neighbours.largest[cut], neighbours.met[cut]
+        largest, when = neighbours.largest[cut], part.fragments.throughout(neighbours.met[cut])
         best = np.lexsort((when, -sizes[largest], own))
         own, first = np.unique(own[best], return_index=True)
         largest, when = largest[best[first]], when[best[first]]
