@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,11 @@ import rasterio.shutil
 from rasterio.errors import NotGeoreferencedWarning
 from rasterio.io import MemoryFile
 
+from .cleaning import Band, WriteWindow
 from .geotiff import Output, check_complete, refusing_odd_options
-from .output import Step
+from .output import RasterFile, Step
+from .sieving import sieve
+from .smoothing import smooth
 
 
 def steps_of(output: Output, cleanup: Mapping[str, Any]) -> list[Step]:
@@ -32,10 +36,36 @@ def steps_of(output: Output, cleanup: Mapping[str, Any]) -> list[Step]:
         Where GDAL does not know a creation option.
     """
     steps: list[Step] = []
+    if radius := cleanup.get("smooth"):
+        steps.append(
+            lambda source, target: _smooth(source, target, output, radius, cleanup["smooth_by"])
+        )
+    if least := cleanup.get("sieve"):
+        steps.append(lambda source, target: _sieve(source, target, output, least))
     if output.encoding.cog:
         _try_cog(output)
         steps.append(lambda source, target: _to_cog(source, target, output))
     return steps
+
+
+def _smooth(source: Path, target: Path, output: Output, radius: int, by: str) -> None:
+    with _cleaning(source, target, output) as (band, write):
+        smooth(band, write, radius, by, int(output.nodata or 0))
+
+
+def _sieve(source: Path, target: Path, output: Output, least: int) -> None:
+    with _cleaning(source, target, output) as (band, write):
+        sieve(band, write, least, nodata=int(output.nodata or 0))
+
+
+@contextmanager
+def _cleaning(source: Path, target: Path, output: Output) -> Iterator[tuple[Band, WriteWindow]]:
+    """A raster of classes to read, and what writes another of its kind."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        dataset = rasterio.open(source)
+    with dataset, RasterFile(target, output) as file:
+        yield Band(dataset), file.write
 
 
 def _to_cog(source: Path, target: Path, output: Output) -> None:

@@ -6,6 +6,8 @@ import made
 import numpy as np
 import pytest
 import rasterio
+import rasterio.features
+import scipy.ndimage
 import scipy.special
 from onnx import helper
 from test_nodata import NODATA, SIZE, holes, image_with
@@ -356,3 +358,34 @@ def test_two_outputs_of_one_name_are_refused(cli, folder):
     assert status == 2
     assert "two outputs are to be" in said
     assert not (folder / "o.tif").exists()
+
+
+@pytest.mark.parametrize("cog", [False, True])
+@pytest.mark.parametrize("by", [None, "median"])
+def test_classes_are_smoothed_and_then_sieved(paths, by, cog):
+    raster, model, output = paths
+    valid = holes()
+    made.raster(raster, image_with(valid, dtype="uint8"), nodata=NODATA)
+    made.pointwise(model, 3, 4)
+    segment(raster, model, output, kind="classes", tile=128)
+    raw = made.read(output)[0]
+    options = {"smooth": 2, "smooth_by": by, "sieve": 30, "cog": cog, "tile": 128}
+    segment(raster, model, output, kind="classes", overwrite=True, **options)
+
+    def elected(window):
+        voters = window[window != 255].astype(int)
+        middle = window[len(window) // 2]
+        if middle == 255 or not len(voters):
+            return middle
+        if by == "median":
+            return np.sort(voters)[(len(voters) - 1) // 2]
+        return np.bincount(voters).argmax()
+
+    smoothed = scipy.ndimage.generic_filter(raw, elected, size=5, mode="reflect")
+    right = rasterio.features.sieve(smoothed, 30, mask=valid)
+    assert (right != smoothed).any()
+    assert (smoothed != raw).mean() > 0.05
+    np.testing.assert_array_equal(made.read(output)[0], right)
+    with rasterio.open(output) as dataset:
+        assert dataset.colorinterp[0].name == "palette"
+    assert made.names(output.parent) == ["out.tif"]
