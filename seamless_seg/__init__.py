@@ -21,6 +21,7 @@ from .reach import Probe, probe
 from .run import run_plan, tiles_held
 from .scattered import overlap_weights
 from .settings import Settings
+from .shares import ClassShare, ClassStats, ClassTable, class_stats
 from .trust import PROFILES
 
 __version__ = "0.1.0"
@@ -28,6 +29,9 @@ __version__ = "0.1.0"
 __all__ = [
     "PROFILES",
     "BudgetError",
+    "ClassShare",
+    "ClassStats",
+    "ClassTable",
     "Dispute",
     "Forecast",
     "GeometryError",
@@ -51,6 +55,7 @@ __all__ = [
     "Write",
     "__version__",
     "check",
+    "class_stats",
     "overlap_weights",
     "plan_run_grid",
     "probe",

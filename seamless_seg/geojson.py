@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import shapely
 import shapely.geometry
 
@@ -63,14 +64,46 @@ def read_area(
     if not polygons:
         raise OptionError(f"area {path} holds no polygon")
     area = shapely.union_all([shapely.make_valid(polygon) for polygon in polygons])
-    if place is not None and place.gcps:
-        raise OptionError(f"area {path}: the raster has ground control points only, no transform")
-    if place is not None and place.crs is not None:
-        area = _reproject(area, _crs_name(document), place.crs, path)
+    area = _in_crs_of(place, area, document, path)
     transform = place.transform if place else None
     area = _surface(area)
     refuse_outside(area, size, transform, f"area {path}")
     return to_pixels(area, transform)
+
+
+def read_features(
+    path: Any, place: Georeference | None = None
+) -> tuple[list[dict[str, Any]], npt.NDArray[np.object_]]:
+    """Read the features of a GeoJSON file that have polygons, and each one's polygons.
+
+    They are read as ``read_area`` does, and are in the raster's CRS, not in its pixels. A geometry
+    that stands alone is a feature, too. Whether they lie outside the raster is not looked at.
+
+    Raises
+    ------
+    OptionError
+        Where the file holds no polygon, or they cannot be brought into the raster's CRS.
+    """
+    document = _load(path)
+    is_collection = isinstance(document, dict) and document.get("type") == "FeatureCollection"
+    features, areas = [], []
+    for feature in (document.get("features") or ()) if is_collection else [document]:
+        polygons = [polygon for polygon in _polygons(feature, path) if not polygon.is_empty]
+        if polygons:
+            features.append(feature)
+            areas.append(shapely.union_all([shapely.make_valid(polygon) for polygon in polygons]))
+    if not areas:
+        raise OptionError(f"area {path} holds no polygon")
+    return features, _in_crs_of(place, np.array(areas, np.object_), document, path)
+
+
+def _in_crs_of(place: Georeference | None, area: Any, document: Any, path: Any) -> Any:
+    """A geometry of the file, or an array of them, in the raster's CRS if that has one."""
+    if place is not None and place.gcps:
+        raise OptionError(f"area {path}: the raster has ground control points only, no transform")
+    if place is not None and place.crs is not None:
+        return _reproject(area, _crs_name(document), place.crs, path)
+    return area
 
 
 def _load(path: Any) -> Any:
@@ -113,7 +146,7 @@ def _crs_name(document: dict[str, Any]) -> str:
     return str(named)
 
 
-def _reproject(area: shapely.Geometry, source: str, target: Any, path: Any) -> shapely.Geometry:
+def _reproject(area: Any, source: str, target: Any, path: Any) -> Any:
     import rasterio._err
     import rasterio.crs
     import rasterio.errors
