@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .errors import OptionError, RasterError
 from .opening import open_raster
 from .options import Options
-from .outlines import Outlines, Piece
+from .outlines import Outlines, Piece, Strip
 from .pipeline import OnProgress, Progress
 from .sample import Window
 from .tally import Coded, Ints, Mask, Tally
@@ -20,6 +20,9 @@ from .zones import Zones, read_zones
 if TYPE_CHECKING:
     from .ground import Ground
     from .raster import RasterReader
+
+WHOLE = Piece(0, (slice(None), slice(None)), None)
+"""All of a window, for the only tally."""
 
 INSTEAD = "write classes with `seamless-seg run --kind classes`"
 """What helps who has none."""
@@ -108,7 +111,11 @@ def class_stats(
         raise OptionError("zone-key is about zones: give zones, too")
     with open_raster(path, Options(nodata=nodata)) as reader:
         _refuse_others(reader)
-        found = read_zones(zones, reader.size, reader.georeference, zone_key) if zones else None
+        found = (
+            read_zones(zones, reader.size, reader.georeference, zone_key)
+            if zones is not None
+            else None
+        )
         ground, walk = Ground(reader.georeference), Walk(reader.size, reader.blocks)
         tallies = [Tally(str(path)) for _ in (found.names if found else ("",))]
         with block_cache(walk.cache_bytes):
@@ -137,7 +144,13 @@ class _Read(NamedTuple):
     window: Window
     values: Ints | None = None
     valid: Mask | None = None
-    pieces: tuple[Piece, ...] = ()
+    strip: Strip | None = None
+    """Zones on its rows; None where there are no zones at all."""
+
+    @property
+    def pieces(self) -> Iterable[Piece]:
+        """Of what there are tallies, made one by one: many zones may overlap."""
+        return [WHOLE] if self.strip is None else self.strip.pieces(self.window.cols)
 
 
 def _count(
@@ -150,12 +163,12 @@ def _count(
 ) -> None:
     progress = Progress(0, len(walk), 0, "windows")
     differ = ground.is_known and ground.constant is None
-    whole = Piece(0, (slice(None), slice(None)), None)
     with ReadAhead(_read(reader, walk, zones)) as windows:
-        for window, values, valid, pieces in windows:
-            if values is not None:
-                coded = Coded(values, valid, ground.areas(window) if differ else None)
-                for polygon, part, mask in (whole,) if zones is None else pieces:
+        for read in windows:
+            window = read.window
+            if read.values is not None:
+                coded = Coded(read.values, read.valid, ground.areas(window) if differ else None)
+                for polygon, part, mask in read.pieces:
                     tallies[polygon].add(coded.classes, *coded.count(part, mask))
             progress = progress.more(window.shape[0] * window.shape[1])
             if on_progress is not None:
@@ -166,15 +179,12 @@ def _read(reader: RasterReader, walk: Walk, zones: Zones | None) -> Iterator[_Re
     outlines = None if zones is None else Outlines(zones.polygons, reader.size)
     strip, rows = None, None
     for window in walk:
-        pieces: tuple[Piece, ...] = ()
-        if outlines is not None:
-            if window.rows != rows:
-                strip, rows = outlines.on(window.rows), window.rows
-            pieces = tuple(strip.pieces(window.cols)) if strip else ()
-            if not pieces:
-                yield _Read(window)
-                continue
-        yield _Read(window, reader.read(*window)[0], reader.valid(*window), pieces)
+        if outlines is not None and window.rows != rows:
+            strip, rows = outlines.on(window.rows), window.rows
+        if strip is not None and not strip.touches(window.cols):
+            yield _Read(window)
+        else:
+            yield _Read(window, reader.read(*window)[0], reader.valid(*window), strip)
 
 
 def _named(names: list[str], nodata: float | None) -> dict[int, str]:
