@@ -132,13 +132,17 @@ def _line(row: Sequence[str], widths: Sequence[int], shown: Sequence[int]) -> st
 
 
 def _rows(table: ClassTable, metres: float) -> Iterator[tuple[str, ...]]:
-    zone = table.zone or ""
+    zone = _one_line(table.zone)
 
     def cells(pixels: int, area: float | None, share: float | None = None) -> tuple[str, ...]:
         said = "" if share is None else f"{share:.2%}"
         return f"{pixels:,}", "" if area is None else f"{area / metres:,.2f}", said
 
     for own in table.classes:
-        yield zone, str(own.number), own.name or "", *cells(own.pixels, own.area, own.share)
+        yield zone, str(own.number), _one_line(own.name), *cells(own.pixels, own.area, own.share)
     yield zone, "total", "", *cells(table.pixels, table.area, 1.0 if table.pixels else None)
     yield zone, "nodata", "", *cells(table.nodata_pixels, table.nodata_area)
+
+
+def _one_line(name: str | None) -> str:
+    return " ".join((name or "").split())

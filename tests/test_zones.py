@@ -231,7 +231,7 @@ def min_offset(path):
     return min(places)
 
 
-BOX = {"type": "Polygon", "coordinates": [[[9, 9], [90, 9], [90, 60], [9, 9]]]}
+BOX = {"type": "Polygon", "coordinates": [[[9, 9], [90, 9], [90, 60.3], [9, 9]]]}
 """Columns and rows."""
 
 
