@@ -35,13 +35,13 @@ class Document:
 
     def write(self, text: str) -> None:
         """Write it, its line ends as they are."""
-        from .output import _rename
+        from .output import rename
 
         partial = self._path.with_name(f".{secrets.token_hex(8)}.partial")
         try:
             with partial.open("x", encoding="utf-8", newline="") as file:
                 file.write(text)
-            _rename(partial, self._path, self._overwrite)
+            rename(partial, self._path, self._overwrite)
         except OSError as error:
             why = error.strerror or error
             raise OptionError(f"cannot write {self._path}: {why}") from error

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from .errors import OptionError, RasterError
 from .opening import open_raster
 from .options import Options
-from .outlines import Outlines, Piece, Strip
+from .scanlines import Scanlines, Piece, Strip
 from .pipeline import OnProgress, Progress
 from .sample import Window
 from .tally import Coded, Ints, Mask, Tally
@@ -176,7 +176,7 @@ def _count(
 
 
 def _read(reader: RasterReader, walk: Walk, zones: Zones | None) -> Iterator[_Read]:
-    outlines = None if zones is None else Outlines(zones.polygons, reader.size)
+    outlines = None if zones is None else Scanlines(zones.polygons, reader.size)
     strip, rows = None, None
     for window in walk:
         if outlines is not None and window.rows != rows:

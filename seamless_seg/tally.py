@@ -61,9 +61,12 @@ class Coded:
             return _counts(codes if mask is None else codes[mask], bins), None
         if self._areas.shape[1] == 1:
             areas = self._areas[part[0]]
-            numbered = codes + (np.arange(len(codes)) * bins)[:, None]
-            found = numbered.reshape(-1) if mask is None else numbered[mask]
-            by_row = np.bincount(found, minlength=len(codes) * bins).reshape(-1, bins)
+            if mask is None:
+                by_row = np.stack([np.bincount(row, minlength=bins) for row in codes])
+            else:
+                numbered = codes + (np.arange(len(codes)) * bins)[:, None]
+                by_row = np.bincount(numbered[mask], minlength=len(codes) * bins)
+                by_row = by_row.reshape(-1, bins)
             return by_row.sum(axis=0), np.asarray(areas[:, 0] @ by_row)
         each = np.broadcast_to(self._areas, self._codes.shape)[part]
         found, weights = (codes, each) if mask is None else (codes[mask], each[mask])

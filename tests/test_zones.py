@@ -16,7 +16,7 @@ from rasterio.transform import Affine, from_origin
 from rasterio.warp import transform_geom
 
 from seamless_seg import OptionError, class_stats, walk
-from seamless_seg.outlines import Outlines
+from seamless_seg.scanlines import Scanlines
 
 SIZE = 203, 331
 BLOCKS = {"tiled": True, "blockxsize": 64, "blockysize": 32, "compress": "deflate"}
@@ -166,7 +166,7 @@ def test_outlines_are_drawn_in_any_windows(stars, step):
     shapes = np.array([shapely.make_valid(shape) for shape in shapes], object)
     size = 90, 110
     drawn = np.zeros((len(shapes), *size), int)
-    outlines = Outlines(shapely.transform(shapes, lambda xy: xy[:, ::-1]), size)
+    outlines = Scanlines(shapely.transform(shapes, lambda xy: xy[:, ::-1]), size)
     for top in range(0, size[0], step[0]):
         rows = slice(top, min(top + step[0], size[0]))
         strip = outlines.on(rows)
@@ -188,7 +188,7 @@ def test_zones_that_share_a_side_share_no_pixel():
         shapely.Polygon([a, b, (15.5, 15.5)])
         for a, b in zip(corners, corners[1:] + corners[:1], strict=True)
     ]
-    strip = Outlines(np.array(parts, object), (40, 40)).on(slice(0, 40))
+    strip = Scanlines(np.array(parts, object), (40, 40)).on(slice(0, 40))
     drawn = np.zeros((40, 40), int)
     for _, part, mask in strip.pieces(slice(0, 40)):
         drawn[part] += 1 if mask is None else mask

@@ -1,4 +1,4 @@
-"""Outlines: which pixels have their centres in which of many polygons, a few rows at a time."""
+"""Scanlines: which pixels have their centres in which of many polygons, a few rows at a time."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Piece(NamedTuple):
     """Its pixels of that part; None for all of them."""
 
 
-class Outlines:
+class Scanlines:
     """The sides of polygons, in the order of the rows in which they begin.
 
     On its way along a row of pixel centres, one is inside a polygon after each odd crossing of its
