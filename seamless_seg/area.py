@@ -66,17 +66,32 @@ def to_pixels(area: shapely.Geometry, transform: Any) -> shapely.Geometry:
     return shapely.transform(area, lambda column_row: np.asarray(column_row)[:, ::-1])
 
 
-def refuse_outside(area: Any, size: tuple[int, int], transform: Any, name: str) -> None:
-    """Raise ``OptionError`` with both extents where an area, or all of an array, miss a raster."""
+def extent(size: tuple[int, int], transform: Any) -> shapely.Polygon:
+    """A raster of that size, (height, width), on the ground; (column, row) without a transform."""
     height, width = size
     image = shapely.box(0, 0, width, height)
-    raster = affine_transform(image, transform.to_shapely()) if transform else image
-    if not np.any(shapely.intersects(area, raster)):
+    return affine_transform(image, transform.to_shapely()) if transform else image
+
+
+def narrowest(transform: Any) -> float:
+    """How far it is at least across a pixel, in units of the CRS; 1 without a transform."""
+    if not transform:
+        return 1.0
+    sides = math.hypot(transform.a, transform.d), math.hypot(transform.b, transform.e)
+    return abs(float(transform.determinant)) / max(sides)
+
+
+def refuse_outside(
+    area: shapely.Geometry, size: tuple[int, int], transform: Any, name: str
+) -> None:
+    """Raise ``OptionError`` with both extents where an area misses a raster."""
+    raster = extent(size, transform)
+    if not area.intersects(raster):
         raise OptionError(
             f"{name} misses the raster: it spans {_bounds(area)}, the raster {_bounds(raster)} "
             f"({BOUNDS})"
         )
 
 
-def _bounds(area: Any) -> str:
-    return ", ".join(f"{bound:.6g}" for bound in shapely.total_bounds(area))
+def _bounds(area: shapely.Geometry) -> str:
+    return ", ".join(f"{bound:.6g}" for bound in area.bounds)

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 import shapely
 import shapely.geometry
 
-from .area import read_bounds, refuse_outside, to_pixels
+from .area import extent, narrowest, read_bounds, refuse_outside, to_pixels
 from .errors import OptionError
+from .reprojection import Canvas, repeated, reproject
 
 if TYPE_CHECKING:
     from .raster import Georeference
@@ -47,7 +47,8 @@ def read_area(
     Parameters
     ----------
     path : str or path-like
-        A geometry, a feature or a collection. Its coordinates are WGS 84 unless it names a CRS.
+        A geometry, a feature or a collection. Its coordinates are WGS 84 unless it names a CRS,
+        and its edges are straight in these. Longitudes may differ from the raster's by whole turns.
     size : (height, width)
         Pixels of the raster.
     place : Georeference, optional
@@ -63,47 +64,18 @@ def read_area(
     polygons = [polygon for polygon in _polygons(document, path) if not polygon.is_empty]
     if not polygons:
         raise OptionError(f"area {path} holds no polygon")
-    area = shapely.union_all([shapely.make_valid(polygon) for polygon in polygons])
-    area = _in_crs_of(place, area, document, path)
-    transform = place.transform if place else None
-    area = _surface(area)
-    refuse_outside(area, size, transform, f"area {path}")
-    return to_pixels(area, transform)
-
-
-def read_features(
-    path: Any, place: Georeference | None = None
-) -> tuple[list[dict[str, Any]], npt.NDArray[np.object_]]:
-    """Read the features of a GeoJSON file that have polygons, and each one's polygons.
-
-    They are read as ``read_area`` does, and are in the raster's CRS, not in its pixels. A geometry
-    that stands alone is a feature, too. Whether they lie outside the raster is not looked at.
-
-    Raises
-    ------
-    OptionError
-        Where the file holds no polygon, or they cannot be brought into the raster's CRS.
-    """
-    document = _load(path)
-    is_collection = isinstance(document, dict) and document.get("type") == "FeatureCollection"
-    features, areas = [], []
-    for feature in (document.get("features") or ()) if is_collection else [document]:
-        polygons = [polygon for polygon in _polygons(feature, path) if not polygon.is_empty]
-        if polygons:
-            features.append(feature)
-            areas.append(shapely.union_all([shapely.make_valid(polygon) for polygon in polygons]))
-    if not areas:
-        raise OptionError(f"area {path} holds no polygon")
-    return features, _in_crs_of(place, np.array(areas, np.object_), document, path)
-
-
-def _in_crs_of(place: Georeference | None, area: Any, document: Any, path: Any) -> Any:
-    """A geometry of the file, or an array of them, in the raster's CRS if that has one."""
+    area = _surface(shapely.union_all([shapely.make_valid(polygon) for polygon in polygons]))
     if place is not None and place.gcps:
         raise OptionError(f"area {path}: the raster has ground control points only, no transform")
-    if place is not None and place.crs is not None:
-        return _reproject(area, _crs_name(document), place.crs, path)
-    return area
+    transform = place.transform if place else None
+    if place is not None and place.crs is not None and not area.is_empty:
+        canvas = Canvas(place.crs, extent(size, transform).bounds, narrowest(transform))
+        area = reproject(area, _crs_name(document), canvas, f"area {path}")
+        area = repeated(_surface(area), canvas)
+    refuse_outside(area, size, transform, f"area {path}")
+    pixels = to_pixels(area, transform)
+    # Where parts adjoin, rounding may have made them overlap.
+    return pixels if pixels.is_valid else _surface(shapely.make_valid(pixels))
 
 
 def _load(path: Any) -> Any:
@@ -144,28 +116,6 @@ def _crs_name(document: dict[str, Any]) -> str:
     if isinstance(named, dict):
         named = (named.get("properties") or {}).get("name", WGS84)
     return str(named)
-
-
-def _reproject(area: Any, source: str, target: Any, path: Any) -> Any:
-    import rasterio._err
-    import rasterio.crs
-    import rasterio.errors
-    import rasterio.warp
-
-    try:
-        source_crs = rasterio.crs.CRS.from_user_input(source)
-        moved = shapely.transform(
-            area,
-            lambda xy: np.column_stack(rasterio.warp.transform(source_crs, target, *xy.T)),
-        )
-    # rasterio lets errors of GDAL's own through, which have no public base class.
-    except (rasterio.errors.RasterioError, rasterio._err.CPLE_BaseError, ValueError) as error:
-        raise OptionError(
-            f"area {path} cannot be brought from {source} into the raster's CRS: {error}"
-        ) from error
-    if not np.isfinite(shapely.get_coordinates(moved)).all():
-        raise OptionError(f"area {path} has coordinates that {source} does not know")
-    return moved
 
 
 def _surface(area: shapely.Geometry) -> shapely.Geometry:

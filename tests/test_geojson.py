@@ -94,7 +94,10 @@ def test_a_bow_tie_is_mended(write):
         (polygon([(0, 0), (float("nan"), 0), (1, 1)]), "has a broken polygon: a coordinate is no"),
         ("[" * 100_000, "is not GeoJSON"),
         (polygon([(0, 0), (1, 0), (1, 1)], crs="nonsense"), "from nonsense into the raster's CRS"),
-        (polygon([(9, 1000), (9, 1001), (10, 1001)]), "area .* (cannot be brought|does not know)"),
+        (
+            polygon([(9, 1000), (9, 1001), (10, 1001)]),
+            "such as 9, 1000, which are no longitude and",
+        ),
         (polygon([(9.0, 1.0), (9.1, 1.0), (9.1, 1.1)]), "misses the raster: it spans 5.*, the ras"),
     ],
 )
