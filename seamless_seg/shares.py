@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from .errors import OptionError, RasterError
 from .opening import open_raster
 from .options import Options
-from .scanlines import Scanlines, Piece, Strip
 from .pipeline import OnProgress, Progress
 from .sample import Window
+from .scanlines import Piece, Scanlines, Strip
 from .tally import Coded, Ints, Mask, Tally
 from .threads import ReadAhead
 from .walk import Walk

@@ -53,7 +53,7 @@ def read_zones(
         Where the file holds no polygon, no feature has that property, or all zones lie outside
         the raster.
     """
-    features, areas = read_features(path, place)
+    features, areas = read_features(path, size, place)
     names = tuple(_name(feature, n, key) for n, feature in enumerate(features, start=1))
     if key is not None and not any(_has(feature, key) for feature in features):
         raise OptionError(
