@@ -21,8 +21,11 @@ MOST = 2**16
 BINS = 2**20
 """Counters that are kept for a window at most: those of each of its rows, where they differ."""
 
-PAIRED = 2**16
-"""Pixels of one byte, from so many on, are counted two at a time."""
+MANY = 2**16
+"""Pixels, from which on those of one byte are counted in faster ways than others."""
+
+FEW = 10
+"""Numbers at most that are then looked for one by one; for more, two pixels at a time count."""
 
 
 class Coded:
@@ -90,8 +93,10 @@ def _numbered(values: Ints, most: int) -> tuple[Sequence[int], Ints]:
 def _counts(codes: Ints, bins: int) -> Ints:
     """How often each number from 0 up to ``bins`` comes."""
     flat = codes.reshape(-1)
-    if flat.dtype != np.uint8 or flat.size < PAIRED:
+    if flat.dtype != np.uint8 or flat.size < MANY:
         return np.bincount(flat, minlength=bins)
+    if bins <= FEW:
+        return np.array([np.count_nonzero(flat == number) for number in range(bins)])
     even = flat.size // 2 * 2
     pairs = np.bincount(flat[:even].view(np.uint16), minlength=2**16).reshape(2**8, 2**8)
     counts = pairs.sum(axis=0) + pairs.sum(axis=1)

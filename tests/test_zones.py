@@ -148,6 +148,17 @@ def test_rasterio_burns_the_same_pixels_in_longitude_and_latitude(tmp_path):
             assert abs(table.pixels - burnt.sum()) <= 2  # coordinates come back with rounding
 
 
+def test_a_zone_beyond_the_180th_meridian_is_found(tmp_path):
+    place = {"crs": "EPSG:4326", "transform": from_origin(170, 57, 0.1, 0.1)}
+    path = made.raster(tmp_path / "c.tif", classes_of()[None], **place)
+    shape = shapely.box(150.2, 20.3, 180.4, 90.6)
+    zones = {"here": shape, "there": shapely.affinity.translate(shape, -3600)}
+    found = class_stats(path, save_zones(tmp_path / "z.json", zones, place, crs="EPSG:4326"))
+    here, there = found.tables
+    assert here.pixels == inside(shape).sum()
+    assert there.classes == here.classes
+
+
 @settings(max_examples=25)
 @given(
     st.lists(
