@@ -19,6 +19,7 @@ from .info import info
 from .plan import plan
 from .probe import probe
 from .run import run
+from .stats import stats
 from .text import say
 
 NOTHING_WRITTEN = "interrupted, nothing was written"
@@ -38,7 +39,7 @@ def program() -> None:
     """Run a segmentation model over a raster larger than memory, without tile seams."""
 
 
-for command in (run, plan, check_command, probe, info):
+for command in (run, plan, check_command, probe, info, stats):
     program.add_command(command)
 
 

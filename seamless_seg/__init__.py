@@ -22,6 +22,7 @@ from .reach import Probe, probe
 from .run import run_plan, tiles_held
 from .scattered import overlap_weights
 from .settings import Settings
+from .shares import ClassShare, ClassStats, ClassTable, class_stats
 from .trust import PROFILES
 
 __version__ = "0.1.0"
@@ -29,6 +30,9 @@ __version__ = "0.1.0"
 __all__ = [
     "PROFILES",
     "BudgetError",
+    "ClassShare",
+    "ClassStats",
+    "ClassTable",
     "Dispute",
     "Forecast",
     "GeometryError",
@@ -52,6 +56,7 @@ __all__ = [
     "Write",
     "__version__",
     "check",
+    "class_stats",
     "overlap_weights",
     "plan_run_grid",
     "probe",

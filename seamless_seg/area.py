@@ -81,17 +81,15 @@ def narrowest(transform: Any) -> float:
     return abs(float(transform.determinant)) / max(sides)
 
 
-def refuse_outside(
-    area: shapely.Geometry, size: tuple[int, int], transform: Any, name: str
-) -> None:
-    """Raise ``OptionError`` with both extents where an area misses a raster."""
+def refuse_outside(area: Any, size: tuple[int, int], transform: Any, name: str) -> None:
+    """Raise ``OptionError`` with both extents where an area, or all of an array, miss a raster."""
     raster = extent(size, transform)
-    if not area.intersects(raster):
+    if not np.any(shapely.intersects(area, raster)):
         raise OptionError(
             f"{name} misses the raster: it spans {_bounds(area)}, the raster {_bounds(raster)} "
             f"({BOUNDS})"
         )
 
 
-def _bounds(area: shapely.Geometry) -> str:
-    return ", ".join(f"{bound:.6g}" for bound in area.bounds)
+def _bounds(area: Any) -> str:
+    return ", ".join(f"{bound:.6g}" for bound in shapely.total_bounds(area))

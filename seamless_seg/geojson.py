@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import shapely
 import shapely.geometry
 
 from .area import extent, narrowest, read_bounds, refuse_outside, to_pixels
 from .errors import OptionError
-from .reprojection import Canvas, repeated, reproject
+from .reprojection import Canvas, repeated, reproject, reproject_each
 
 if TYPE_CHECKING:
     from .raster import Georeference
@@ -76,6 +77,41 @@ def read_area(
     pixels = to_pixels(area, transform)
     # Where parts adjoin, rounding may have made them overlap.
     return pixels if pixels.is_valid else _surface(shapely.make_valid(pixels))
+
+
+def read_features(
+    path: Any, size: tuple[int, int], place: Georeference | None = None
+) -> tuple[list[dict[str, Any]], npt.NDArray[np.object_]]:
+    """Read the features of a GeoJSON file that have polygons, and what each of them covers.
+
+    As ``read_area`` does, but in the raster's CRS and not in its pixels, and without a look at
+    whether it lies outside the raster. A geometry that stands alone is a feature, too.
+
+    Raises
+    ------
+    OptionError
+        Where the file holds no polygon, or one that cannot be brought into the raster's CRS.
+    """
+    document = _load(path)
+    is_collection = isinstance(document, dict) and document.get("type") == "FeatureCollection"
+    features, covered = [], []
+    for feature in (document.get("features") or ()) if is_collection else [document]:
+        polygons = [polygon for polygon in _polygons(feature, path) if not polygon.is_empty]
+        if polygons:
+            area = shapely.union_all([shapely.make_valid(polygon) for polygon in polygons])
+            features.append(feature)
+            covered.append(area if area.geom_type == "Polygon" else _surface(area))
+    if not features:
+        raise OptionError(f"area {path} holds no polygon")
+    areas = np.array(covered, np.object_)
+    if place is not None and place.gcps:
+        raise OptionError(f"area {path}: the raster has ground control points only, no transform")
+    if place is not None and place.crs is not None:
+        bounds = extent(size, place.transform).bounds
+        canvas = Canvas(place.crs, bounds, narrowest(place.transform))
+        areas = reproject_each(areas, _crs_name(document), canvas, f"area {path}")
+        areas = np.array([repeated(area, canvas) for area in areas], np.object_)
+    return features, areas
 
 
 def _load(path: Any) -> Any:

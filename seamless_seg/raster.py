@@ -128,6 +128,13 @@ class RasterReader:
         return has_palette(self._file)
 
     @property
+    def nodata(self) -> float | None:
+        """The value of pixels that are not there, where there is one."""
+        stated = self.reading.nodata
+        value: float | None = stated.value if stated else self._dataset.nodata
+        return value
+
+    @property
     def may_have_nodata(self) -> bool:
         """Whether ``valid`` can find pixels that are not."""
         return self._validity.may_have_nodata(self._stored_bands)

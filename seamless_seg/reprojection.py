@@ -16,6 +16,9 @@ from .errors import OptionError
 Points = npt.NDArray[np.float64]
 """Coordinates (x, y), shape ``(n, 2)``."""
 
+Shapes = npt.NDArray[np.object_]
+"""Of shapely."""
+
 DEVIATION = 0.01
 """Pixels by which an edge may miss the line that it is in its own CRS."""
 
@@ -66,6 +69,22 @@ def reproject(area: shapely.Geometry, source: str, canvas: Canvas, name: str) ->
     OptionError
         Where the CRS is not known, or coordinates cannot be brought into the other.
     """
+    # Edges may meet that did not, such as both sides of a cut from the pole.
+    return shapely.union_all(_brought(shapely.get_parts(area), source, canvas, name))
+
+
+def reproject_each(areas: Shapes, source: str, canvas: Canvas, name: str) -> Shapes:
+    """The same of many at once, shape ``(n,)``, each for itself."""
+    parts, owners = shapely.get_parts(areas, return_index=True)
+    if not len(parts):
+        return areas
+    brought = _brought(parts, source, canvas, name)
+    each = np.split(brought, np.searchsorted(owners, np.arange(1, len(areas))))
+    return np.array([shapely.union_all(own) for own in each], np.object_)
+
+
+def _brought(parts: Shapes, source: str, canvas: Canvas, name: str) -> Shapes:
+    """Polygons one by one, each of them mended where that is necessary."""
     import rasterio._err
     import rasterio.crs
     import rasterio.errors
@@ -76,8 +95,8 @@ def reproject(area: shapely.Geometry, source: str, canvas: Canvas, name: str) ->
 
     try:
         source_crs = rasterio.crs.CRS.from_user_input(source)
-        beyond = _beyond_degrees(area, source_crs)
-        moved = None if beyond is not None else _moved(area, move, canvas)
+        beyond = _beyond_degrees(parts, source_crs)
+        moved = None if beyond is not None else _moved(parts, move, canvas)
     # rasterio lets errors of GDAL's own through, which have no public base class.
     except (rasterio.errors.RasterioError, rasterio._err.CPLE_BaseError, ValueError) as error:
         raise OptionError(
@@ -111,7 +130,7 @@ def _turn(crs: Any) -> float:
     return round(turn, 9)  # what adjoins must do so still
 
 
-def _beyond_degrees(area: shapely.Geometry, crs: Any) -> Points | None:
+def _beyond_degrees(area: Any, crs: Any) -> Points | None:
     """A point that cannot be longitude and latitude where coordinates are to be such."""
     if not crs.is_geographic:
         return None
@@ -130,11 +149,9 @@ def _no_degrees(point: Points, source: str, canvas: Canvas, name: str) -> Option
     )
 
 
-def _moved(
-    area: shapely.Geometry, move: Callable[[Points], Points], canvas: Canvas
-) -> shapely.Geometry | None:
+def _moved(parts: Shapes, move: Callable[[Points], Points], canvas: Canvas) -> Shapes | None:
     """The polygons, or None where a vertex has no place."""
-    kind, points, (rings, polygons) = shapely.to_ragged_array(shapely.get_parts(area))
+    kind, points, (rings, polygons) = shapely.to_ragged_array(parts)
     is_last = np.zeros(len(points), np.bool_)
     is_last[rings[1:] - 1] = True
     starts = np.flatnonzero(~is_last)
@@ -146,9 +163,9 @@ def _moved(
     if not np.isfinite(moved).all():
         return None
     longer = rings + np.searchsorted(np.sort(after), rings)
-    parts = shapely.from_ragged_array(kind, moved, (longer, polygons))
-    # Edges may meet that did not, such as both sides of a cut from the pole.
-    return shapely.union_all(shapely.make_valid(parts))
+    return np.asarray(
+        shapely.make_valid(shapely.from_ragged_array(kind, moved, (longer, polygons)))
+    )
 
 
 def _cuts(

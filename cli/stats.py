@@ -1,0 +1,148 @@
+"""``seamless-seg stats``: pixels, area and share of each class."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from seamless_seg import ClassStats, ClassTable, OptionError, class_stats
+from seamless_seg.document import Document
+
+from . import options
+from .progress import ProgressBar
+from .text import say, to_json
+
+UNITS = [("km2", 1e6, 1e8), ("ha", 1e4, 1e4), ("m2", 1.0, 0.0)]
+"""Units of area: the square metres of one, and from how many square metres on it is used."""
+
+WORDS = 3
+"""So many columns of the table hold words, the others numbers."""
+
+COLUMNS = ("class", "name", "pixels", "area_m2", "share")
+
+
+@click.command()
+@click.argument("raster", metavar="CLASSES")
+@click.option(
+    "--zones",
+    metavar="FILE",
+    help="GeoJSON polygons, each of which gets a table of its own. WGS 84 unless the file names a "
+    "CRS; pixels (column, row) where the raster has no place.",
+)
+@click.option(
+    "--zone-key",
+    metavar="KEY",
+    help="Property of the polygons that is the zone's name.  [default: name or id, else numbers]",
+)
+@click.option(
+    "--nodata",
+    type=options.Number(),
+    metavar="V",
+    help="Value of pixels that are not there.  [default: the file's]",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print it as CSV.")
+@click.option("-o", "--output", metavar="FILE", help="Write it to a file, and print nothing.")
+@click.option("--overwrite", is_flag=True, help="Replace that file where it exists.")
+@click.option("--quiet", "-q", is_flag=True, help="Print the result and errors only.")
+@options.debug
+def stats(
+    raster: str,
+    zones: str | None,
+    zone_key: str | None,
+    nodata: float | None,
+    as_json: bool,
+    as_csv: bool,
+    output: str | None,
+    overwrite: bool,
+    quiet: bool,
+) -> None:
+    """Say how many pixels, which area and which share each class of CLASSES has.
+
+    CLASSES is a raster of one band of whole numbers. Nodata counts apart. Areas are the map's in a
+    projected CRS, the ellipsoid's in degrees, and unknown without a CRS.
+    """
+    if as_json and as_csv:
+        raise OptionError("json and csv exclude each other: give one of them")
+    document = None if output is None else Document(output, [raster, zones], overwrite)
+    with ProgressBar() as bar:
+        found = class_stats(
+            raster, zones, zone_key=zone_key, nodata=nodata, on_progress=None if quiet else bar
+        )
+    text = to_json(figures(found)) + "\n" if as_json else _csv(found) if as_csv else _table(found)
+    if document is None:
+        click.echo(text.encode(), nl=False)  # as bytes: line ends stay what they are
+    else:
+        document.write(text)
+    for sentence in [] if quiet else found.notes:
+        say(f"note: {sentence}")
+
+
+def figures(found: ClassStats) -> dict[str, Any]:
+    """The result in numbers: of the raster, or in ``zones`` of each zone."""
+    if found.tables[0].zone is None:
+        return _figures(found.tables[0]) | {"notes": list(found.notes)}
+    zones = [{"zone": table.zone} | _figures(table) for table in found.tables]
+    return {"zones": zones, "notes": list(found.notes)}
+
+
+def _figures(table: ClassTable) -> dict[str, Any]:
+    return {
+        "pixels": table.pixels,
+        "area_m2": table.area,
+        "classes": [dict(zip(COLUMNS, asdict(own).values(), strict=True)) for own in table.classes],
+        "nodata": {"pixels": table.nodata_pixels, "area_m2": table.nodata_area},
+    }
+
+
+def _csv(found: ClassStats) -> str:
+    """As RFC 4180 has it: a row a class and one for nodata, after the zone if there are some."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    has_zones = found.tables[0].zone is not None
+    writer.writerow((*["zone"][: int(has_zones)], *COLUMNS))
+    for table in found.tables:
+        before = (table.zone,) if has_zones else ()
+        for own in table.classes:
+            writer.writerow((*before, *asdict(own).values()))
+        writer.writerow((*before, "nodata", None, table.nodata_pixels, table.nodata_area, None))
+    return text.getvalue()
+
+
+def _table(found: ClassStats) -> str:
+    """The result as people read it: names to the left, numbers to the right."""
+    largest = max((table.area or 0) + (table.nodata_area or 0) for table in found.tables)
+    unit, metres, _ = next(unit for unit in UNITS if largest >= unit[2])
+    heads = ("zone", "class", "name", "pixels", f"area ({unit})", "share")
+    rows = [heads, *(row for table in found.tables for row in _rows(table, metres))]
+    columns = list(zip(*rows, strict=True))
+    shown = [k for k, column in enumerate(columns) if any(column[1:])]
+    widths = [max(map(len, column)) for column in columns]
+    return "".join(_line(row, widths, shown) for row in rows)
+
+
+def _line(row: Sequence[str], widths: Sequence[int], shown: Sequence[int]) -> str:
+    cells = [row[k].ljust(widths[k]) if k < WORDS else row[k].rjust(widths[k]) for k in shown]
+    return "  ".join(cells).rstrip() + "\n"
+
+
+def _rows(table: ClassTable, metres: float) -> Iterator[tuple[str, ...]]:
+    zone = _one_line(table.zone)
+
+    def cells(pixels: int, area: float | None, share: float | None = None) -> tuple[str, ...]:
+        said = "" if share is None else f"{share:.2%}"
+        return f"{pixels:,}", "" if area is None else f"{area / metres:,.2f}", said
+
+    for own in table.classes:
+        yield zone, str(own.number), _one_line(own.name), *cells(own.pixels, own.area, own.share)
+    yield zone, "total", "", *cells(table.pixels, table.area, 1.0 if table.pixels else None)
+    yield zone, "nodata", "", *cells(table.nodata_pixels, table.nodata_area)
+
+
+def _one_line(name: str | None) -> str:
+    return " ".join((name or "").split())
