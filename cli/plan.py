@@ -6,13 +6,13 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import click
 import shapely
 
-from seamless_seg import OptionError, Options
+from seamless_seg import Options
+from seamless_seg.document import Document
 from seamless_seg.forecast import Forecast, forecast_raster, forecast_size
 from seamless_seg.geojson import area_of
 from seamless_seg.models import GivenModel, open_models
@@ -72,6 +72,9 @@ def plan(
     if image_size is not None and raster is not None and model is None:
         raster, model = None, raster
     wanted, execution = Options(**choices), Execution(provider, threads, max_memory)
+    document = None
+    if output is not None and not dry_run:
+        document = Document(output, [raster, model], overwrite)
     if image_size is not None and raster is None:
         region = area_of(area, bbox, image_size, None)
         forecast = _of_size(image_size, model, region, wanted, execution)
@@ -79,8 +82,8 @@ def plan(
         forecast = _of_raster(raster, model, (area, bbox), wanted, execution)
     else:
         raise click.UsageError("give either INPUT or --size HxW")
-    if output is not None and not dry_run:
-        _save(output, forecast, overwrite)
+    if document is not None:
+        document.write(json.dumps(forecast.figures() | forecast.starts(), indent=1) + "\n")
     if as_json:
         click.echo(to_json(forecast.figures()))
     else:
@@ -167,14 +170,3 @@ def _step(step: Step) -> str:
         return text
     top, left, bottom, right = (int(bound) for bound in step.geom.bounds)
     return f"{text}: rows {top} to {bottom}, columns {left} to {right}"
-
-
-def _save(path: str, forecast: Forecast, overwrite: bool) -> None:
-    text = json.dumps(forecast.figures() | forecast.starts(), indent=1) + "\n"
-    try:
-        with Path(path).open("w" if overwrite else "x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError:
-        raise OptionError(f"{path} exists already: --overwrite replaces it") from None
-    except OSError as error:
-        raise OptionError(f"cannot write {path}: {error.strerror}") from error

@@ -86,11 +86,6 @@ class Excerpt:
         return slice(start, min(start + self._shape[axis], self._size[axis]))
 
 
-def whole(size: tuple[int, int], blocks: BlockLayout) -> Excerpt:
-    """Windows along its blocks that are all of a raster."""
-    return Excerpt(size, blocks, math.prod(size))
-
-
 def _spread(random: np.random.Generator, count: int) -> list[int]:
     """Numbers from 0 up to ``FINE``, in any order: one in each ``count``-th part of them."""
     drawn = random.permutation(count) * FINE + random.integers(0, FINE, count)

@@ -17,7 +17,6 @@ from .activation import ACTIVATIONS
 from .area import around
 from .encoding import Encoding
 from .errors import OptionError
-from .excerpt import whole
 from .forecast import Forecast
 from .geojson import area_of
 from .memory import Schedule
@@ -31,6 +30,7 @@ from .provenance import KIND, to_tags
 from .settings import Decision, Settings
 from .spill import Spill
 from .task import Task, inputs_of, open_task
+from .walk import Walk
 
 if TYPE_CHECKING:
     from .delivery import Delivery, Parcel
@@ -208,7 +208,7 @@ def _holds_nothing(reader: RasterReader) -> bool:
     """Whether no pixel of a raster is valid."""
     if not reader.may_have_nodata:
         return False
-    masks = (reader.valid(*window) for window in whole(reader.size, reader.blocks))
+    masks = (reader.valid(*window) for window in Walk(reader.size, reader.blocks))
     return all(mask is not None and not mask.any() for mask in masks)
 
 
