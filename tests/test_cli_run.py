@@ -249,15 +249,16 @@ class TestBadInput:
         assert "Traceback" not in done.stderr
 
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-    def test_an_interruption_leaves_nothing_behind(self, folder, number):
+    @pytest.mark.parametrize("also", [(), ("--also", "classes=out/classes.tif", "--cog")])
+    def test_an_interruption_leaves_nothing_behind(self, folder, number, also):
         made.raster("in.tif", made.pixels(3, 4000, 4000), compress="deflate")
         made.convolutions("model.onnx", 3, 4, layers=6, width=16)
         process = subprocess.Popen(
-            [sys.executable, "-m", "seamless_seg", *RUN, "--tile", "128"],
+            [sys.executable, "-m", "seamless_seg", *RUN, "--tile", "128", *also],
             stderr=subprocess.PIPE,
             text=True,
         )
-        while not made.names("out"):
+        while len(made.names("out")) < 1 + bool(also):
             time.sleep(0.02)
             assert process.poll() is None
         process.send_signal(number)
@@ -266,6 +267,27 @@ class TestBadInput:
         _, err = process.communicate(timeout=60)
         assert process.returncode == 130
         assert err.splitlines()[-1] == "seamless-seg: error: interrupted, nothing was written"
+
+
+@pytest.mark.parametrize("stage", ["smooth", "sieve", "_to_cog"])
+def test_an_interruption_of_the_last_steps_leaves_nothing_behind(folder, stage):
+    interrupted = (
+        "import os, signal, seamless_seg.finishing as finishing\n"
+        "from seamless_seg_cli import main\n"
+        "def interrupt(*given, **named):\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        f"finishing.{stage} = interrupt\n"
+        "main()"
+    )
+    options = ("--kind", "classes", "--also", "logits=out/logits.tif", "--cog", "--smooth", "1")
+    done = subprocess.run(
+        [sys.executable, "-c", interrupted, *RUN, *options, "--sieve", "9"],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 130
+    assert done.stderr.splitlines()[-1] == "seamless-seg: error: interrupted, nothing was written"
+    assert made.names("out") == []
 
 
 def test_a_killed_process_leaves_no_output_under_its_name(folder):
