@@ -192,9 +192,8 @@ def _settle(parts: _Parts, regions: _Regions, least: int) -> Integers:
         best = np.lexsort((when, -sizes[largest], own))
         own, first = np.unique(own[best], return_index=True)
         largest, when = largest[best[first]], when[best[first]]
-        is_later = when > met[own]
-        is_better = np.where(is_later, sizes[largest] > size[own], sizes[largest] >= size[own])
-        own, largest, when = own[is_better], largest[is_better], when[is_better]
+        better = (sizes[largest] > size[own]) | ((sizes[largest] == size[own]) & (when < met[own]))
+        own, largest, when = own[better], largest[better], when[better]
         aim[own], size[own], met[own] = aims[largest], sizes[largest], when
     end = ends(aim)
     return np.where(end >= count, end - count, KEPT)  # a region that aims at itself is no end
