@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
@@ -20,7 +21,8 @@ from .options import Options, merged
 from .pipeline import OnProgress, Progress
 from .pricing import Execution
 from .probing import is_wanted, probe_anyway
-from .provenance import as_made, doubts
+from .products import LOGITS
+from .provenance import KIND, as_made, doubts
 from .reach import Probe
 from .reference import Reference
 from .sample import Sample
@@ -241,7 +243,13 @@ def _report(
 
 
 def _check_output(made: RasterReader, task: Task, part: Part | None) -> None:
-    """Raise where an output cannot be one of the raster's."""
+    """Raise where an output cannot be one of the raster's, or is not of logits."""
+    kind = json.loads(made.tags.get(KIND, "null"))
+    if kind not in (None, LOGITS):
+        raise OptionError(
+            f"{made.path} holds {kind}, and a check compares logits: give an output of those, which "
+            f"--also logits=PATH adds to a run"
+        )
     covered = task.reader.size if part is None else part.covered(task.reader.size).shape
     if made.size != covered:
         (height, width), (own_height, own_width) = made.size, task.reader.size
