@@ -247,8 +247,8 @@ def _check_output(made: RasterReader, task: Task, part: Part | None) -> None:
     kind = json.loads(made.tags.get(KIND, "null"))
     if kind not in (None, LOGITS):
         raise OptionError(
-            f"{made.path} holds {kind}, and a check compares logits: give an output of those, which "
-            f"--also logits=PATH adds to a run"
+            f"{made.path} holds {kind}, and a check compares logits: give an output of those, "
+            f"which --also logits=PATH adds to a run"
         )
     covered = task.reader.size if part is None else part.covered(task.reader.size).shape
     if made.size != covered:
