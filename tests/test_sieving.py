@@ -93,6 +93,13 @@ def test_small_regions_go_where_their_neighbours_go():
     assert_is_gdal_s(pixels, 4)
 
 
+@pytest.mark.parametrize("side", [1, 2, 4])
+def test_of_equally_large_neighbours_the_one_on_the_left_comes_last(side):
+    pixels = np.array([[5, 6, 1, 1], [2, 3, 7, 8], [2, 9, 4, 0]], np.uint8)
+    assert cleaned(sieve, pixels, 2, connectivity=8, side=side)[1, 1] == 1
+    assert_is_gdal_s(pixels, 2, connectivity=8, side=side)
+
+
 @pytest.mark.parametrize("least", [9, 10, 1000])
 def test_where_all_regions_are_small_nothing_happens(least):
     pixels = np.repeat(np.array([[1, 2, 3]], np.uint8), 3, axis=0)
