@@ -17,6 +17,7 @@ from seamless_seg import GeometryError, OptionError, SeamlessError, __version__
 from .check import check_command
 from .info import info
 from .plan import plan
+from .polygonize import polygonize_command
 from .probe import probe
 from .run import run
 from .text import say
@@ -38,7 +39,7 @@ def program() -> None:
     """Run a segmentation model over a raster larger than memory, without tile seams."""
 
 
-for command in (run, plan, check_command, probe, info):
+for command in (run, plan, check_command, probe, info, polygonize_command):
     program.add_command(command)
 
 

@@ -17,6 +17,7 @@ from .job import Summary, segment
 from .options import Options
 from .pipeline import Progress
 from .plan import Load, Peak, Plan, Unload, Write, plan_run_grid
+from .polygons import PolygonSummary, polygonize
 from .reach import Probe, probe
 from .run import run_plan, tiles_held
 from .scattered import overlap_weights
@@ -38,6 +39,7 @@ __all__ = [
     "Options",
     "Peak",
     "Plan",
+    "PolygonSummary",
     "Probe",
     "Progress",
     "Quality",
@@ -53,6 +55,7 @@ __all__ = [
     "check",
     "overlap_weights",
     "plan_run_grid",
+    "polygonize",
     "probe",
     "run_plan",
     "segment",

@@ -76,7 +76,9 @@ def from_documents(geometries: Iterable[dict[str, Any]], left: int, top: int) ->
         for ring in rings:
             lengths.append(len(ring))
             numbers.extend(chain.from_iterable(ring))
-    points = np.frombuffer(numbers).reshape(-1, 2).astype(np.int32) + np.array([left, top], np.int32)
+    points = np.frombuffer(numbers).reshape(-1, 2).astype(np.int32) + np.array(
+        [left, top], np.int32
+    )
     return Outlines(points, _offsets(lengths), _offsets(counts))
 
 

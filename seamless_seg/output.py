@@ -230,7 +230,7 @@ class RasterWriter:
                 for ending in SIDECARS:
                     with suppress(OSError):  # not there, or with a name too long to be there
                         _beside(self._path, ending).unlink()
-            _rename(self._partial, self._path, self._overwrite)
+            rename(self._partial, self._path, self._overwrite)
             # GDAL puts beside a GeoTIFF what that cannot hold, some kinds of CRS for one.
             sidecar = _beside(self._partial, ".aux.xml")
             if sidecar.exists():
@@ -318,7 +318,8 @@ def _send_to_disk(path: Path) -> None:
             os.close(file)
 
 
-def _rename(partial: Path, path: Path, overwrite: bool) -> None:
+def rename(partial: Path, path: Path, overwrite: bool) -> None:
+    """Give a complete file its name; ``OSError`` where that is taken and may not be."""
     if overwrite:
         partial.replace(path)
         return

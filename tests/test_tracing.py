@@ -94,7 +94,7 @@ def test_each_polygon_comes_as_soon_as_it_is_complete():
     found = [
         values.tolist() for _, values, _ in trace(lambda *at: (classes[at], None), (30, 5), (5, 5))
     ]
-    assert found == [[], [], [0, 1], [], [], [0]]
+    assert found == [[], [], [1, 0], [], [], [0]]
 
 
 @pytest.mark.parametrize(
