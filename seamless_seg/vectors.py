@@ -23,6 +23,7 @@ import shapely
 from .errors import RasterError
 from .output import rename
 from .raster import reporting
+from .vector_ends import check_flatgeobuf, check_geojson, check_geopackage
 
 SCHEMA = pa.schema(
     [
@@ -33,6 +34,9 @@ SCHEMA = pa.schema(
         ("geometry", pa.binary()),
     ]
 )
+
+ROW_GROUP = 16_000_000
+"""Bytes that are written into a GeoParquet file together, before compression."""
 
 
 class Features(NamedTuple):
@@ -94,12 +98,17 @@ class _Batches:
         self._features = features
         self.error: BaseException | None = None
         """What the features ended with."""
+        self.count = 0
+        """Features so far."""
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         try:
             for features in self._features:
                 if len(features.classes):
+                    self.count += len(features.classes)
                     yield _batch(features)
+        except GeneratorExit:  # whoever took them has had enough
+            raise
         except BaseException as error:
             self.error = error
             raise
@@ -138,34 +147,33 @@ def _write_with(driver: str, path: Path, batches: _Batches, layer: Layer) -> Non
 
 def _write_geojson(path: Path, batches: _Batches, layer: Layer) -> None:
     _write_with("GeoJSON", path, batches, layer)
+    check_geojson(path)
 
 
 def _write_geopackage(path: Path, batches: _Batches, layer: Layer) -> None:
     _write_with("GPKG", path, batches, layer)
+    check_geopackage(path, batches.count)
 
 
 def _write_flatgeobuf(path: Path, batches: _Batches, layer: Layer) -> None:
     _write_with("FlatGeobuf", path, batches, layer)
+    check_flatgeobuf(path, batches.count)
 
 
 def _write_geoparquet(path: Path, batches: _Batches, layer: Layer) -> None:
     """Write a GeoParquet file, version 1.1."""
-    bounds = np.array([np.inf, np.inf, -np.inf, -np.inf])
-    with pyarrow.parquet.ParquetWriter(path, SCHEMA, compression="zstd") as writer:
+    crs = layer.crs.to_dict(projjson=True) if layer.crs else None
+    column = {"encoding": "WKB", "geometry_types": ["Polygon"], "crs": crs}
+    said = {"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": column}}
+    schema = SCHEMA.with_metadata({"geo": json.dumps(said)})
+    with pyarrow.parquet.ParquetWriter(path, schema, compression="zstd") as writer:
+        group: list[pa.RecordBatch] = []
         for batch in batches:
-            writer.write_batch(batch)
-            found = shapely.total_bounds(shapely.from_wkb(batch["geometry"].to_numpy(False)))
-            bounds[:2] = np.minimum(bounds[:2], found[:2])
-            bounds[2:] = np.maximum(bounds[2:], found[2:])
-        column: dict[str, Any] = {
-            "encoding": "WKB",
-            "geometry_types": ["Polygon"],
-            "crs": layer.crs.to_dict(projjson=True) if layer.crs else None,
-        }
-        if np.isfinite(bounds).all():
-            column["bbox"] = bounds.tolist()
-        said = {"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": column}}
-        writer.add_key_value_metadata({"geo": json.dumps(said)})
+            group.append(batch.replace_schema_metadata(schema.metadata))
+            if sum(part.nbytes for part in group) > ROW_GROUP:
+                writer.write_table(pa.Table.from_batches(group, schema))
+                group = []
+        writer.write_table(pa.Table.from_batches(group, schema))
 
 
 Write: TypeAlias = Callable[[Path, _Batches, Layer], None]

@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 import rasterio.features
@@ -109,3 +111,18 @@ def test_each_polygon_comes_as_soon_as_it_is_complete():
 )
 def test_windows_are_whole_blocks_where_these_fit(size, block, window):
     assert window_shape(size, block) == window
+
+
+def test_memory_does_not_grow_with_the_raster():
+    def peak(height):
+        classes = blobs(np.random.default_rng(0), (height, 60), 4, 8)
+        classes[:, 30] = 9  # one that goes through all of it
+        tracemalloc.start()
+        for _ in trace(lambda *at: (classes[at], None), classes.shape, (50, 60)):
+            pass
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return most
+
+    peak(100)
+    assert peak(4000) < 1.2 * peak(1000)
