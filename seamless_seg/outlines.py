@@ -43,11 +43,6 @@ class Outlines:
         return [self.points[a:b] for a, b in pairwise(self.rings[1:].tolist())]
 
     @property
-    def owners(self) -> Integers:
-        """The polygon of each point."""
-        return np.repeat(np.arange(len(self)), np.diff(self.rings[self.polygons]))
-
-    @property
     def geometries(self) -> npt.NDArray[Any]:
         """The polygons for shapely."""
         points, offsets = self.points.astype(np.float64), (self.rings, self.polygons)

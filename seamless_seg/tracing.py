@@ -27,8 +27,8 @@ from .outlines import (
 )
 from .validity import Mask
 
-WINDOW = 1_000_000
-"""Pixels of a window: GDAL holds its polygons in memory, some 300 bytes for each in the worst."""
+WINDOW = 1024 * 1024
+"""Pixels of a window: GDAL holds its polygons in memory, 250 MB of them in pure noise."""
 
 KNOWN = ("uint8", "uint16", "int16", "int32")
 """Integers that rasterio hands to the polygonizer."""
@@ -137,16 +137,16 @@ class _Seam:
         right = _along(outlines, 1, cols.stop, rows, cols.stop < self._size[1])
         if not cols.start:
             self._left = np.full_like(left, NOBODY)
-        met = self._above[cols], self._left
-        pairs = self._same(np.concatenate(met), np.concatenate([top, left]), classes)
+        before = np.concatenate([self._above[cols], self._left])
+        pairs = self._same(before, np.concatenate([top, left]), classes)
         waiting = np.unique(np.concatenate([pairs[:, 1], bottom, right]))
         waiting = waiting[waiting != NOBODY]
         for index in waiting.tolist():
             label = self._next + index
             self._parts[label] = _Part(int(classes[index]), [outlines[index]], [label])
-        for before, index in pairs.tolist():
-            self._unite(before, self._next + index)
-        touched = self._count(np.concatenate(met), -1)
+        for label, index in pairs.tolist():
+            self._unite(label, self._next + index)
+        touched = self._count(before, -1)
         self._above[cols], self._left = self._labels(bottom), self._labels(right)
         touched += self._count(np.concatenate([self._above[cols], self._left]), 1)
         touched += [self._next + index for index in waiting.tolist()]
@@ -237,5 +237,7 @@ def _along(
     first = np.minimum(place[edges], place[edges + 1]) - pixels.start
     counts = np.abs(place[edges + 1] - place[edges])
     within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-    owners[np.repeat(first, counts) + within] = np.repeat(outlines.owners[edges], counts)
+    starts = outlines.rings[outlines.polygons]
+    polygons = np.searchsorted(starts, edges, side="right") - 1
+    owners[np.repeat(first, counts) + within] = np.repeat(polygons, counts)
     return owners
