@@ -189,7 +189,7 @@ def _number(item: int | str, names: list[str], path: Any) -> int:
         return int(item)
     except ValueError:
         pass
-    if item in names:
+    if item and item in names:
         return names.index(str(item))
     known = ", ".join(name for name in names if name)
     told = f"it names {known}" if known else "it names none: give their numbers"

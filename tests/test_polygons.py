@@ -263,6 +263,7 @@ REFUSALS = [
     ({}, ["out.gpkg", "--min-area", "-1"], 2, "min-area must be an area, 0 or more, not -1"),
     ({}, ["out.gpkg", "--simplify", "0"], 2, "simplify must be a length .* above 0, not 0"),
     ({}, ["out.gpkg", "--classes", "7,moon"], 2, "no class 'moon'; it names land, water & ice"),
+    ({}, ["out.gpkg", "--classes", "1,"], 2, "no class ''; it names land, water & ice"),
     ({"dtype": "float32"}, ["out.gpkg"], 1, "1 band of float32, .*run --kind classes writes it"),
     ({"count": 3}, ["out.gpkg"], 1, "classes.tif has 3 bands of uint8, polygons need one of int"),
     ({"gcps": True}, ["out.gpkg"], 1, "ground control points only, no transform: gdalwarp"),
