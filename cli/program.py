@@ -17,6 +17,7 @@ from seamless_seg import GeometryError, OptionError, SeamlessError, __version__
 from .check import check_command
 from .info import info
 from .plan import plan
+from .polygonize import polygonize_command
 from .probe import probe
 from .run import run
 from .stats import stats
@@ -39,7 +40,7 @@ def program() -> None:
     """Run a segmentation model over a raster larger than memory, without tile seams."""
 
 
-for command in (run, plan, check_command, probe, info, stats):
+for command in (run, plan, check_command, probe, info, polygonize_command, stats):
     program.add_command(command)
 
 

@@ -18,6 +18,7 @@ from .judging import Quality
 from .options import Options
 from .pipeline import Progress
 from .plan import Load, Peak, Plan, Unload, Write, plan_run_grid
+from .polygons import PolygonSummary, polygonize
 from .reach import Probe, probe
 from .run import run_plan, tiles_held
 from .scattered import overlap_weights
@@ -43,6 +44,7 @@ __all__ = [
     "Options",
     "Peak",
     "Plan",
+    "PolygonSummary",
     "Probe",
     "Progress",
     "Quality",
@@ -59,6 +61,7 @@ __all__ = [
     "class_stats",
     "overlap_weights",
     "plan_run_grid",
+    "polygonize",
     "probe",
     "run_plan",
     "segment",

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import rasterio.errors
 
-from .resampling import EQUATOR, FLATTENING
+from .ellipsoid import Ellipsoid
 from .sample import Window
 
 if TYPE_CHECKING:
@@ -68,7 +67,10 @@ class Ground:
             return np.asarray(self._between(edges) * abs(b))[None, :]
         rows, cols = np.ogrid[window.rows, window.cols]
         latitudes = (d * (cols + 0.5) + e * (rows + 0.5) + f) * self._radians
-        return np.asarray(self._density(latitudes) * abs(a * e - b * d) * self._radians**2)
+        latitudes = np.clip(latitudes, -np.pi / 2, np.pi / 2)
+        return np.asarray(
+            self._ellipsoid.density(latitudes) * abs(a * e - b * d) * self._radians**2
+        )
 
     def _measure(self, crs: Any) -> None:
         try:
@@ -79,7 +81,7 @@ class Ground:
         self._is_known = True
         if crs.is_geographic:
             self._radians = factor
-            self._polar, self._squared = _ellipsoid(crs)
+            self._ellipsoid = Ellipsoid(crs)
             return
         a, b, _, d, e, _ = self._transform[:6]
         self.constant = abs(a * e - b * d) * factor * factor
@@ -92,24 +94,4 @@ class Ground:
     def _between(self, edges: Areas) -> Areas:
         """Square metres between parallels, per unit of longitude; nothing beyond the poles."""
         latitudes = np.clip(edges * self._radians, -np.pi / 2, np.pi / 2)
-        return np.abs(np.diff(self._from_equator(np.sin(latitudes)))) * self._radians
-
-    def _from_equator(self, sine: Areas) -> Areas:
-        """Area from the equator to a latitude, per radian of longitude (Snyder 1987, 3-12)."""
-        e = np.sqrt(self._squared)
-        far = np.arctanh(e * sine) / e if e else sine
-        return np.asarray(self._polar**2 / 2 * (sine / (1 - self._squared * sine**2) + far))
-
-    def _density(self, latitudes: Areas) -> Areas:
-        """Area per square radian at latitudes: the derivative of the above."""
-        clipped = np.clip(latitudes, -np.pi / 2, np.pi / 2)
-        bend = 1 - self._squared * np.sin(clipped) ** 2
-        return np.asarray(self._polar**2 * np.cos(clipped) / bend**2)
-
-
-def _ellipsoid(crs: Any) -> tuple[float, float]:
-    """Metres from the centre to a pole, and the squared eccentricity; WGS 84 if it names none."""
-    found = re.search(r'(?:SPHEROID|ELLIPSOID)\["[^"]*", *([\d.eE+]+), *([\d.eE+]+)', crs.to_wkt())
-    equator, inverse = map(float, found.groups()) if found else (EQUATOR, 1 / FLATTENING)
-    flattening = 1 / inverse if inverse else 0.0
-    return equator * (1 - flattening), flattening * (2 - flattening)
+        return np.abs(np.diff(self._ellipsoid.from_equator(np.sin(latitudes)))) * self._radians

@@ -82,7 +82,7 @@ class Publication:
             for ending in SIDECARS:
                 with suppress(OSError):  # not there, or with a name too long to be there
                     beside(self.path, ending).unlink()
-        _rename(complete, self.path, self._overwrite)
+        rename(complete, self.path, self._overwrite)
         sidecar = beside(complete, AUX)
         if sidecar.exists():
             sidecar.replace(beside(self.path, AUX))
@@ -110,7 +110,8 @@ def _is_same(source: Any, destination: Path) -> bool:
         return False
 
 
-def _rename(partial: Path, path: Path, overwrite: bool) -> None:
+def rename(partial: Path, path: Path, overwrite: bool) -> None:
+    """Give a file its name; ``OSError`` where something else has it and may not be replaced."""
     if overwrite:
         partial.replace(path)
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from xml.sax.saxutils import escape
 
 import numpy as np
 import onnx
@@ -28,6 +29,14 @@ def raster(path, array, **profile):
     profile = {"driver": "GTiff", "dtype": array.dtype} | UTM | profile
     with rasterio.open(path, "w", count=count, height=height, width=width, **profile) as dataset:
         dataset.write(array)
+    return path
+
+
+def name_classes(path, names):
+    """Write GDAL category names beside a raster; returns its path."""
+    listed = "".join(f"<Category>{escape(name)}</Category>" for name in names)
+    band = f'<PAMRasterBand band="1"><CategoryNames>{listed}</CategoryNames></PAMRasterBand>'
+    Path(f"{path}.aux.xml").write_text(f"<PAMDataset>{band}</PAMDataset>", encoding="utf-8")
     return path
 
 

@@ -5,19 +5,10 @@ import pytest
 from seamless_seg import RasterError
 from seamless_seg.categories import category_names
 
-BODY = "<CategoryNames>{}</CategoryNames>"
-
-
-def name_classes(path, names):
-    """Write GDAL category names beside a raster."""
-    listed = "".join(f"<Category>{name}</Category>" for name in names)
-    band = f'<PAMRasterBand band="1">{BODY.format(listed)}</PAMRasterBand>'
-    path.with_name(path.name + ".aux.xml").write_text(f"<PAMDataset>{band}</PAMDataset>")
-
 
 def test_names_are_those_that_gdal_knows(tmp_path):
     path = made.raster(tmp_path / "classes.tif", np.zeros((2, 20, 30), np.uint8))
-    name_classes(path, ["land &amp; sea", "", "Straße"])
+    made.name_classes(path, ["land & sea", "", "Straße"])
     before = made.names(tmp_path)
     assert category_names(path) == ["land & sea", "", "Straße"]
     assert category_names(str(path)) == ["land & sea", "", "Straße"]

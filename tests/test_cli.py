@@ -35,7 +35,7 @@ def test_without_its_extra_the_program_says_what_to_install(folder, missing):
 def test_importing_the_library_loads_nothing_heavy():
     code = (
         "import sys, seamless_seg; "
-        "print([m for m in ('rasterio', 'onnxruntime', 'click') if m in sys.modules])"
+        "print([m for m in ('rasterio', 'onnxruntime', 'click', 'pyarrow') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout == "[]\n"
