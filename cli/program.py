@@ -80,19 +80,31 @@ def run_program(arguments: list[str]) -> int:
 
 def end_tidily_on_signals() -> None:
     """Make the first Ctrl-C, SIGTERM or hang-up end the program; none after it disturbs that."""
+    is_swallowing, is_raised = False, threading.Event()
 
     def interrupt(number: int, frame: FrameType | None) -> None:
+        if is_swallowing:  # it would be, too
+            return
+        is_raised.set()
         for ending in ENDINGS:
             signal.signal(ending, signal.SIG_IGN)
         raise KeyboardInterrupt
 
     def swallowed(unraisable: sys.UnraisableHookArgs) -> None:
         """Python swallows what is raised in its own callbacks, as while it imports: once more."""
+        nonlocal is_swallowing
         if issubclass(unraisable.exc_type, KeyboardInterrupt):
+            is_swallowing = True
+            is_raised.clear()
             signal.signal(signal.SIGINT, interrupt)
-            threading.Timer(0.001, _interrupt_main_thread).start()
+            threading.Thread(target=insist, daemon=True).start()
+            is_swallowing = False
         else:
             sys.__unraisablehook__(unraisable)
+
+    def insist() -> None:
+        while not is_raised.wait(0.001):
+            _interrupt_main_thread()
 
     sys.unraisablehook = swallowed
     for ending in ENDINGS:

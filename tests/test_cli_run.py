@@ -333,6 +333,17 @@ def test_an_interruption_while_modules_load_is_quiet(folder, seconds):
     assert made.names("out") in ([], ["out.tif"])
 
 
+SLOWED = """
+start = threading.Thread.start
+
+def slowly(thread):
+    start(thread)
+    for _ in range(20):
+        time.sleep(0.01)
+
+threading.Thread.start = slowly
+"""
+
 SWALLOWED = """
 import os, signal, time, weakref
 from seamless_seg_cli.program import end_tidily_on_signals
@@ -351,8 +362,12 @@ except KeyboardInterrupt:
 """
 
 
-def test_an_interruption_that_python_swallows_comes_again():
+@pytest.mark.parametrize("slow", [False, True], ids=["at once", "while it is being put off"])
+def test_an_interruption_that_python_swallows_comes_again(slow):
+    program = SWALLOWED
+    if slow:
+        program = "import threading, time\n" + SLOWED + program
     ended = subprocess.run(
-        [sys.executable, "-c", SWALLOWED], capture_output=True, text=True, timeout=20, check=True
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=20, check=True
     )
     assert (ended.stdout, ended.stderr) == ("interrupted\n", "")
