@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import importlib
 import logging
 import signal
 import sys
@@ -14,13 +15,6 @@ import click
 
 from seamless_seg import GeometryError, OptionError, SeamlessError, __version__
 
-from .check import check_command
-from .info import info
-from .plan import plan
-from .polygonize import polygonize_command
-from .probe import probe
-from .run import run
-from .stats import stats
 from .text import say
 
 NOTHING_WRITTEN = "interrupted, nothing was written"
@@ -30,18 +24,42 @@ ENDINGS = [
 ]
 """Signals by which a user or a system ends a program; Windows has no SIGHUP."""
 
+COMMANDS = {
+    "run": "run",
+    "plan": "plan",
+    "check": "check_command",
+    "probe": "probe",
+    "info": "info",
+    "polygonize": "polygonize_command",
+    "stats": "stats",
+}
+"""Modules of this package by the names of their commands, and what the command is called there."""
+
+
+class Commands(click.Group):
+    """Loads the module of a command when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names in the order in which help shows them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name; None where there is none."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f".{cmd_name}", __package__)
+        command: click.Command = getattr(module, COMMANDS[cmd_name])
+        return command
+
 
 @click.group(
+    cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Each command has its own --help.",
 )
 @click.version_option(__version__, "-V", "--version", prog_name="seamless-seg")
 def program() -> None:
     """Run a segmentation model over a raster larger than memory, without tile seams."""
-
-
-for command in (run, plan, check_command, probe, info, polygonize_command, stats):
-    program.add_command(command)
 
 
 def run_program(arguments: list[str]) -> int:

@@ -1,30 +1,36 @@
 """Seamless segmentation of rasters larger than memory."""
 
-from .checking import Report, check
-from .disagreement import Dispute
-from .errors import (
-    BudgetError,
-    GeometryError,
-    ModelError,
-    OptionError,
-    RasterError,
-    SeamlessError,
-    TileError,
-)
-from .forecast import Forecast
-from .grid import Grid, shape_to_slices
-from .job import Summary, segment
-from .judging import Quality
-from .options import Options
-from .pipeline import Progress
-from .plan import Load, Peak, Plan, Unload, Write, plan_run_grid
-from .polygons import PolygonSummary, polygonize
-from .reach import Probe, probe
-from .run import run_plan, tiles_held
-from .scattered import overlap_weights
-from .settings import Settings
-from .shares import ClassShare, ClassStats, ClassTable, class_stats
-from .trust import PROFILES
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .checking import Report, check
+    from .disagreement import Dispute
+    from .errors import (
+        BudgetError,
+        GeometryError,
+        ModelError,
+        OptionError,
+        RasterError,
+        SeamlessError,
+        TileError,
+    )
+    from .forecast import Forecast
+    from .grid import Grid, shape_to_slices
+    from .job import Summary, segment
+    from .judging import Quality
+    from .options import Options
+    from .pipeline import Progress
+    from .plan import Load, Peak, Plan, Unload, Write, plan_run_grid
+    from .polygons import PolygonSummary, polygonize
+    from .reach import Probe, probe
+    from .run import run_plan, tiles_held
+    from .scattered import overlap_weights
+    from .settings import Settings
+    from .shares import ClassShare, ClassStats, ClassTable, class_stats
+    from .trust import PROFILES
 
 __version__ = "0.1.0"
 
@@ -68,3 +74,45 @@ __all__ = [
     "shape_to_slices",
     "tiles_held",
 ]
+
+# Who runs a model needs nothing that makes polygons: a module is loaded when it is first asked for.
+_MODULES = {
+    "checking": ("Report", "check"),
+    "disagreement": ("Dispute",),
+    "errors": (
+        "BudgetError",
+        "GeometryError",
+        "ModelError",
+        "OptionError",
+        "RasterError",
+        "SeamlessError",
+        "TileError",
+    ),
+    "forecast": ("Forecast",),
+    "grid": ("Grid", "shape_to_slices"),
+    "job": ("Summary", "segment"),
+    "judging": ("Quality",),
+    "options": ("Options",),
+    "pipeline": ("Progress",),
+    "plan": ("Load", "Peak", "Plan", "Unload", "Write", "plan_run_grid"),
+    "polygons": ("PolygonSummary", "polygonize"),
+    "reach": ("Probe", "probe"),
+    "run": ("run_plan", "tiles_held"),
+    "scattered": ("overlap_weights",),
+    "settings": ("Settings",),
+    "shares": ("ClassShare", "ClassStats", "ClassTable", "class_stats"),
+    "trust": ("PROFILES",),
+}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f".{_MODULE_OF[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

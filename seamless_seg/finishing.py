@@ -16,8 +16,6 @@ from rasterio.io import MemoryFile
 from .cleaning import Band, WriteWindow
 from .geotiff import Output, check_complete, refusing_odd_options
 from .output import RasterFile, Step
-from .sieving import sieve
-from .smoothing import smooth
 
 
 def steps_of(output: Output, cleanup: Mapping[str, Any]) -> list[Step]:
@@ -49,11 +47,15 @@ def steps_of(output: Output, cleanup: Mapping[str, Any]) -> list[Step]:
 
 
 def _smooth(source: Path, target: Path, output: Output, radius: int, by: str) -> None:
+    from .smoothing import smooth
+
     with _cleaning(source, target, output) as (band, write):
         smooth(band, write, radius, by, int(output.nodata or 0))
 
 
 def _sieve(source: Path, target: Path, output: Output, least: int) -> None:
+    from .sieving import sieve
+
     with _cleaning(source, target, output) as (band, write):
         sieve(band, write, least, nodata=int(output.nodata or 0))
 

@@ -1,0 +1,41 @@
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import seamless_seg
+
+
+@pytest.mark.parametrize("name", seamless_seg.__all__)
+def test_every_public_name_is_there(name):
+    assert getattr(seamless_seg, name) is not None
+    assert name in dir(seamless_seg)
+
+
+def test_those_that_types_are_checked_by_are_the_same():
+    tree = ast.parse(Path(seamless_seg.__file__).read_text())
+    seen = {
+        alias.name: getattr(seamless_seg, alias.name).__module__
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.level == 1
+        for alias in node.names
+        if hasattr(getattr(seamless_seg, alias.name), "__module__")
+    }
+    assert set(seamless_seg.__all__) - set(seen) == {"PROFILES", "__version__"}
+    assert seen["check"] == "seamless_seg.checking"
+
+
+def test_another_name_is_not():
+    with pytest.raises(AttributeError, match="module 'seamless_seg' has no attribute 'chekc'"):
+        seamless_seg.chekc  # noqa: B018  # that is the test
+
+
+def test_a_module_is_loaded_when_it_is_asked_for():
+    code = (
+        "import sys, seamless_seg; seamless_seg.segment;"
+        "print([m for m in ('polygons', 'checking', 'shares') if f'seamless_seg.{m}' in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
