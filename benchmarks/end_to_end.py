@@ -26,6 +26,8 @@ import numpy as np
 import rasterio
 from rasterio.windows import Window
 
+COMPILED = Path(tempfile.gettempdir()) / "seamless_seg_benchmarks"
+
 SAMPLE = Path(__file__).parent.parent / "sample_data"
 COMPRESSION = {
     "none": {},
@@ -100,7 +102,11 @@ def compare(rounds: int, commands: dict[str, list[str]]) -> None:
 
 
 def output_of(command: list[str]) -> str:
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    """What a command prints, run as by a user whose Python keeps what it has compiled."""
+    kept = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(COMPILED)}
+    return subprocess.run(
+        command, check=True, capture_output=True, text=True, env=os.environ | kept
+    ).stdout
 
 
 def bare(model: str, tiles: str, tile: str) -> None:

@@ -35,7 +35,8 @@ def test_another_name_is_not():
 def test_a_module_is_loaded_when_it_is_asked_for():
     code = (
         "import sys, seamless_seg; seamless_seg.segment;"
-        "print([m for m in ('polygons', 'checking', 'shares') if f'seamless_seg.{m}' in sys.modules])"
+        "names = ('polygons', 'checking', 'shares');"
+        "print([name for name in names if f'seamless_seg.{name}' in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
