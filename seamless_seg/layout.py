@@ -1,9 +1,10 @@
-"""Layouts: the arrays that a graph takes and gives, whatever the order and number of their axes."""
+"""Layouts: what a graph takes and gives, whatever the order and number of its axes."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -24,6 +25,29 @@ FAR_SHORTER = 4
 CHANNEL_NAMES = frozenset({"c", "ch", "channel", "channels", "band", "bands"})
 SIDE_NAMES = frozenset({"h", "height", "row", "rows", "w", "width", "col", "cols", "columns"})
 """Words by which graphs name the axes of images."""
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """An input or output of a graph: a length is None where it is free."""
+
+    name: str
+    shape: tuple[int | None, ...]
+    dtype: str
+    axes: tuple[str, ...] = ()
+    """What the graph calls its free axes; empty for the others."""
+
+    def __str__(self) -> str:
+        """``image: float [N, 3, H, W]``, free lengths as question marks."""
+        lengths = ", ".join("?" if length is None else str(length) for length in self.shape)
+        return f"{self.name}: {self.dtype} [{lengths}]"
+
+
+def to_tensor(node: Any) -> Tensor:
+    """What onnxruntime says of an input or output."""
+    lengths = tuple(n if isinstance(n, int) and n > 0 else None for n in node.shape)
+    axes = tuple(axis if isinstance(axis, str) else "" for axis in node.shape)
+    return Tensor(node.name, lengths, node.type.removeprefix("tensor(").removesuffix(")"), axes)
 
 
 class ImageLayout(NamedTuple):

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .tensors import Tensor
+    from .layout import Tensor
 
 NO_SEGMENTATION = (
     "the model's output must be logits for each pixel, [N, K, H, W], [N, H, W, K] or [N, H, W]"

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import ModelError, OptionError, SeamlessError
-from .tensors import to_tensor
+from .layout import to_tensor
 
 MOST_THREADS = 1024
 """Beyond some thousands of threads onnxruntime does not come back."""

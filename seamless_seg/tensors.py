@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from .errors import ModelError, OptionError
-from .layout import ImageLayout, LogitsLayout, is_channels_last, readings
+from .layout import ImageLayout, LogitsLayout, Tensor, is_channels_last, readings
 from .misfit import cannot_be_logits, choose_another
 
 TAKEN = {
@@ -26,29 +25,6 @@ TAKEN = {
 
 GIVEN = ("float", "float16", "double")
 """Types of outputs that can be logits."""
-
-
-@dataclass(frozen=True)
-class Tensor:
-    """An input or output of a graph: a length is None where it is free."""
-
-    name: str
-    shape: tuple[int | None, ...]
-    dtype: str
-    axes: tuple[str, ...] = ()
-    """What the graph calls its free axes; empty for the others."""
-
-    def __str__(self) -> str:
-        """``image: float [N, 3, H, W]``, free lengths as question marks."""
-        lengths = ", ".join("?" if length is None else str(length) for length in self.shape)
-        return f"{self.name}: {self.dtype} [{lengths}]"
-
-
-def to_tensor(node: Any) -> Tensor:
-    """What onnxruntime says of an input or output."""
-    lengths = tuple(n if isinstance(n, int) and n > 0 else None for n in node.shape)
-    axes = tuple(axis if isinstance(axis, str) else "" for axis in node.shape)
-    return Tensor(node.name, lengths, node.type.removeprefix("tensor(").removesuffix(")"), axes)
 
 
 def the_image(inputs: Sequence[Tensor]) -> Tensor:
