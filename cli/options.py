@@ -110,6 +110,19 @@ class Assignment(click.ParamType):  # type: ignore[type-arg]  # as above
         return key, text
 
 
+class Kind(click.ParamType):  # type: ignore[type-arg]  # as above
+    """``classes``, or ``classes=PATH``, of which the path does not matter."""
+
+    name = "KIND"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Parse, or fail with what was expected."""
+        kind, _, _ = str(value).partition("=")
+        if kind not in KINDS:
+            self.fail(f"{kind!r} is not one of {', '.join(KINDS)}", param, ctx)
+        return kind
+
+
 INDICES = Numbers(int, "N,N,...")
 NUMBERS = Numbers(float, "F,F,...")
 
@@ -283,14 +296,16 @@ region = several(
     ),
 )
 
+kind = click.option(
+    "--kind",
+    type=click.Choice(KINDS),
+    default="logits",
+    show_default=True,
+    help="What OUTPUT holds.",
+)
+
 products = several(
-    click.option(
-        "--kind",
-        type=click.Choice(KINDS),
-        default="logits",
-        show_default=True,
-        help="What OUTPUT holds.",
-    ),
+    kind,
     click.option(
         "--also",
         type=Assignment("KIND", "PATH"),

@@ -20,6 +20,7 @@ from seamless_seg.opening import open_raster, refuse_reading
 from seamless_seg.plan import Step
 from seamless_seg.pricing import Execution, price
 from seamless_seg.probing import probe_for
+from seamless_seg.products import pixel_bytes
 from seamless_seg.reach import USUAL_CHANNELS
 from seamless_seg.task import open_task
 from seamless_seg.tile_wide import warned
@@ -45,6 +46,14 @@ from .text import decisions, prices, say, schedule, size, to_json
 @options.execution
 @options.memory
 @options.region
+@options.kind
+@click.option(
+    "--also",
+    type=options.Kind(),
+    metavar="KIND",
+    multiple=True,
+    help="What else is written in the same run; may be given again, and as KIND=PATH.",
+)
 @click.option("--dry-run", is_flag=True, help="Print the plan and write nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 @click.option("-o", "--output", metavar="FILE", help="Write it to a JSON file, too.")
@@ -56,6 +65,8 @@ def plan(
     image_size: tuple[int, int] | None,
     area: str | None,
     bbox: tuple[float, ...] | None,
+    kind: str,
+    also: tuple[str, ...],
     dry_run: bool,
     as_json: bool,
     output: str | None,
@@ -79,9 +90,11 @@ def plan(
         region = area_of(area, bbox, image_size, None)
         forecast = _of_size(image_size, model, region, wanted, execution)
     elif image_size is None and raster is not None:
-        forecast = _of_raster(raster, model, (area, bbox), wanted, execution)
+        forecast = _of_raster(raster, model, (area, bbox), wanted, execution, (kind, *also))
     else:
         raise click.UsageError("give either INPUT or --size HxW")
+    if forecast.stored is None and forecast.classes is not None:
+        forecast = replace(forecast, stored=pixel_bytes((kind, *also), forecast.classes))
     if document is not None:
         document.write(json.dumps(forecast.figures() | forecast.starts(), indent=1) + "\n")
     if as_json:
@@ -128,6 +141,7 @@ def _of_raster(
     area: tuple[str | None, tuple[float, ...] | None],
     wanted: Options,
     execution: Execution,
+    kinds: tuple[str, ...],
 ) -> Forecast:
     given = (
         None if model is None else GivenModel(model, wanted, execution.provider, execution.threads)
@@ -137,7 +151,9 @@ def _of_raster(
         if given is None:
             return forecast_raster(reader, None, wanted, region)
         task = open_task(reader, given, wanted, execution, region)
-        return replace(task.forecast, schedule=task.schedule())
+        task.prepared  # noqa: B018  # before a tile is tried, to see its classes
+        stored = pixel_bytes(kinds, task.classes)
+        return replace(task.forecast, schedule=task.schedule(stored), stored=stored)
 
 
 def _report(forecast: Forecast) -> Iterator[str]:

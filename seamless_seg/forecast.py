@@ -44,6 +44,8 @@ class Forecast:
     """How it is spread over memory and threads; None where no run has been prepared."""
     pricing: Pricing | None = None
     """What other tiles would cost; None where the tile was settled or too little is to be won."""
+    stored: int | None = None
+    """Bytes of a pixel in all outputs; those of logits where None."""
     warning: str | None = None
     """Why no overlap makes tiles of the model agree; None where nothing is known that stands in
     the way."""
@@ -56,6 +58,8 @@ class Forecast:
     @property
     def written_bytes(self) -> int | None:
         """Bytes of the output before compression; None where the classes are not known."""
+        if self.stored is not None:
+            return self.plan.written * self.stored
         return self._bytes(self.plan.written)
 
     def figures(self) -> dict[str, Any]:

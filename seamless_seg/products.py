@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from .activation import decide_activation
+from .blocks import FLOAT32
 from .errors import OptionError
-from .meaning import CONFIDENCES, Reading
+from .meaning import CONFIDENCES, Reading, label_dtype
 from .model import Model
 from .settings import DEFAULT, METADATA, OPTION, Decision, decide
 
@@ -134,6 +135,12 @@ class Products:
         if self.sieve is not None:
             decided["sieve"] = Decision(self.sieve, OPTION)
         return decided
+
+
+def pixel_bytes(kinds: Sequence[str], classes: int) -> int:
+    """Bytes of a pixel in outputs of these kinds, before compression."""
+    of_kind = {CLASSES: label_dtype(classes).itemsize, CONFIDENCE: FLOAT32}
+    return sum(of_kind.get(kind, classes * FLOAT32) for kind in kinds)
 
 
 def reading_of(decided: Mapping[str, Decision[Any]]) -> Reading:

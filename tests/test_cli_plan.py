@@ -41,6 +41,28 @@ class TestPlan:
         assert figures["classes"] == 7
         assert figures["held_bytes"] == figures["held_pixels"] * 7 * 4
 
+    @pytest.mark.parametrize(
+        ("kinds", "stored"),
+        [
+            ((), 7 * 4),
+            (("--kind", "classes"), 1),
+            (("--kind", "classes", "--also", "confidence"), 1 + 4),
+            (("--also", "classes=c.tif", "--also", "probabilities=p.tif"), 2 * 7 * 4 + 1),
+        ],
+    )
+    def test_what_is_written_depends_on_the_kinds_of_outputs(self, folder, cli, kinds, stored):
+        made.pointwise("model.onnx", 3, 7)
+        for what in (("in.tif",), ("--size", "100x120")):
+            figures = self.plan(cli, *what, "model.onnx", *kinds)
+            assert figures["written_bytes"] == figures["written_pixels"] * stored
+        whole = self.plan(cli, "in.tif", "model.onnx")["memory"]["blocks"]
+        blocks = self.plan(cli, "in.tif", "model.onnx", *kinds)["memory"]["blocks"]
+        assert blocks * 7 * 4 == whole * stored
+
+    def test_a_kind_that_is_none_is_refused(self, folder, cli):
+        result = cli("plan", "in.tif", "model.onnx", "--also", "shapes=s.tif")
+        refused(result, 2, "'shapes' is not one of logits, probabilities, classes, confidence")
+
     def test_a_size_and_a_model_are_enough(self, folder, cli):
         made.pointwise("model.onnx", 3, 7, height=64, width=32)
         assert self.plan(cli, "--size", "1000", "model.onnx")["tile_size"] == [64, 32]
