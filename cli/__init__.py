@@ -11,8 +11,10 @@ from types import FrameType
 def main() -> None:
     """Run the program; the console script and ``python -m seamless_seg`` both end here."""
     # While modules are being imported there is nothing to tidy up, and much that would be said.
-    for ending in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(ending, _leave)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # Windows has not all of them
+        ending = getattr(signal, name, None)
+        if ending is not None and signal.getsignal(ending) != signal.SIG_IGN:
+            signal.signal(ending, _leave)
     try:
         import click  # noqa: F401  # only to see whether it is there
     except ModuleNotFoundError:

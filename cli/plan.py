@@ -20,7 +20,7 @@ from seamless_seg.opening import open_raster, refuse_reading
 from seamless_seg.plan import Step
 from seamless_seg.pricing import Execution, price
 from seamless_seg.probing import probe_for
-from seamless_seg.products import pixel_bytes
+from seamless_seg.products import copies_of, pixel_bytes
 from seamless_seg.reach import USUAL_CHANNELS
 from seamless_seg.task import open_task
 from seamless_seg.tile_wide import warned
@@ -153,7 +153,8 @@ def _of_raster(
         task = open_task(reader, given, wanted, execution, region)
         task.prepared  # noqa: B018  # before a tile is tried, to see its classes
         stored = pixel_bytes(kinds, task.classes)
-        return replace(task.forecast, schedule=task.schedule(stored), stored=stored)
+        found = task.schedule(stored, copies=copies_of(kinds))
+        return replace(task.forecast, schedule=found, stored=stored)
 
 
 def _report(forecast: Forecast) -> Iterator[str]:

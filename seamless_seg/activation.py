@@ -11,6 +11,7 @@ from .errors import OptionError
 from .graph import Graph, Node, read_graph
 from .metadata import ModelMetadata
 from .model import Model, OnnxModel
+from .options import check_among
 from .settings import DEFAULT, METADATA, OPTION, Decision, decide
 from .tiles import Values
 
@@ -29,8 +30,12 @@ THE_GRAPH = "the graph ends in one"
 def softmax(logits: Values) -> Values:
     """Exponentials over their sum, ``(height, width, K)``: they sum to one at every pixel."""
     planes = np.moveaxis(logits, -1, 0)
+    largest = planes.max(axis=0)
     with np.errstate(invalid="ignore"):  # what is not finite is counted elsewhere
-        powers = np.exp(planes - planes.max(axis=0))
+        powers = planes - largest
+        if np.isposinf(largest).any():  # they share what there is
+            powers[np.isposinf(planes)] = 0
+        np.exp(powers, out=powers)
         powers /= powers.sum(axis=0)
     return np.moveaxis(powers, 0, -1)
 
@@ -68,16 +73,14 @@ def decide_activation(asked: str | None, model: Model, classes: int) -> Decision
     OptionError
         Where there is none such, or it says nothing about one class.
     """
-    if asked is not None and asked not in ACTIVATIONS:
-        raise OptionError(
-            f"activation {asked!r} is unknown: choose one of {', '.join(ACTIVATIONS)}"
-        )
+    if asked is not None:
+        check_among("activation", asked, ACTIVATIONS)
     if asked == "softmax" and classes == 1:
         raise OptionError("the softmax of one class is 1 everywhere: choose sigmoid")
     return decide(
         (asked, OPTION),
         (_of_metadata(model.metadata), METADATA),
-        ("none" if ends_in_activation(model) else None, THE_GRAPH),
+        ("none" if activation_within(model) else None, THE_GRAPH),
         ("sigmoid" if classes == 1 else "softmax", DEFAULT),
     )
 
@@ -86,21 +89,22 @@ def _of_metadata(metadata: ModelMetadata) -> str | None:
     return "none" if (metadata.model_type or "").lower() in REGRESSORS else None
 
 
-def ends_in_activation(model: Model) -> bool:
-    """Whether the last thing that an ONNX model does is to make probabilities."""
+def activation_within(model: Model) -> str | None:
+    """The type of the node by which an ONNX model makes probabilities, if it ends with that."""
     if isinstance(model, Ensemble):
-        return all(map(ends_in_activation, model.models))
+        found = [activation_within(member) for member in model.models]
+        return found[0] if all(found) else None
     if not isinstance(model, OnnxModel):
-        return False
+        return None
     try:
         graph = read_graph(model.name)
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
-        return False
-    return _ends_in_one(graph, model.output)
+        return None
+    return _ending(graph, model.output)
 
 
-def _ends_in_one(graph: Graph, name: str) -> bool:
+def _ending(graph: Graph, name: str) -> str | None:
     makers: dict[str, Node] = {made: node for node in graph.nodes for made in node.outputs}
     while (node := makers.get(name)) is not None and node.kind in PASSING:
         name = node.inputs[0]
-    return node is not None and node.kind in ENDINGS
+    return node.kind if node is not None and node.kind in ENDINGS else None

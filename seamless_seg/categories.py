@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,9 @@ from rasterio.io import MemoryFile
 
 from .publishing import AUX, beside
 from .raster import reporting
+
+NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Characters that XML cannot hold."""
 
 DATASET, BAND = "PAMDataset", "PAMRasterBand"
 """What GDAL calls a raster and a band in a file beside it."""
@@ -35,7 +39,8 @@ def category_names(path: Any) -> list[str]:
         # A VRT of a raster is a text about it, in which GDAL writes down also these.
         with rasterio.open(path) as dataset, MemoryFile(ext=".vrt") as memory:
             rasterio.shutil.copy(dataset, memory.name, driver="VRT")
-            document = ElementTree.fromstring(memory.read().decode(errors="replace"))
+            text = NO_XML.sub("", memory.read().decode(errors="replace"))
+            document = ElementTree.fromstring(text)
     names = document.iterfind("VRTRasterBand[@band='1']/CategoryNames/Category")
     return [name.text or "" for name in names]
 
@@ -52,5 +57,5 @@ def write_categories(path: Path, names: Sequence[str]) -> None:
         band = ElementTree.SubElement(document, BAND, band="1")
     listed = ElementTree.SubElement(band, "CategoryNames")
     for name in names:
-        ElementTree.SubElement(listed, "Category").text = name
+        ElementTree.SubElement(listed, "Category").text = NO_XML.sub("", name)
     aux.write_bytes(ElementTree.tostring(document, encoding="utf-8"))

@@ -38,7 +38,7 @@ class Delivery:
     """Writes what windows of values mean into the files of a run.
 
     They appear under their names together, once all of them are complete. Use it as a context
-    manager; an error leaves nothing.
+    manager; an error leaves nothing, but for what has replaced another file by then.
 
     Parameters
     ----------
@@ -100,6 +100,13 @@ class Delivery:
         with self._stack:
             for writer in self._writers:
                 writer.complete()
+            try:
+                for writer in self._writers:
+                    writer.publish()
+            except BaseException:  # also Ctrl-C between two of them
+                for writer in self._writers:
+                    writer.retract()
+                raise
 
 
 def described(output: Output, kind: str, metadata: ModelMetadata, classes: int) -> Output:
@@ -123,5 +130,5 @@ def described(output: Output, kind: str, metadata: ModelMetadata, classes: int) 
         nodata=np.iinfo(dtype).max,
         descriptions=["class"],
         categories=names if len(names) == count else (),
-        colours=colours_of(count, colours),
+        colours=colours_of(count, colours if len(colours) == count else ()),
     )

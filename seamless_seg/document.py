@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .errors import OptionError
+from .errors import SeamlessError
 from .publishing import Publication, check_destination
 
 
@@ -24,7 +24,9 @@ class Document:
     Raises
     ------
     OptionError
-        Where it cannot go there, at once or by ``write``.
+        Where it cannot go there.
+    SeamlessError
+        By ``write``, where it cannot be written.
     """
 
     def __init__(self, path: Any, inputs: Sequence[Any], overwrite: bool) -> None:
@@ -41,6 +43,6 @@ class Document:
             publication.publish(partial)
         except OSError as error:
             why = error.strerror or error
-            raise OptionError(f"cannot write {self._path}: {why}") from error
+            raise SeamlessError(f"cannot write {self._path}: {why}") from error
         finally:
             publication.discard()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .errors import OptionError
+from .options import check_among, number_of
 
 COMPRESSIONS = ("zstd", "deflate", "lzw", "lerc", "none")
 """By name; without loss unless a larger error is allowed."""
@@ -25,6 +25,25 @@ LARGEST_HALF = float(np.finfo(np.float16).max)
 BLOCK_SIZES = ("BLOCKYSIZE", "BLOCKXSIZE")
 """Creation options of the GTiff driver: height and width of its blocks."""
 
+RASTERIO = (
+    "DRIVER",
+    "DTYPE",
+    "CRS",
+    "COUNT",
+    "WIDTH",
+    "HEIGHT",
+    "NODATA",
+    "TRANSFORM",
+    "MODE",
+    "PATH",
+    "FP",
+    "GCPS",
+    "RPCS",
+    "OPENER",
+    "SHARING",
+)
+"""What rasterio's functions are given beside creation options."""
+
 SETTLED = {
     "COMPRESS": "--compress settles it",
     "ZSTD_LEVEL": "--compress-level settles it",
@@ -39,8 +58,18 @@ SETTLED = {
     "STREAMABLE_OUTPUT": "blocks come in any order",
     "TFW": "an output is one file",
     "WORLDFILE": "an output is one file",
-    "RPB": "an output is one file",
-    "RPCTXT": "an output is one file",
+    "STATISTICS": "its driver forgets what else is known of a raster where it makes them",
+    "DISCARD_LSB": "--dtype and --max-error say what may be lost",
+    "TILING_SCHEME": "outputs are in the raster's own grid",
+    "TARGET_SRS": "outputs are in the raster's own grid",
+    "RES": "outputs are in the raster's own grid",
+    "EXTENT": "outputs are in the raster's own grid",
+    "ZOOM_LEVEL": "outputs are in the raster's own grid",
+    "ADD_ALPHA": "outputs have nodata",
+    "ALPHA": "outputs have nodata",
+    "PHOTOMETRIC": "bands are classes, or one of them with colours of its own",
+    "PIXELTYPE": "the kind of output settles it",
+    **dict.fromkeys(RASTERIO, "it is none of GDAL's"),
 }
 """Creation options that are not the user's to give, and why."""
 
@@ -69,8 +98,10 @@ class Encoding:
     """GDAL's, of the GTiff driver or of its COG driver."""
 
     def __post_init__(self) -> None:
-        _choose("compress", self.compress, COMPRESSIONS)
-        _choose("dtype", self.dtype, DTYPES)
+        if not isinstance(self.creation_options, Mapping):
+            raise OptionError(f"creation_options must be a mapping, not {self.creation_options!r}")
+        check_among("compress", self.compress, COMPRESSIONS)
+        check_among("dtype", self.dtype, DTYPES)
         self._check_level()
         self._check_error()
         if self.compress == "lerc" and self.dtype == "float16":
@@ -94,13 +125,18 @@ class Encoding:
             )
 
     def _check_error(self) -> None:
-        error = self.max_error
+        error = number_of("max-error", self.max_error)
         if error is None:
             return
         if self.compress != "lerc":
             raise OptionError("max-error is for lerc: choose --compress lerc")
-        if not 0 <= error < math.inf:
+        if error < 0:
             raise OptionError(f"max-error must be a number from 0 on, not {error}")
+
+    def to_tags(self) -> dict[str, Any]:
+        """What may make pixels others than they were."""
+        lossy = {"dtype": self.dtype, "max_error": self.max_error}
+        return {name: value for name, value in lossy.items() if value not in (None, "float32")}
 
     @property
     def is_half(self) -> bool:
@@ -178,8 +214,3 @@ class Encoding:
 
     def _error(self, dtype: np.dtype[Any]) -> float:
         return (self.max_error or 0.0) if dtype.kind == "f" else 0.0
-
-
-def _choose(name: str, value: Any, among: tuple[str, ...]) -> None:
-    if value not in among:
-        raise OptionError(f"{name} {value!r} is unknown: choose one of {', '.join(among)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,8 +15,18 @@ from rasterio.errors import NotGeoreferencedWarning
 from rasterio.io import MemoryFile
 
 from .cleaning import Band, WriteWindow
+from .errors import OptionError
 from .geotiff import Output, check_complete, refusing_odd_options
 from .output import RasterFile, Step
+from .provenance import NAMESPACE
+from .raster import block_cache
+
+CACHE = 64_000_000
+"""Bytes of GDAL's block cache while overviews are made: with 8 MB it takes twice as long."""
+
+
+TRIED = 2048
+"""Height and width of a raster on which creation options are tried."""
 
 
 def steps_of(output: Output, cleanup: Mapping[str, Any]) -> list[Step]:
@@ -50,14 +61,18 @@ def _smooth(source: Path, target: Path, output: Output, radius: int, by: str) ->
     from .smoothing import smooth
 
     with _cleaning(source, target, output) as (band, write):
-        smooth(band, write, radius, by, int(output.nodata or 0))
+        smooth(band, write, radius, by, _nodata(output))
 
 
 def _sieve(source: Path, target: Path, output: Output, least: int) -> None:
     from .sieving import sieve
 
     with _cleaning(source, target, output) as (band, write):
-        sieve(band, write, least, nodata=int(output.nodata or 0))
+        sieve(band, write, least, nodata=_nodata(output))
+
+
+def _nodata(output: Output) -> int | None:
+    return None if output.nodata is None else int(output.nodata)
 
 
 @contextmanager
@@ -73,19 +88,28 @@ def _cleaning(source: Path, target: Path, output: Output) -> Iterator[tuple[Band
 def _to_cog(source: Path, target: Path, output: Output) -> None:
     """Copy a raster into a Cloud Optimized GeoTIFF with overviews: GDAL's driver only copies."""
     options = output.encoding.as_cog(output.dtype) | {"sparse_ok": output.is_sparse}
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), block_cache(CACHE):
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         rasterio.shutil.copy(source, target, driver="COG", **options)
+        with rasterio.open(target) as copy:
+            there = (copy.shape, copy.count, copy.tags(ns=NAMESPACE))
+    if there != (output.size, output.count, dict(output.tags)):
+        raise OSError("its copy with overviews is not what it was")
     if not output.is_sparse:
         check_complete(target)
 
 
 def _try_cog(output: Output) -> None:
-    """Make a file of one pixel: an option that is no good must not be found at the end of a run."""
+    """Make an empty one: an option that is no good must not be found at the end of a run."""
     options = output.encoding.as_cog(output.dtype)
-    pixel = {"width": 1, "height": 1, "count": output.count, "dtype": output.dtype}
+    height, width = (min(length, TRIED) for length in output.size)
+    empty = {"width": width, "height": height, "count": 1, "dtype": output.dtype}
     with warnings.catch_warnings(), refusing_odd_options():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         with MemoryFile() as source, MemoryFile() as target:
-            source.open(driver="GTiff", **pixel).close()
-            rasterio.shutil.copy(source.name, target.name, driver="COG", **options)
+            source.open(driver="GTiff", tiled=True, sparse_ok=True, **empty).close()
+            try:
+                rasterio.shutil.copy(source.name, target.name, driver="COG", **options)
+            except Exception as error:  # rasterio lets errors of GDAL's through as they are
+                said = re.sub(r"/vsimem/\S+: *", "", str(error))
+                raise OptionError(f"these creation options make no COG: {said}") from error

@@ -85,7 +85,7 @@ def create(path: Path, output: Output) -> Any:
         dataset.gcps = (place.gcps, place.crs or CRS())
     if place.rpcs:
         dataset.rpcs = place.rpcs
-    if place.is_point:
+    if place.is_point and not place.gcps:  # GDAL would move these by a pixel
         dataset.update_tags(AREA_OR_POINT="Point")
     dataset.update_tags(ns=NAMESPACE, **output.tags)
     if output.colours:

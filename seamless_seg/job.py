@@ -25,8 +25,9 @@ from .opening import open_raster
 from .options import Options, merged
 from .pipeline import OnProgress, Pipeline, Tally, Writer
 from .pricing import Execution
-from .products import PROBABILITIES, Products, reading_of
+from .products import PROBABILITIES, Products, copies_of, reading_of
 from .provenance import KIND, to_tags
+from .publishing import SIDECARS, beside, check_destination
 from .settings import Decision, Settings
 from .spill import Spill
 from .task import Task, inputs_of, open_task
@@ -136,8 +137,6 @@ def segment(
         model or the disk; a ``BudgetError``, which says what the least is, where ``max_memory`` is
         too little.
     """
-    from .publishing import check_destination
-
     products, encoding = _taken(Products, choices), _taken(Encoding, choices)
     options = merged(options, choices)
     execution = Execution(provider, threads, max_memory)
@@ -160,8 +159,11 @@ def segment(
             task.prepared  # noqa: B018  # before a tile is tried, to see its classes
         decided = products.decide(task.model, task.classes)
         task.forecast.settings.products.update(decided)
+        task.forecast.settings.notes.extend(_product_notes(task, products, region is not None))
         parcels = list(_parcels(task, products, paths, encoding, part, command))
-        schedule = None if task.is_empty else task.schedule(*_stored(parcels))
+        schedule = None
+        if not task.is_empty:
+            schedule = task.schedule(*_stored(parcels), copies_of(products.kinds))
         if on_start:
             on_start(replace(task.forecast, schedule=schedule))
         tally = _run(task, schedule, parcels, decided, part, overwrite, on_progress)
@@ -176,6 +178,21 @@ def segment(
         settings=task.forecast.settings,
         exactness=task.forecast.exactness,
     )
+
+
+def _product_notes(task: Task, products: Products, is_part: bool) -> Iterator[str]:
+    names = task.model.metadata.class_names
+    fitting = (task.classes,) if task.classes > 1 else (1, 2)
+    if names and len(names) not in fitting:
+        yield (
+            f"the model's metadata names {len(names)} classes, and it tells {task.classes} apart: "
+            f"the names are left out"
+        )
+    if is_part and (products.smooth or products.sieve):
+        yield (
+            "classes are smoothed and sieved as if there were nothing outside the area: near its "
+            "border they may be others than in a run over the whole raster"
+        )
 
 
 def _run(
@@ -243,6 +260,7 @@ def _parcels(
 
     reader, tags = task.reader, to_tags(task.forecast.settings, task.source, command)
     tags |= part.to_tags() if part else {}
+    tags |= {name: json.dumps(value) for name, value in encoding.to_tags().items()}
     has_nodata = part is not None or reader.may_have_nodata
     plain = Output(
         part.covered(reader.size).shape if part else reader.size,
@@ -264,9 +282,16 @@ def _stored(parcels: Sequence[Parcel]) -> tuple[int, tuple[int, int]]:
 
 
 def _refuse_twice(paths: Sequence[Path]) -> None:
+    """Raise where two outputs have one name, or one has that of what describes another."""
     for path in paths:
         if paths.count(path) > 1:
             raise OptionError(f"two outputs are to be {path}: give each a name of its own")
+        for ending in SIDECARS:
+            if beside(path, ending) in paths:
+                raise OptionError(
+                    f"output {beside(path, ending)} would be taken for a part of {path}: give it "
+                    f"another name"
+                )
 
 
 def _taken(kind: type[T], choices: dict[str, Any]) -> T:

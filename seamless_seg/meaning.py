@@ -61,19 +61,24 @@ class Meaning:
     def classes(self) -> Labels:
         """The class of the largest value, the first of equals; of one class, 1 above the threshold.
 
-        Shape ``(height, width, 1)``.
+        Shape ``(height, width, 1)``. Where a value is NaN there is none: the type's largest number.
         """
         count = self.logits.shape[-1]
         dtype = label_dtype(count)
+        nothing = np.iinfo(dtype).max
         if count == 1:
-            return (self.probabilities > np.float32(self._reading.threshold)).astype(dtype)
+            is_above = self.probabilities > np.float32(self._reading.threshold)
+            return np.where(np.isnan(self.logits), nothing, is_above).astype(dtype)
         # The order of logits is that of their probabilities, but for rounding.
         planes = np.moveaxis(self.logits, -1, 0)
         best, winner = planes[0].copy(), np.zeros(planes.shape[1:], dtype)
+        missing = np.isnan(best)
         for number, plane in enumerate(planes[1:], start=1):
             is_above = plane > best
             winner[is_above] = number
             np.copyto(best, plane, where=is_above)
+            missing |= np.isnan(plane)
+        winner[missing] = nothing
         return winner[..., None]
 
     @cached_property
@@ -87,13 +92,16 @@ class Meaning:
 
 
 def _winning(planes: Values, classes: Labels) -> Values:
-    taken: Values = np.take_along_axis(planes, classes[None].astype(np.intp), axis=0)[0]
+    # Where there is no class, all probabilities are NaN.
+    chosen = np.minimum(classes, len(planes) - 1).astype(np.intp)
+    taken: Values = np.take_along_axis(planes, chosen[None], axis=0)[0]
     return taken
 
 
 def _margin(planes: Values, classes: Labels) -> Values:
     """Against the likeliest of the others: below zero where a threshold has chosen."""
-    won, best = _winning(planes, classes), np.zeros(planes.shape[1:], planes.dtype)
+    won = _winning(planes, classes)
+    best = np.full(planes.shape[1:], -np.inf, planes.dtype)
     for number, plane in enumerate(planes):
         np.maximum(best, plane, out=best, where=classes != number)
     return won - best
@@ -102,7 +110,7 @@ def _margin(planes: Values, classes: Labels) -> Values:
 def _certainty(planes: Values, classes: Labels) -> Values:
     with np.errstate(divide="ignore", invalid="ignore"):
         terms = planes * np.log(planes)
-    terms[planes == 0] = 0
+    terms[planes <= 0] = 0
     certain: Values = 1 + terms.sum(axis=0) / np.float32(np.log(len(planes)))
     return np.clip(certain, 0, 1, out=certain)
 

@@ -49,6 +49,8 @@ class Needs:
     """Bytes of the process before the model has seen anything."""
     working: Working
     """What the model works with on a batch."""
+    copies: int = 0
+    """Windows of as many values as logits that are held while it is worked out what they mean."""
     border: int = 0
     """Pixels that are read around each tile."""
     cache: int | None = None
@@ -236,7 +238,7 @@ def _footprint(needs: Needs, batch_size: int, workers: int) -> Footprint:
     read = batch_size * height * width * needs.blocks.pixel_bytes
     given = batch_size * math.prod(needs.given) * needs.bands * FLOAT32
     answered = batch_size * math.prod(needs.given) * logit
-    windows = (batch_size + 2) * height * width * logit
+    windows = (batch_size + 2 + needs.copies) * height * width * logit
     seam = math.prod(plan.seam_shape)
     return Footprint(
         program=needs.program,

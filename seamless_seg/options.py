@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -50,6 +50,12 @@ def merged(options: Options | None, choices: dict[str, Any]) -> Options:
     if options is not None and choices:
         raise TypeError("give either options or their fields as keywords, not both")
     return options or Options(**choices)
+
+
+def check_among(name: str, value: Any, among: Iterable[str]) -> None:
+    """Raise ``OptionError`` where a value is none of some names."""
+    if value not in among:
+        raise OptionError(f"{name} {value!r} is unknown: choose one of {', '.join(among)}")
 
 
 def number_of(name: str, value: Any) -> float | None:

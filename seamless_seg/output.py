@@ -156,7 +156,7 @@ class RasterWriter:
         self._publication = Publication(path, overwrite)
         self._file: RasterFile | None = None
         self._current = self._publication.partial()
-        self._is_complete = False
+        self._is_complete = self._is_published = False
 
     def write(self, rows: slice, cols: slice, window: npt.NDArray[Any]) -> None:
         """Write a window, shape ``(height, width, bands)``."""
@@ -178,6 +178,16 @@ class RasterWriter:
                 write_categories(self._current, self._output.categories)
         self._is_complete = True
 
+    def publish(self) -> None:
+        """Give the complete raster its name."""
+        with self._writing():
+            self._publication.publish(self._current)
+        self._is_published = True
+
+    def retract(self) -> None:
+        """Take its name from it again, unless something has been replaced by it."""
+        self._publication.retract()
+
     def __enter__(self) -> Self:
         try:
             with reporting(f"cannot create {self._path}"):
@@ -192,8 +202,8 @@ class RasterWriter:
             if error is None:
                 if not self._is_complete:
                     self.complete()
-                with self._writing():
-                    self._publication.publish(self._current)
+                if not self._is_published:
+                    self.publish()
         finally:
             if self._file is not None:
                 self._file.close()

@@ -186,8 +186,8 @@ def _wanted(
 
 def _number(item: int | str, names: list[str], path: Any) -> int:
     try:
-        return int(item)
-    except ValueError:
+        return int(np.int64(int(item)))
+    except (ValueError, OverflowError):
         pass
     if item and item in names:
         return names.index(str(item))

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .activation import decide_activation
+import numpy as np
+
+from .activation import activation_within, decide_activation
 from .blocks import FLOAT32
 from .errors import OptionError
 from .meaning import CONFIDENCES, Reading, label_dtype
 from .model import Model
+from .options import check_among, number_of
 from .settings import DEFAULT, METADATA, OPTION, Decision, decide
 
 LOGITS, PROBABILITIES, CLASSES, CONFIDENCE = "logits", "probabilities", "classes", "confidence"
@@ -20,6 +24,12 @@ KINDS = (LOGITS, PROBABILITIES, CLASSES, CONFIDENCE)
 
 BLENDS = (LOGITS, PROBABILITIES)
 """What tiles may be blended as."""
+
+FARTHEST = 256
+"""Pixels of the largest radius by which classes are smoothed: what is held grows with it."""
+
+COPIES = 4
+"""Probabilities, what they are worked out by, what confidence is, and what is there of each."""
 
 SMOOTHINGS = ("majority", "median")
 """Filters by which classes are smoothed."""
@@ -56,17 +66,18 @@ class Products:
 
     def __post_init__(self) -> None:
         for kind in self.kinds:
-            _choose("kind", kind, KINDS)
-        _choose("confidence", self.confidence, CONFIDENCES)
-        _choose("blend", self.blend, BLENDS)
-        _choose("smooth-by", self.smooth_by, SMOOTHINGS)
-        for name, least in (("smooth", 1), ("sieve", 2)):
-            value = getattr(self, name)
-            if value is not None and (not isinstance(value, int) or value < least):
-                raise OptionError(
-                    f"{name} must be a whole number of pixels from {least} on, not {value}"
-                )
-        if self.threshold is not None and not 0 <= self.threshold <= 1:
+            check_among("kind", kind, KINDS)
+        for name, among in (
+            ("confidence", CONFIDENCES),
+            ("blend", BLENDS),
+            ("smooth_by", SMOOTHINGS),
+        ):
+            if (value := getattr(self, name)) is not None:
+                check_among(name.replace("_", "-"), value, among)
+        _check_pixels("smooth", self.smooth, 1, FARTHEST)
+        _check_pixels("sieve", self.sieve, 2)
+        threshold = number_of("threshold", self.threshold)
+        if threshold is not None and not 0 <= threshold <= 1:
             raise OptionError(f"threshold must be a probability, 0 to 1, not {self.threshold}")
         if self.smooth_by is not None and self.smooth is None:
             raise OptionError("smooth-by needs a radius: give smooth, too")
@@ -99,7 +110,11 @@ class Products:
     @property
     def others(self) -> list[tuple[str, Any]]:
         """Kinds and paths of the outputs beside the main one."""
-        return list(self.also.items() if isinstance(self.also, Mapping) else self.also)
+        also = self.also.items() if isinstance(self.also, Mapping) else self.also
+        try:
+            return [(kind, path) for kind, path in also]
+        except (TypeError, ValueError):
+            raise OptionError(f"also must be kinds and paths, not {self.also!r}") from None
 
     def decide(self, model: Model, classes: int) -> dict[str, Decision[Any]]:
         """Decide on what is left open; only on what the outputs depend on.
@@ -128,13 +143,18 @@ class Products:
             )
         if CONFIDENCE in self.kinds:
             decided["confidence"] = decide((self.confidence, OPTION), ("probability", DEFAULT))
-            _check_confidence(decided, classes)
+            _check_confidence(decided, model, classes)
         if self.smooth is not None:
             decided["smooth"] = Decision(self.smooth, OPTION)
             decided["smooth_by"] = decide((self.smooth_by, OPTION), (SMOOTHINGS[0], DEFAULT))
         if self.sieve is not None:
             decided["sieve"] = Decision(self.sieve, OPTION)
         return decided
+
+
+def copies_of(kinds: Sequence[str]) -> int:
+    """Windows of as many values as logits that are held while these kinds are made of them."""
+    return 0 if set(kinds) == {LOGITS} else COPIES
 
 
 def pixel_bytes(kinds: Sequence[str], classes: int) -> int:
@@ -154,19 +174,25 @@ def reading_of(decided: Mapping[str, Decision[Any]]) -> Reading:
     )
 
 
-def _check_confidence(decided: Mapping[str, Decision[Any]], classes: int) -> None:
-    is_several = decided["activation"].value == "sigmoid" and classes > 1
-    if is_several and decided["confidence"].value == "entropy":
+def _check_confidence(decided: Mapping[str, Decision[Any]], model: Model, classes: int) -> None:
+    activation, takes_each = decided["activation"].value, ("sigmoid", "hardsigmoid")
+    if activation == "none":
+        activation = (activation_within(model) or "none").lower()
+    if activation in takes_each and classes > 1 and decided["confidence"].value == "entropy":
         raise OptionError(
             "entropy is of probabilities that sum to one, and the sigmoid takes each class by "
             "itself: choose another confidence"
         )
 
 
+def _check_pixels(name: str, value: Any, least: int, most: float = math.inf) -> None:
+    if value is None:
+        return
+    is_whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not is_whole or not least <= value <= most:
+        upwards = f"from {least} on" if most == math.inf else f"from {least} to {most}"
+        raise OptionError(f"{name} must be a whole number of pixels {upwards}, not {value}")
+
+
 def _origin(is_asked: bool) -> str:
     return OPTION if is_asked else DEFAULT
-
-
-def _choose(name: str, value: Any, among: Any) -> None:
-    if value is not None and value not in among:
-        raise OptionError(f"{name} {value!r} is unknown: choose one of {', '.join(among)}")

@@ -23,6 +23,8 @@ from .trust import PROFILES, name_of
 NAMESPACE = "seamless_seg"
 """Domain of the tags in the file's metadata."""
 MODEL, DIGEST, VERSION, COMMAND, KIND = "model", "model_sha256", "version", "command", "kind"
+LOSSY = {"dtype": "as {}", "max_error": "with errors of up to {}"}
+"""Tags of outputs of which the pixels are not quite what was blended."""
 CREDENTIALS = re.compile(r"(://)[^/@\s]+@|\?\S+")
 """What of a command line's addresses is nobody else's business: user and password, signatures."""
 GEOMETRY = ("tile", "overlap", "margin", "align")
@@ -86,6 +88,9 @@ def doubts(options: Options, tags: Mapping[str, str], path: Any, model: Any) -> 
         if given not in (None, "auto") and not _is_same(value, given):
             was, now = _said(value), _said(given)
             yield f"{path} says that its {name} was {was}, and is checked for {now}"
+    for name, how in LOSSY.items():
+        if name in tags:
+            yield f"{path} is stored {how.format(json.loads(tags[name]))}: that shows, too"
     if (
         DIGEST in tags
         and not has_functions(model)

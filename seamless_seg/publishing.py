@@ -17,7 +17,7 @@ AUX = ".aux.xml"
 SIDECARS = (AUX, ".ovr", ".msk")
 """Endings of files beside a raster that describe it, and would belie the one that replaces it."""
 
-TEMPORARY = (".ovr.tmp", ".msk.ovr.tmp", ".warped.tif.tmp")
+TEMPORARY = (".ovr.tmp", ".msk.ovr.tmp")
 """Endings of files that GDAL makes beside a Cloud Optimized GeoTIFF, and forgets if it fails."""
 
 
@@ -42,6 +42,12 @@ def check_destination(path: Any, inputs: Sequence[Any], overwrite: bool) -> Path
         raise OptionError(f"output {path} exists and is not a regular file")
     if destination.exists() and not overwrite:
         raise OptionError(f"output {path} exists already: --overwrite replaces it")
+    left = [name for name in taken[1:] if not overwrite and _is_there(name)]
+    if left:
+        raise OptionError(
+            f"output {path}: {left[0].name} is there, which another raster has left and which "
+            f"would be taken for a part of it: --overwrite removes it"
+        )
     if not os.access(destination.parent, os.W_OK):
         raise OptionError(f"output {path}: no permission to write in {destination.parent}")
     return destination
@@ -62,6 +68,7 @@ class Publication:
         self.path = path
         self._overwrite = overwrite
         self._partials: list[Path] = []
+        self._is_published = False
 
     def partial(self) -> Path:
         """A new name for what is not complete, in the same folder."""
@@ -78,14 +85,22 @@ class Publication:
         OSError
             Where the name has been taken meanwhile, and may not be overwritten.
         """
-        if self._overwrite:
-            for ending in SIDECARS:
-                with suppress(OSError):  # not there, or with a name too long to be there
-                    beside(self.path, ending).unlink()
         rename(complete, self.path, self._overwrite)
-        sidecar = beside(complete, AUX)
-        if sidecar.exists():
-            sidecar.replace(beside(self.path, AUX))
+        self._is_published = True
+        if self._overwrite:
+            _unlink(self.path, SIDECARS)
+        try:
+            sidecar = beside(complete, AUX)
+            if _is_there(sidecar):
+                sidecar.replace(beside(self.path, AUX))
+        except OSError:  # a name too long
+            self.retract()
+            raise
+
+    def retract(self) -> None:
+        """Take back what has been published, unless it has replaced something."""
+        if self._is_published and not self._overwrite:
+            _unlink(self.path, ("", AUX))
 
     def drop(self, partial: Path) -> None:
         """Remove a partial that is of no more use, and what lies beside it."""
@@ -98,9 +113,22 @@ class Publication:
             self.drop(partial)
 
 
+def _unlink(path: Path, endings: Sequence[str]) -> None:
+    for ending in endings:
+        with suppress(OSError):  # not there, or with a name too long to be there
+            beside(path, ending).unlink()
+
+
 def beside(path: Path, ending: str) -> Path:
     """The file that describes a raster, of the name with that ending."""
     return path.with_name(path.name + ending)
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name too long
+        return False
 
 
 def _is_same(source: Any, destination: Path) -> bool:

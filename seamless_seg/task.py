@@ -129,11 +129,17 @@ class Task:
                 for tile, valid in zip(answers(self.fitted, tiles), tiles.valid, strict=True):
                     yield Answer(*next(windows), tile, valid)
 
-    def schedule(self, stored: int | None = None, block: tuple[int, int] | None = None) -> Schedule:
+    def schedule(
+        self,
+        stored: int | None = None,
+        block: tuple[int, int] | None = None,
+        copies: int = 0,
+    ) -> Schedule:
         """How to run the whole plan as fast as it can be, in the memory that there may be.
 
         ``stored`` are bytes of a pixel in all outputs, those of logits
-        where None; ``block`` is the shape of their blocks.
+        where None; ``block`` is the shape of their blocks; ``copies`` are windows of values that
+        are held while they are read.
 
         Raises
         ------
@@ -141,7 +147,7 @@ class Task:
             Where it takes more, however it is done.
         """
         tile = self.plan.grid.tile_shape
-        needs = self._needs(self.prepared, stored, block)
+        needs = self._needs(self.prepared, stored, block, copies)
         chosen = schedule(needs, self.batch_size, self.model.workers, self.max_memory)
         if costly := cost_of_strips(needs, chosen):
             self.forecast.settings.notes.append(costly)
@@ -189,7 +195,9 @@ class Task:
     def _align(self) -> tuple[int, int]:
         return self.plan.grid.rows.align, self.plan.grid.cols.align
 
-    def _needs(self, program: int, stored: int | None, block: tuple[int, int] | None) -> Needs:
+    def _needs(
+        self, program: int, stored: int | None, block: tuple[int, int] | None, copies: int
+    ) -> Needs:
         from .raster import user_cache
 
         # Where memory is short, two tiles must tell what more of them would take.
@@ -201,6 +209,7 @@ class Task:
             bands=len(self.reader.bands),
             classes=self.fitted.classes,
             stored=stored or self.fitted.classes * FLOAT32,
+            copies=copies,
             given=self.fitted.shape,
             program=program,
             working=self.fitted.working_bytes(tried),

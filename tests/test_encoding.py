@@ -58,6 +58,15 @@ def test_pixels_are_the_same_however_they_are_stored(scene, kind, options):
             assert dataset.block_shapes[0] == (128, 512)
 
 
+def test_overviews_may_be_chosen(scene):
+    raster, model, output = scene
+    options = {"OVERVIEW_COUNT": 1, "BLOCKSIZE": 128, "OVERVIEW_RESAMPLING": "NEAREST"}
+    segment(raster, model, output, cog=True, creation_options=options)
+    with rasterio.open(output) as dataset:
+        assert dataset.overviews(1) == [2]
+        assert dataset.block_shapes[0] == (128, 128)
+
+
 def test_higher_levels_are_smaller(scene):
     raster, model, output = scene
     sizes = []
@@ -86,9 +95,11 @@ def test_half_floats_are_the_nearest_ones(paths):
     raster, _, output = paths
     image = made.pixels(2, 300, 310, "float32") * 1000
     image[0, :5] = [[1e6], [-1e6], [np.nan], [1e-9], [65520]]
+    image[:, 5] = np.nan
     made.raster(raster, image, nodata=np.nan)
     segment(raster, identity, output, dtype="float16")
     there = ~np.isnan(image).all(axis=0)
+    assert not there[5].any()
     limits = np.finfo(np.float16)
     right = np.clip(image, limits.min, limits.max).astype(np.float16).astype(np.float32)
     found = made.read(output)
@@ -96,7 +107,8 @@ def test_half_floats_are_the_nearest_ones(paths):
         assert dataset.tags(1, ns="IMAGE_STRUCTURE")["NBITS"] == "16"
     np.testing.assert_array_equal(found[1, there], right[1, there])
     np.testing.assert_array_equal(found[0, 5:], right[0, 5:])
-    np.testing.assert_array_equal(found[0, [0, 1, 3]], right[0, [0, 1, 3]])
+    np.testing.assert_array_equal(found[0, [0, 1, 3, 4]], right[0, [0, 1, 3, 4]])
+    assert np.isnan(found[:, 5]).all()
 
 
 @pytest.mark.parametrize("compress", ["zstd", "deflate", "lzw", "lerc", "none"])
@@ -161,6 +173,20 @@ def test_a_cog_of_an_area_leaves_out_what_is_not_in_it(paths):
         ({"compress": "lerc", "max_error": -1}, "max-error must be a number from 0 on, not -1"),
         ({"compress": "lerc", "dtype": "float16"}, "lerc does not store float16"),
         ({"creation_options": {"compress": "LZW"}}, "COMPRESS: --compress settles it"),
+        (
+            {"creation_options": {"STATISTICS": "YES"}, "cog": True},
+            "out the creation option STATIS",
+        ),
+        ({"creation_options": {"TARGET_SRS": "EPSG:4326"}, "cog": True}, "the raster's own grid"),
+        ({"creation_options": {"BLOCKSIZE": "100"}, "cog": True}, "these creation options make no"),
+        (
+            {"creation_options": {"PIXELTYPE": "SIGNEDBYTE"}},
+            "PIXELTYPE: the kind of output settles",
+        ),
+        ({"creation_options": {"photometric": "RGB"}}, "option PHOTOMETRIC: bands are classes"),
+        ({"creation_options": {"driver": "PNG"}}, "creation option DRIVER: it is none of GDAL's"),
+        ({"creation_options": "A=B"}, "creation_options must be a mapping, not 'A=B'"),
+        ({"compress": "lerc", "max_error": "much"}, "max-error must be a finite number, not much"),
         ({"creation_options": {"BLOCKXSIZE": "100"}}, "must be a multiple of 16, not 100"),
         ({"creation_options": {"BLOKSIZE": "128"}}, "does not support creation option BLOKSIZE"),
         (

@@ -64,7 +64,7 @@ def test_what_strips_cost_is_said_where_it_is_much():
 def test_panels_read_few_blocks_again_unless_memory_is_short():
     large = needs(blocks=(4096, 4096))
     assert len(schedule(large, 4, 2).plan.panels) == 1
-    assert len(schedule(large, 4, 2, 250 * MB).plan.panels) > 1
+    assert len(schedule(large, 4, 2, 270 * MB).plan.panels) > 1
 
 
 @given(

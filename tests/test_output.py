@@ -141,6 +141,21 @@ def test_ground_control_points_are_kept(tmp_path, out, crs):
     assert [(p.row, p.col, p.x, p.y) for p in gcps] == [(p.row, p.col, p.x, p.y) for p in points]
 
 
+def test_ground_control_points_stay_where_pixels_are_points(tmp_path, out):
+    points = [
+        GroundControlPoint(row, col, x=col * 2.0, y=-row * 2.0, id=str(n))
+        for n, (row, col) in enumerate([(1, 0), (0, 90), (80, 0), (80, 90)])
+    ]
+    place = {"transform": None, "gcps": points, "crs": "EPSG:4326"}
+    made.raster(tmp_path / "in.tif", made.pixels(3, 80, 90, "float32"), **place)
+    with rasterio.open(tmp_path / "in.tif", "r+") as dataset:
+        dataset.update_tags(AREA_OR_POINT="Point")
+    segment(tmp_path / "in.tif", identity, out)
+    with rasterio.open(tmp_path / "in.tif") as dataset, rasterio.open(out) as made_of_it:
+        right, found = dataset.gcps[0], made_of_it.gcps[0]
+    assert [(p.row, p.col) for p in found] == [(p.row, p.col) for p in right]
+
+
 def test_rational_polynomials_are_kept(tmp_path, out):
     coefficients = [float(n) for n in range(20)]
     numbers = dict.fromkeys(

@@ -12,7 +12,16 @@ import scipy.special
 from onnx import helper
 from test_nodata import NODATA, SIZE, holes, image_with
 
-from seamless_seg import ModelError, OptionError, plan_run_grid, run_plan, segment, shape_to_slices
+from seamless_seg import (
+    ModelError,
+    OptionError,
+    RasterError,
+    check,
+    plan_run_grid,
+    run_plan,
+    segment,
+    shape_to_slices,
+)
 from seamless_seg.categories import category_names
 
 KINDS = ("logits", "probabilities", "classes", "confidence")
@@ -88,7 +97,7 @@ def test_numbers_of_many_classes_fit_beside_nodata(paths, count):
     numbers = np.arange(count, dtype=np.float32)[:, None, None]
     segment(raster, lambda batch: -abs(batch - numbers), output, kind="classes")
     with rasterio.open(output) as dataset:
-        assert dataset.dtypes == ("uint8",) if count == 255 else ("uint16",)
+        assert dataset.dtypes == (("uint8",) if count == 255 else ("uint16",))
         assert dataset.nodata == (255 if count == 255 else 65535)
     np.testing.assert_array_equal(made.read(output), made.read(raster))
 
@@ -293,6 +302,148 @@ def test_secrets_of_addresses_are_not_among_the_tags(paths):
     assert said == "run https://far.away/a.tif m.onnx"
 
 
+def test_logits_that_are_not_finite(paths):
+    raster, _, output = paths
+    image = np.zeros((3, 20, 30), np.float32)
+    image[1, :, 5:] = 1
+    image[:, 0, :3] = np.diag([np.nan] * 3)  # in each of the bands
+    image[2, 1] = np.inf
+    image[0, 2] = -np.inf
+    made.raster(raster, image)
+    chance = output.with_name("chance.tif")
+    sure = output.with_name("sure.tif")
+    also = [("probabilities", chance), ("confidence", sure)]
+    segment(raster, lambda batch: batch, output, kind="classes", also=also)
+    right = image.argmax(axis=0)
+    right[0, :3] = 255
+    np.testing.assert_array_equal(made.read(output)[0], right)
+    np.testing.assert_array_equal(made.read(chance)[:, 1, 7], [0, 0, 1])
+    assert np.isnan(made.read(sure)[0, 0, :3]).all()
+    assert np.isfinite(made.read(sure)[0, 1:]).all()
+
+
+def test_where_one_class_is_nan_there_is_nothing(paths):
+    raster, _, output = paths
+    image = made.pixels(1, 20, 30, "float32")
+    image[0, 3] = np.nan
+    made.raster(raster, image)
+    segment(raster, lambda batch: batch, output, kind="classes")
+    right = np.where(np.isnan(image), 255, image > 0)
+    np.testing.assert_array_equal(made.read(output), right)
+
+
+@pytest.mark.parametrize("taken", ["out.tif", "classes.tif"])
+def test_a_name_that_is_taken_meanwhile_keeps_all_outputs_away(paths, taken):
+    raster, _, output = paths
+    made.raster(raster, made.pixels(3, 20, 20, "float32"))
+
+    def take(progress):
+        output.with_name(taken).write_text("mine")
+
+    also = {"classes": output.with_name("classes.tif")}
+    with pytest.raises(RasterError, match="something else has taken that name meanwhile"):
+        segment(raster, lambda batch: batch, output, also=also, on_progress=take)
+    assert made.names(output.parent) == [taken]
+    assert output.with_name(taken).read_text() == "mine"
+
+
+@pytest.mark.parametrize("ending", [".aux.xml", ".ovr", ".msk"])
+def test_what_describes_an_output_is_no_output(paths, ending):
+    raster, _, output = paths
+    made.raster(raster, made.pixels(3, 20, 20, "float32"))
+    also = {"classes": output.with_name(output.name + ending)}
+    with pytest.raises(OptionError, match=f"{ending} would be taken for a part of"):
+        segment(raster, lambda batch: batch, output, also=also, overwrite=True)
+
+
+def test_what_another_raster_has_left_is_refused_or_removed(paths):
+    raster, _, output = paths
+    made.raster(raster, made.pixels(3, 20, 20, "float32"))
+    left = output.with_name("out.tif.ovr")
+    left.write_text("old")
+    with pytest.raises(OptionError, match=r"out\.tif\.ovr is there, which another raster has"):
+        segment(raster, lambda batch: batch, output)
+    segment(raster, lambda batch: batch, output, overwrite=True)
+    assert made.names(output.parent) == ["out.tif"]
+
+
+def test_names_may_have_characters_that_xml_has_not(paths):
+    raster, model, output = paths
+    made.raster(raster, made.pixels(3, 20, 30, "float32"))
+    names = {"0": "a\ufffeb", "1": "b\x00", "2": "<c> & d"}
+    made.pointwise(model, 3, 3, metadata={"class_names": names})
+    segment(raster, model, output, kind="classes")
+    assert category_names(output) == ["ab", "b", "<c> & d"]
+
+
+def test_a_name_that_leaves_no_room_for_its_sidecar_s_leaves_nothing(paths):
+    raster, model, output = paths
+    made.raster(raster, made.pixels(3, 20, 30, "float32"))
+    made.pointwise(model, 3, 3, metadata={"class_names": {"0": "a", "1": "b", "2": "c"}})
+    long = output.with_name("x" * 248 + ".tif")
+    with pytest.raises(RasterError, match="cannot write"):
+        segment(raster, model, long, kind="classes", also={"logits": output})
+    assert made.names(output.parent) == []
+
+
+@pytest.mark.parametrize("measure", ["margin", "entropy"])
+def test_confidence_of_values_that_are_no_probabilities(paths, measure):
+    raster, _, output = paths
+    image = made.pixels(3, 20, 30, "float32") * 3
+    made.raster(raster, image)
+    options = {"kind": "confidence", "confidence": measure, "activation": "none"}
+    segment(raster, lambda batch: batch, output, **options)
+    found = made.read(output)[0]
+    assert np.isfinite(found).all()
+    if measure == "margin":
+        two = np.sort(image, axis=0)[-2:]
+        np.testing.assert_array_equal(found, two[1] - two[0])
+
+
+def test_names_that_do_not_fit_are_left_out_with_a_note(paths):
+    raster, model, output = paths
+    made.raster(raster, made.pixels(3, 20, 30, "float32"))
+    made.pointwise(model, 3, 3, metadata={"class_names": {"0": "a", "1": "b"}})
+    notes = segment(raster, model, output, kind="classes").settings.notes
+    assert any("names 2 classes, and it tells 3 apart" in note for note in notes)
+    assert category_names(output) == []
+
+
+def test_entropy_is_refused_of_a_model_that_ends_in_sigmoids(paths):
+    raster, model, output = paths
+    made.raster(raster, made.pixels(3, 20, 30, "float32"))
+    ending_in(model, "Sigmoid")
+    with pytest.raises(OptionError, match="the sigmoid takes each class by itself"):
+        segment(raster, model, output, kind="confidence", confidence="entropy")
+
+
+def test_cleaning_sees_the_area_alone_and_says_so(paths):
+    raster, model, output = paths
+    made.raster(raster, made.pixels(3, *SIZE))
+    made.pointwise(model, 3, 3)
+    with rasterio.open(raster) as dataset:
+        left, top = dataset.transform * (10, 10)
+    bbox = (left, top - 20, left + 20, top)
+    notes = segment(raster, model, output, kind="classes", bbox=bbox, sieve=9).settings.notes
+    assert any("as if there were nothing outside the area" in note for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"dtype": "float16"}, "is stored as float16: that shows, too"),
+        ({"compress": "lerc", "max_error": 0.1}, "is stored with errors of up to 0.1: that shows"),
+    ],
+)
+def test_a_check_knows_that_an_output_is_not_stored_in_full(paths, options, sentence):
+    raster, model, output = paths
+    made.raster(raster, made.pixels(3, 60, 70, "float32"))
+    made.pointwise(model, 3, 3)
+    segment(raster, model, output, **options)
+    notes = check(raster, model, output).forecast.settings.notes
+    assert any(sentence in note for note in notes)
+
+
 def test_outputs_appear_together_or_not_at_all(paths):
     raster, _, output = paths
     made.raster(raster, made.pixels(3, 200, 200, "float32"))
@@ -324,7 +475,11 @@ def test_outputs_appear_together_or_not_at_all(paths):
         ({"activation": "softmax"}, "activation is about probabilities or classes or confidence"),
         ({"confidence": "margin"}, "confidence is about confidence: choose such a kind"),
         ({"smooth": 2}, "smooth is about classes: choose such a kind, or add one with --also"),
-        ({"kind": "classes", "smooth": 0}, "smooth must be a whole number of pixels from 1 on"),
+        ({"kind": "classes", "smooth": 0}, "smooth must be a whole number of pixels from 1 to 256"),
+        ({"kind": "classes", "smooth": 257}, "from 1 to 256, not 257"),
+        ({"kind": "classes", "smooth": True}, "from 1 to 256, not True"),
+        ({"kind": "classes", "threshold": "a"}, "threshold must be a finite number, not a"),
+        ({"also": "classes=x.tif"}, "also must be kinds and paths, not 'classes=x.tif'"),
         ({"kind": "classes", "sieve": 1}, "sieve must be a whole number of pixels from 2 on"),
         ({"kind": "classes", "smooth_by": "median"}, "smooth-by needs a radius"),
         ({"blend": "probabilities"}, "where probabilities are blended there are no logits"),
