@@ -16,6 +16,7 @@ from .geotiff import Output
 from .meaning import Meaning, Reading, label_dtype
 from .metadata import ModelMetadata
 from .output import RasterWriter
+from .pipeline import OnProgress
 from .products import CLASSES, CONFIDENCE, LOGITS, PROBABILITIES
 from .tiles import Mask, Values
 
@@ -52,6 +53,8 @@ class Delivery:
         Open blocks of each file in memory at most.
     cleanup : mapping, optional
         ``smooth``, ``smooth_by`` and ``sieve`` of the classes.
+    on_progress : callable, optional
+        Called with a ``Progress`` while they are cleaned.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class Delivery:
         overwrite: bool,
         held: int | None = None,
         cleanup: dict[str, Any] | None = None,
+        on_progress: OnProgress | None = None,
     ) -> None:
         self._parcels = parcels
         self._reading = reading
@@ -71,7 +75,9 @@ class Delivery:
                 parcel.output,
                 overwrite,
                 held,
-                steps_of(parcel.output, cleanup or {} if parcel.kind == CLASSES else {}),
+                steps_of(
+                    parcel.output, cleanup or {} if parcel.kind == CLASSES else {}, on_progress
+                ),
             )
             for parcel in parcels
         ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import warnings
 from collections.abc import Iterator, Mapping
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy.typing as npt
 import rasterio
 import rasterio.shutil
 from rasterio.errors import NotGeoreferencedWarning
@@ -18,6 +20,7 @@ from .cleaning import Band, WriteWindow
 from .errors import OptionError
 from .geotiff import Output, check_complete, refusing_odd_options
 from .output import RasterFile, Step
+from .pipeline import OnProgress, Progress
 from .provenance import NAMESPACE
 from .raster import block_cache
 
@@ -29,7 +32,13 @@ TRIED = 2048
 """Height and width of a raster on which creation options are tried."""
 
 
-def steps_of(output: Output, cleanup: Mapping[str, Any]) -> list[Step]:
+MEGA = 1_000_000
+"""Pixels by which progress is told."""
+
+
+def steps_of(
+    output: Output, cleanup: Mapping[str, Any], on_progress: OnProgress | None = None
+) -> list[Step]:
     """What is done to a raster, one after the other.
 
     Parameters
@@ -38,6 +47,8 @@ def steps_of(output: Output, cleanup: Mapping[str, Any]) -> list[Step]:
         What it looks like.
     cleanup : mapping
         Of classes: ``smooth`` and ``smooth_by``, ``sieve``.
+    on_progress : callable, optional
+        Called with a ``Progress`` while classes are cleaned.
 
     Raises
     ------
@@ -46,29 +57,27 @@ def steps_of(output: Output, cleanup: Mapping[str, Any]) -> list[Step]:
     """
     steps: list[Step] = []
     if radius := cleanup.get("smooth"):
-        steps.append(
-            lambda source, target: _smooth(source, target, output, radius, cleanup["smooth_by"])
-        )
+
+        def smooth_band(source: Path, target: Path) -> None:
+            from .smoothing import smooth
+
+            with _cleaning(source, target, output, "Mpx smoothed", on_progress) as (band, write):
+                smooth(band, write, radius, cleanup["smooth_by"], _nodata(output))
+
+        steps.append(smooth_band)
     if least := cleanup.get("sieve"):
-        steps.append(lambda source, target: _sieve(source, target, output, least))
+
+        def sieve_band(source: Path, target: Path) -> None:
+            from .sieving import sieve
+
+            with _cleaning(source, target, output, "Mpx sieved", on_progress) as (band, write):
+                sieve(band, write, least, nodata=_nodata(output))
+
+        steps.append(sieve_band)
     if output.encoding.cog:
         _try_cog(output)
         steps.append(lambda source, target: _to_cog(source, target, output))
     return steps
-
-
-def _smooth(source: Path, target: Path, output: Output, radius: int, by: str) -> None:
-    from .smoothing import smooth
-
-    with _cleaning(source, target, output) as (band, write):
-        smooth(band, write, radius, by, _nodata(output))
-
-
-def _sieve(source: Path, target: Path, output: Output, least: int) -> None:
-    from .sieving import sieve
-
-    with _cleaning(source, target, output) as (band, write):
-        sieve(band, write, least, nodata=_nodata(output))
 
 
 def _nodata(output: Output) -> int | None:
@@ -76,13 +85,24 @@ def _nodata(output: Output) -> int | None:
 
 
 @contextmanager
-def _cleaning(source: Path, target: Path, output: Output) -> Iterator[tuple[Band, WriteWindow]]:
-    """A raster of classes to read, and what writes another of its kind."""
+def _cleaning(
+    source: Path, target: Path, output: Output, unit: str, on_progress: OnProgress | None
+) -> Iterator[tuple[Band, WriteWindow]]:
+    """A raster of classes to read, and what writes another of its kind and tells the progress."""
+    total, pixels = math.prod(output.size), 0
+
+    def write(rows: slice, cols: slice, window: npt.NDArray[Any]) -> None:
+        nonlocal pixels
+        file.write(rows, cols, window)
+        pixels += window.size
+        if on_progress and pixels >= MEGA:
+            on_progress(Progress(pixels // MEGA, max(1, total // MEGA), pixels, unit))
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         dataset = rasterio.open(source)
     with dataset, RasterFile(target, output) as file:
-        yield Band(dataset), file.write
+        yield Band(dataset), write
 
 
 def _to_cog(source: Path, target: Path, output: Output) -> None:

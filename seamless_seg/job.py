@@ -208,7 +208,7 @@ def _run(
 
     values = {name: decision.value for name, decision in decided.items()}
     held = schedule.held_blocks if schedule else None
-    delivery = Delivery(parcels, reading_of(decided), overwrite, held, values)
+    delivery = Delivery(parcels, reading_of(decided), overwrite, held, values, on_progress)
     before = None
     if values.get("blend") == PROBABILITIES:
         before = ACTIVATIONS[values["activation"]]

@@ -386,6 +386,19 @@ def test_a_name_that_leaves_no_room_for_its_sidecar_s_leaves_nothing(paths):
     assert made.names(output.parent) == []
 
 
+def test_progress_goes_on_while_classes_are_cleaned(paths):
+    raster, model, output = paths
+    made.raster(raster, made.pixels(3, 1500, 1600))
+    made.pointwise(model, 3, 3)
+    told = []
+    options = {"smooth": 1, "sieve": 9, "on_progress": told.append}
+    segment(raster, model, output, kind="classes", **options)
+    for unit in ("tiles", "Mpx smoothed", "Mpx sieved"):
+        own = [progress for progress in told if progress.unit == unit]
+        assert own[-1].done == own[-1].total
+        assert own[-1].pixels == 1500 * 1600
+
+
 @pytest.mark.parametrize("measure", ["margin", "entropy"])
 def test_confidence_of_values_that_are_no_probabilities(paths, measure):
     raster, _, output = paths
