@@ -21,12 +21,16 @@ from .errors import OptionError
 from .geotiff import Output, check_complete, refusing_odd_options
 from .output import RasterFile, Step
 from .pipeline import OnProgress, Progress
+from .process import cores
 from .provenance import NAMESPACE
 from .raster import block_cache
 
 CACHE = 64_000_000
 """Bytes of GDAL's block cache while overviews are made: with 8 MB it takes twice as long."""
 
+
+MOST_THREADS = 8
+"""More of them would wait for the one that reads."""
 
 TRIED = 2048
 """Height and width of a raster on which creation options are tried."""
@@ -107,7 +111,8 @@ def _cleaning(
 
 def _to_cog(source: Path, target: Path, output: Output) -> None:
     """Copy a raster into a Cloud Optimized GeoTIFF with overviews: GDAL's driver only copies."""
-    options = output.encoding.as_cog(output.dtype) | {"sparse_ok": output.is_sparse}
+    own = {"sparse_ok": output.is_sparse, "num_threads": min(cores(), MOST_THREADS)}
+    options = own | output.encoding.as_cog(output.dtype)
     with warnings.catch_warnings(), block_cache(CACHE):
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         rasterio.shutil.copy(source, target, driver="COG", **options)
