@@ -4,35 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import replace
-from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 
-from .colours import colours_of
 from .finishing import steps_of
-from .geotiff import Output
-from .meaning import Meaning, Reading, label_dtype
-from .metadata import ModelMetadata
+from .meaning import Meaning, Reading
 from .output import RasterWriter
+from .parcels import Parcel
 from .pipeline import OnProgress
-from .products import CLASSES, CONFIDENCE, LOGITS, PROBABILITIES
+from .products import CLASSES
 from .tiles import Mask, Values
-
-OTHER = "other"
-"""What a pixel is called that is not of the one class that a model knows."""
-
-
-class Parcel(NamedTuple):
-    """A file that is to be made."""
-
-    kind: str
-    """Name in ``KINDS``."""
-    path: Path
-    """From ``check_destination``."""
-    output: Output
-    """What it will look like."""
 
 
 class Delivery:
@@ -113,28 +95,3 @@ class Delivery:
                 for writer in self._writers:
                     writer.retract()
                 raise
-
-
-def described(output: Output, kind: str, metadata: ModelMetadata, classes: int) -> Output:
-    """An output as it looks if it is to hold a kind: its bands, names, colours and nodata.
-
-    ``output`` has nodata if some pixels may have nothing.
-    """
-    names, colours = metadata.class_names, metadata.class_colors
-    if kind in (LOGITS, PROBABILITIES):
-        descriptions = names if len(names) == classes else ()
-        return replace(output, count=classes, descriptions=descriptions)
-    if kind == CONFIDENCE:
-        return replace(output, count=1, descriptions=[kind])
-    if classes == 1 and len(names) <= 1:  # the other is never named
-        names, colours = (OTHER, *names), (None, *colours)
-    count, dtype = max(2, classes), label_dtype(classes)
-    return replace(
-        output,
-        count=1,
-        dtype=dtype,
-        nodata=np.iinfo(dtype).max,
-        descriptions=["class"],
-        categories=names if len(names) == count else (),
-        colours=colours_of(count, colours if len(colours) == count else ()),
-    )

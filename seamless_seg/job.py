@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, fields, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import shapely
@@ -26,15 +23,15 @@ from .options import Options, merged
 from .pipeline import OnProgress, Pipeline, Tally, Writer
 from .pricing import Execution
 from .products import PROBABILITIES, Products, copies_of, reading_of
-from .provenance import KIND, to_tags
-from .publishing import SIDECARS, beside, check_destination
+from .publishing import check_destination
 from .settings import Decision, Settings
 from .spill import Spill
 from .task import Task, inputs_of, open_task
 from .walk import Walk
 
 if TYPE_CHECKING:
-    from .delivery import Delivery, Parcel
+    from .delivery import Delivery
+    from .parcels import Parcel
     from .part import Part
     from .raster import RasterReader
 
@@ -137,6 +134,8 @@ def segment(
         model or the disk; a ``BudgetError``, which says what the least is, where ``max_memory`` is
         too little.
     """
+    from .parcels import parcels_of, refuse_twice, stored
+
     products, encoding = _taken(Products, choices), _taken(Encoding, choices)
     options = merged(options, choices)
     execution = Execution(provider, threads, max_memory)
@@ -148,7 +147,7 @@ def segment(
             check_destination(path, inputs, overwrite)
             for path in (output, *(path for _, path in products.others))
         ]
-        _refuse_twice(paths)
+        refuse_twice(paths)
         region = area_of(area, bbox, reader.size, reader.georeference)
         if options.bands is not None:
             reader.select(options.bands)
@@ -160,10 +159,10 @@ def segment(
         decided = products.decide(task.model, task.classes)
         task.forecast.settings.products.update(decided)
         task.forecast.settings.notes.extend(_product_notes(task, products, region is not None))
-        parcels = list(_parcels(task, products, paths, encoding, part, command))
+        parcels = list(parcels_of(task, products, paths, encoding, part, command))
         schedule = None
         if not task.is_empty:
-            schedule = task.schedule(*_stored(parcels), copies_of(products.kinds))
+            schedule = task.schedule(*stored(parcels), copies_of(products.kinds))
         if on_start:
             on_start(replace(task.forecast, schedule=schedule))
         tally = _run(task, schedule, parcels, decided, part, overwrite, on_progress)
@@ -244,54 +243,6 @@ def _cropping(delivery: Delivery, part: Part | None) -> Writer:
     from .crop import CroppingWriter
 
     return CroppingWriter(delivery, part.extent) if part and part.is_cropped else delivery
-
-
-def _parcels(
-    task: Task,
-    products: Products,
-    paths: Sequence[Path],
-    encoding: Encoding,
-    part: Part | None,
-    command: str | None,
-) -> Iterator[Parcel]:
-    """The files that are to be made."""
-    from .delivery import Parcel, described
-    from .geotiff import Output
-
-    reader, tags = task.reader, to_tags(task.forecast.settings, task.source, command)
-    tags |= part.to_tags() if part else {}
-    tags |= {name: json.dumps(value) for name, value in encoding.to_tags().items()}
-    has_nodata = part is not None or reader.may_have_nodata
-    plain = Output(
-        part.covered(reader.size).shape if part else reader.size,
-        task.classes,
-        part.place(reader.georeference) if part else reader.georeference,
-        encoding,
-        nodata=math.nan if has_nodata else None,
-        is_sparse=part is not None or task.is_empty,
-    )
-    for kind, path in zip(products.kinds, paths, strict=True):
-        tagged = replace(plain, tags=tags | {KIND: json.dumps(kind)})
-        yield Parcel(kind, path, described(tagged, kind, task.model.metadata, task.classes))
-
-
-def _stored(parcels: Sequence[Parcel]) -> tuple[int, tuple[int, int]]:
-    """Bytes of a pixel in all files, and the shape of their blocks."""
-    outputs = [parcel.output for parcel in parcels]
-    return sum(own.count * own.dtype.itemsize for own in outputs), outputs[0].block
-
-
-def _refuse_twice(paths: Sequence[Path]) -> None:
-    """Raise where two outputs have one name, or one has that of what describes another."""
-    for path in paths:
-        if paths.count(path) > 1:
-            raise OptionError(f"two outputs are to be {path}: give each a name of its own")
-        for ending in SIDECARS:
-            if beside(path, ending) in paths:
-                raise OptionError(
-                    f"output {beside(path, ending)} would be taken for a part of {path}: give it "
-                    f"another name"
-                )
 
 
 def _taken(kind: type[T], choices: dict[str, Any]) -> T:
