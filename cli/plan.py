@@ -151,7 +151,6 @@ def _of_raster(
         if given is None:
             return forecast_raster(reader, None, wanted, region)
         task = open_task(reader, given, wanted, execution, region)
-        task.prepared  # noqa: B018  # before a tile is tried, to see its classes
         stored = pixel_bytes(kinds, task.classes)
         found = task.schedule(stored, copies=copies_of(kinds))
         return replace(task.forecast, schedule=found, stored=stored)

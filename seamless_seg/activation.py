@@ -8,7 +8,7 @@ import numpy as np
 
 from .ensemble import Ensemble
 from .errors import OptionError
-from .graph import Graph, Node, read_graph
+from .graph import NO_GRAPH, Graph, Node, read_graph
 from .metadata import ModelMetadata
 from .model import Model, OnnxModel
 from .options import check_among
@@ -98,7 +98,7 @@ def activation_within(model: Model) -> str | None:
         return None
     try:
         graph = read_graph(model.name)
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+    except NO_GRAPH:
         return None
     return _ending(graph, model.output)
 

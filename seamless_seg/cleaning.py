@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy.typing as npt
 
 from .sample import Window
+from .walk import cut
 
 Pixels: TypeAlias = npt.NDArray[Any]
 """Classes, shape ``(height, width)``, uint8 or uint16."""
@@ -51,6 +52,4 @@ class Band:
 def windows(size: tuple[int, int], side: int) -> Iterator[Window]:
     """Windows of at most ``side`` x ``side`` pixels that tile a raster, row by row."""
     height, width = size
-    for top in range(0, height, side):
-        for left in range(0, width, side):
-            yield Window(slice(top, min(top + side, height)), slice(left, min(left + side, width)))
+    return cut(slice(0, height), slice(0, width), (side, side))

@@ -160,36 +160,34 @@ class Encoding:
 
     def as_geotiff(self, dtype: np.dtype[Any]) -> dict[str, Any]:
         """Creation options of GDAL's GTiff driver for pixels of a type."""
-        options: dict[str, Any] = {"interleave": "band", "bigtiff": "IF_SAFER"}
+        own = {"interleave": "band", "bigtiff": "IF_SAFER"}
         if self.cog:  # it is copied, and gone then
-            return options | {"compress": "zstd", "zstd_level": 1}
-        options |= {"compress": self._name, **self._predictor(dtype, "3")}
-        keys = {"zstd": "zstd_level", "lerc": "zstd_level", "deflate": "zlevel"}
-        if self.compress in keys:
-            options[keys[self.compress]] = self._level
-        if self.compress == "lerc":
-            options["max_z_error"] = self._error(dtype)
-        if self.is_half and dtype.kind == "f":
-            options["nbits"] = 16
-        return options | self._passed(but=BLOCK_SIZES)
+            return own | {"compress": "zstd", "zstd_level": 1}
+        level = "zlevel" if self.compress == "deflate" else "zstd_level"
+        return own | self._options(dtype, level, "3") | self._passed(but=BLOCK_SIZES)
 
     def as_cog(self, dtype: np.dtype[Any]) -> dict[str, Any]:
         """Creation options of GDAL's COG driver."""
-        options: dict[str, Any] = {
-            "compress": self._name,
+        own = {
             "bigtiff": "IF_SAFER",
             "copy_src_mdd": True,  # our tags
             # Classes have no averages.
             "overview_resampling": "AVERAGE" if dtype.kind == "f" else "MODE",
-            **self._predictor(dtype, "FLOATING_POINT"),
         }
+        return own | self._options(dtype, "level", "FLOATING_POINT") | self._passed()
+
+    def _options(self, dtype: np.dtype[Any], level: str, predictor: str) -> dict[str, Any]:
+        """What both drivers know, but for what they call the level and the predictor of floats."""
+        options: dict[str, Any] = {"compress": self._name}
         if self.compress in LEVELS:
-            options["level"] = self._level
+            options[level] = self._level
         if self.compress == "lerc":
-            options["max_z_error"] = self._error(dtype)
+            options["max_z_error"] = (self.max_error or 0.0) if dtype.kind == "f" else 0.0
+        elif self.compress != "none" and dtype.kind == "f":  # classes do not differ by little
+            options["predictor"] = predictor
         if self.is_half and dtype.kind == "f":
             options["nbits"] = 16
-        return options | self._passed()
+        return options
 
     def _passed(self, but: tuple[str, ...] = ()) -> dict[str, str]:
         """Creation options as they are, in lower case like ours."""
@@ -206,11 +204,3 @@ class Encoding:
             return self.compress_level
         # Level 1 is as small as level 9 to a few per cent here, and several times as fast.
         return 6 if self.compress == "deflate" else 1
-
-    def _predictor(self, dtype: np.dtype[Any], name: str) -> dict[str, str]:
-        """What is done to floats before: neighbouring classes do not differ by little."""
-        is_plain = self.compress in ("zstd", "deflate", "lzw")
-        return {"predictor": name} if is_plain and dtype.kind == "f" else {}
-
-    def _error(self, dtype: np.dtype[Any]) -> float:
-        return (self.max_error or 0.0) if dtype.kind == "f" else 0.0

@@ -28,13 +28,11 @@ from .raster import block_cache
 CACHE = 64_000_000
 """Bytes of GDAL's block cache while overviews are made: with 8 MB it takes twice as long."""
 
-
 MOST_THREADS = 8
 """More of them would wait for the one that reads."""
 
 TRIED = 2048
 """Height and width of a raster on which creation options are tried."""
-
 
 MEGA = 1_000_000
 """Pixels by which progress is told."""

@@ -50,13 +50,17 @@ class Graph:
     """Tensors of a few whole numbers, by their names."""
 
 
+NO_GRAPH = (OSError, ValueError, LookupError, TypeError, RecursionError)
+"""What is raised where there is no graph in a file, or it is damaged."""
+
+
 def read_graph(path: Any) -> Graph:
     """Read the graph of an ONNX file.
 
     Raises
     ------
     OSError, ValueError, LookupError, TypeError, RecursionError
-        Where there is none, or it is damaged.
+        One of ``NO_GRAPH``, where there is none or it is damaged.
     """
     with (
         Path(path).open("rb") as file,

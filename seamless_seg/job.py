@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
@@ -24,7 +24,7 @@ from .pipeline import OnProgress, Pipeline, Tally, Writer
 from .pricing import Execution
 from .products import PROBABILITIES, Products, copies_of, reading_of
 from .publishing import check_destination
-from .settings import Decision, Settings
+from .settings import Settings
 from .spill import Spill
 from .task import Task, inputs_of, open_task
 from .walk import Walk
@@ -154,10 +154,7 @@ def segment(
         task = open_task(reader, given, options, execution, region, _holds_nothing(reader))
         part = _part(task, region, crop)
         started = time.perf_counter()
-        if not task.is_empty:
-            task.prepared  # noqa: B018  # before a tile is tried, to see its classes
-        decided = products.decide(task.model, task.classes)
-        task.forecast.settings.products.update(decided)
+        task.forecast.settings.products.update(products.decide(task.model, task.classes))
         task.forecast.settings.notes.extend(_product_notes(task, products, region is not None))
         parcels = list(parcels_of(task, products, paths, encoding, part, command))
         schedule = None
@@ -165,7 +162,7 @@ def segment(
             schedule = task.schedule(*stored(parcels), copies_of(products.kinds))
         if on_start:
             on_start(replace(task.forecast, schedule=schedule))
-        tally = _run(task, schedule, parcels, decided, part, overwrite, on_progress)
+        tally = _run(task, schedule, parcels, part, overwrite, on_progress)
     return Summary(
         tiles=task.plan.tiles - tally.skipped,
         pixels=task.plan.written,
@@ -198,16 +195,16 @@ def _run(
     task: Task,
     schedule: Schedule | None,
     parcels: Sequence[Parcel],
-    decided: Mapping[str, Decision[Any]],
     part: Part | None,
     overwrite: bool,
     on_progress: OnProgress | None,
 ) -> Tally:
     from .delivery import Delivery
 
+    decided = task.forecast.settings.products
     values = {name: decision.value for name, decision in decided.items()}
     held = schedule.held_blocks if schedule else None
-    delivery = Delivery(parcels, reading_of(decided), overwrite, held, values, on_progress)
+    delivery = Delivery(parcels, reading_of(values), overwrite, held, values, on_progress)
     before = None
     if values.get("blend") == PROBABILITIES:
         before = ACTIVATIONS[values["activation"]]

@@ -163,9 +163,8 @@ def pixel_bytes(kinds: Sequence[str], classes: int) -> int:
     return sum(of_kind.get(kind, classes * FLOAT32) for kind in kinds)
 
 
-def reading_of(decided: Mapping[str, Decision[Any]]) -> Reading:
-    """How blended values are to be read, as was decided."""
-    values = {name: decision.value for name, decision in decided.items()}
+def reading_of(values: Mapping[str, Any]) -> Reading:
+    """How blended values are to be read: the values of what was decided, by name."""
     activation = values.get("activation", "none")
     if values.get("blend") == PROBABILITIES:  # which it has made before
         activation = "none"

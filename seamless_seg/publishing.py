@@ -72,8 +72,7 @@ class Publication:
 
     def partial(self) -> Path:
         """A new name for what is not complete, in the same folder."""
-        stem = self.path.name.encode()[:100].decode(errors="ignore")  # file systems count bytes
-        name = self.path.with_name(f".{stem}.{secrets.token_hex(4)}.partial")
+        name = hidden(self.path)
         self._partials.append(name)
         return name
 
@@ -117,6 +116,12 @@ def _unlink(path: Path, endings: Sequence[str]) -> None:
     for ending in endings:
         with suppress(OSError):  # not there, or with a name too long to be there
             beside(path, ending).unlink()
+
+
+def hidden(path: Path) -> Path:
+    """A new name beside a path for what is not complete."""
+    stem = path.name.encode()[:100].decode(errors="ignore")  # file systems count bytes
+    return path.with_name(f".{stem}.{secrets.token_hex(4)}.partial")
 
 
 def beside(path: Path, ending: str) -> Path:

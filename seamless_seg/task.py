@@ -100,8 +100,11 @@ class Task:
     @property
     def classes(self) -> int:
         """Classes that the model tells apart; where there is nothing to tell, as it declares."""
-        declared = self.model.classes if self.is_empty else None
-        return declared or self.fitted.classes
+        if self.is_empty and self.model.classes:
+            return self.model.classes
+        if not self.is_empty:
+            self.prepared  # noqa: B018  # a tile is tried only then
+        return self.fitted.classes
 
     @cached_property
     def fitted(self) -> FittedModel:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from .ensemble import Ensemble
 from .forecast import TILE_WIDE, Forecast
-from .graph import Graph, Integers, Node, read_graph
+from .graph import NO_GRAPH, Graph, Integers, Node, read_graph
 from .model import Model, OnnxModel
 from .reach import Probe
 
@@ -53,7 +53,7 @@ def tile_wide_nodes(model: Model) -> str | None:
     try:
         graph = read_graph(model.name)
         counts = Counter(_kinds(graph, _needed(graph, {model.output})))
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+    except NO_GRAPH:
         return None
     listed = (f"{count} {kind} node{'s' * (count > 1)}" for kind, count in counts.items())
     return " and ".join(listed) or None

@@ -26,6 +26,7 @@ from .outlines import (
     without_straights,
 )
 from .validity import Mask
+from .walk import cut
 
 WINDOW = 1024 * 1024
 """Pixels of a window: GDAL holds its polygons in memory, 250 MB of them in pure noise."""
@@ -86,12 +87,9 @@ def trace(read: Read, size: tuple[int, int], window: tuple[int, int]) -> Iterato
         Once for each window, row by row; each polygon once. They are those of the whole raster.
     """
     seam = _Seam(size, window)
-    for top in range(0, size[0], window[0]):
-        for left in range(0, size[1], window[1]):
-            rows = slice(top, min(size[0], top + window[0]))
-            cols = slice(left, min(size[1], left + window[1]))
-            outlines, classes = _polygonized(*read(rows, cols), left, top)
-            yield Traced(*seam.join(outlines, classes, rows, cols), (rows, cols))
+    for rows, cols in cut(slice(0, size[0]), slice(0, size[1]), window):
+        outlines, classes = _polygonized(*read(rows, cols), cols.start, rows.start)
+        yield Traced(*seam.join(outlines, classes, rows, cols), (rows, cols))
 
 
 def _polygonized(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import shutil
 import warnings
 from collections.abc import Callable, Iterator
@@ -21,7 +20,7 @@ import pyogrio
 import shapely
 
 from .errors import RasterError
-from .publishing import rename
+from .publishing import hidden, rename
 from .raster import reporting
 from .vector_ends import check_flatgeobuf, check_geojson, check_geopackage
 
@@ -193,8 +192,7 @@ def _aside(path: Path, overwrite: bool) -> Iterator[Path]:
 
     It is in a folder of its own: formats have journals and indices beside the file while it grows.
     """
-    stem = path.name.encode()[:100].decode(errors="ignore")  # file systems count bytes
-    folder = path.with_name(f".{stem}.{secrets.token_hex(4)}.partial")
+    folder = hidden(path)
     try:
         folder.mkdir()
         partial = folder / f"partial{path.suffix}"

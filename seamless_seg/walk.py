@@ -48,11 +48,12 @@ class Walk:
 
     def __iter__(self) -> Iterator[Window]:
         height, width = self._size
-        for whole in _cut(slice(0, height), slice(0, width), self._whole):
-            yield from _cut(*whole, self._part)
+        for whole in cut(slice(0, height), slice(0, width), self._whole):
+            yield from cut(*whole, self._part)
 
 
-def _cut(rows: slice, cols: slice, shape: tuple[int, int]) -> Iterator[Window]:
+def cut(rows: slice, cols: slice, shape: tuple[int, int]) -> Iterator[Window]:
+    """Windows of at most that height and width that tile some rows and columns, row by row."""
     for top in range(rows.start, rows.stop, shape[0]):
         for left in range(cols.start, cols.stop, shape[1]):
             bottom, right = min(top + shape[0], rows.stop), min(left + shape[1], cols.stop)

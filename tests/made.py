@@ -46,6 +46,14 @@ def read(path):
         return dataset.read()
 
 
+def bounds(path, rows, cols):
+    """West, south, east and north of some rows and columns of a raster."""
+    with rasterio.open(path) as dataset:
+        left, top = dataset.transform * (cols.start, rows.start)
+        right, bottom = dataset.transform * (cols.stop, rows.stop)
+    return left, bottom, right, top
+
+
 def names(folder):
     """What lies in a folder."""
     return sorted(path.name for path in Path(folder).iterdir())

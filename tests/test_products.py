@@ -66,10 +66,8 @@ def test_an_area_and_its_crop_have_every_kind(paths, tmp_path):
     made.raster(raster, made.pixels(3, *SIZE))
     made.pointwise(model, 3, 4)
     whole = all_kinds(raster, model, tmp_path, tile=64)
-    with rasterio.open(raster) as dataset:
-        left, top = dataset.transform * (100, 50)
-        right, bottom = dataset.transform * (200, 170)
-    part = {"bbox": (left, bottom, right, top), "overwrite": True, "tile": 64}
+    bbox = made.bounds(raster, slice(50, 170), slice(100, 200))
+    part = {"bbox": bbox, "overwrite": True, "tile": 64}
     within = all_kinds(raster, model, tmp_path, **part)
     cropped = all_kinds(raster, model, tmp_path, crop=True, **part)
     for kind in KINDS:
@@ -434,9 +432,7 @@ def test_cleaning_sees_the_area_alone_and_says_so(paths):
     raster, model, output = paths
     made.raster(raster, made.pixels(3, *SIZE))
     made.pointwise(model, 3, 3)
-    with rasterio.open(raster) as dataset:
-        left, top = dataset.transform * (10, 10)
-    bbox = (left, top - 20, left + 20, top)
+    bbox = made.bounds(raster, slice(10, 50), slice(10, 50))
     notes = segment(raster, model, output, kind="classes", bbox=bbox, sieve=9).settings.notes
     assert any("as if there were nothing outside the area" in note for note in notes)
 
