@@ -25,9 +25,9 @@ from rasterio.windows import Window
 from scipy import ndimage
 
 from seamless_seg.cleaning import Band
-from seamless_seg.process import peak_bytes
 from seamless_seg.sieving import sieve
 from seamless_seg.smoothing import smooth
+from seamless_seg.system import peak_bytes
 
 FORMAT = {
     "driver": "GTiff",

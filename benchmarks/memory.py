@@ -27,7 +27,7 @@ from end_to_end import SAMPLE, cli, make_pointwise, output_of
 from rasterio.transform import from_origin
 
 import seamless_seg
-from seamless_seg.process import resident_bytes
+from seamless_seg.system import resident_bytes
 
 FORETOLD = [
     # model, height, width, options

@@ -15,7 +15,7 @@ from rasterio.features import shapes
 from rasterio.windows import Window
 
 from seamless_seg import polygonize
-from seamless_seg.process import peak_bytes
+from seamless_seg.system import peak_bytes
 
 SIDES = (4096, 8192)
 BLOCK, PATCH, CLASSES = 2048, 40, 5

@@ -12,7 +12,7 @@ import click
 import shapely
 
 from seamless_seg import Options
-from seamless_seg.document import Document
+from seamless_seg.atomic import Document
 from seamless_seg.forecast import Forecast, forecast_raster, forecast_size
 from seamless_seg.geojson import area_of
 from seamless_seg.models import GivenModel, open_models

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from seamless_seg import Forecast, Summary, segment
-from seamless_seg.process import peak_bytes
+from seamless_seg.system import peak_bytes
 
 from . import options
 from .progress import ProgressBar

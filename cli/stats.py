@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from seamless_seg import ClassStats, ClassTable, OptionError, class_stats
-from seamless_seg.document import Document
+from seamless_seg.atomic import Document
 
 from . import options
 from .progress import ProgressBar

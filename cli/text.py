@@ -11,8 +11,8 @@ from typing import Any
 import click
 
 from seamless_seg.memory import Schedule
+from seamless_seg.normalization import Scaling
 from seamless_seg.pricing import Pricing
-from seamless_seg.scaling import Scaling
 from seamless_seg.settings import Settings
 from seamless_seg.trust import name_of
 

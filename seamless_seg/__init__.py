@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from .job import Summary, segment
     from .judging import Quality
     from .options import Options
-    from .pipeline import Progress
     from .plan import Load, Peak, Plan, Unload, Write, plan_run_grid
     from .polygons import PolygonSummary, polygonize
+    from .progress import Progress
     from .reach import Probe, probe
     from .run import run_plan, tiles_held
     from .scattered import overlap_weights
@@ -77,7 +77,10 @@ __all__ = [
 
 # Who runs a model needs nothing that makes polygons: a module is loaded when it is first asked for.
 _MODULES = {
-    "checking": ("Report", "check"),
+    "checking": (
+        "Report",
+        "check",
+    ),
     "disagreement": ("Dispute",),
     "errors": (
         "BudgetError",
@@ -89,18 +92,45 @@ _MODULES = {
         "TileError",
     ),
     "forecast": ("Forecast",),
-    "grid": ("Grid", "shape_to_slices"),
-    "job": ("Summary", "segment"),
+    "grid": (
+        "Grid",
+        "shape_to_slices",
+    ),
+    "job": (
+        "Summary",
+        "segment",
+    ),
     "judging": ("Quality",),
     "options": ("Options",),
-    "pipeline": ("Progress",),
-    "plan": ("Load", "Peak", "Plan", "Unload", "Write", "plan_run_grid"),
-    "polygons": ("PolygonSummary", "polygonize"),
-    "reach": ("Probe", "probe"),
-    "run": ("run_plan", "tiles_held"),
+    "plan": (
+        "Load",
+        "Peak",
+        "Plan",
+        "Unload",
+        "Write",
+        "plan_run_grid",
+    ),
+    "polygons": (
+        "PolygonSummary",
+        "polygonize",
+    ),
+    "progress": ("Progress",),
+    "reach": (
+        "Probe",
+        "probe",
+    ),
+    "run": (
+        "run_plan",
+        "tiles_held",
+    ),
     "scattered": ("overlap_weights",),
     "settings": ("Settings",),
-    "shares": ("ClassShare", "ClassStats", "ClassTable", "class_stats"),
+    "shares": (
+        "ClassShare",
+        "ClassStats",
+        "ClassTable",
+        "class_stats",
+    ),
     "trust": ("PROFILES",),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}

@@ -6,14 +6,14 @@ from collections.abc import Callable
 
 import numpy as np
 
+from .arrays import Values
+from .decisions import DEFAULT, METADATA, OPTION, THE_GRAPH, Decision, decide
 from .ensemble import Ensemble
 from .errors import OptionError
 from .graph import NO_GRAPH, Graph, Node, read_graph
 from .metadata import ModelMetadata
 from .model import Model, OnnxModel
-from .options import check_among
-from .settings import DEFAULT, METADATA, OPTION, Decision, decide
-from .tiles import Values
+from .validation import check_among
 
 REGRESSORS = ("regressor", "superresolution")
 """Model types whose values are no scores of classes, in lower case."""
@@ -23,8 +23,6 @@ ENDINGS = ("Softmax", "Sigmoid", "HardSigmoid")
 
 PASSING = ("Cast", "Identity", "Reshape", "Resize", "Squeeze", "Transpose", "Unsqueeze", "Upsample")
 """Types of nodes after which they still are."""
-
-THE_GRAPH = "the graph ends in one"
 
 
 def softmax(logits: Values) -> Values:

@@ -11,8 +11,8 @@ import shapely
 from shapely.affinity import affine_transform
 
 from .errors import OptionError
-from .options import numbers_of
-from .sample import Window
+from .validation import numbers_of
+from .windows import Window
 
 if TYPE_CHECKING:
     from .raster import Georeference

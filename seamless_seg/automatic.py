@@ -11,6 +11,7 @@ from .reach import Reach
 
 REDUNDANCY = 1.5
 """Pixels run over pixels of the image that a tile of free size is made large enough for."""
+
 LARGEST = 2048
 """Pixels of an automatic tile at most."""
 

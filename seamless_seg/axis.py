@@ -5,14 +5,11 @@ Everything here is one-dimensional and in pixels. A grid is two axes.
 
 from __future__ import annotations
 
-import operator
 from dataclasses import dataclass
 from functools import cached_property
 
 from .errors import GeometryError
-
-MOST = 2**31 - 1
-"""Pixels along an axis at most, as in GDAL."""
+from .validation import whole_number
 
 
 @dataclass(frozen=True)
@@ -148,16 +145,3 @@ class Axis:
         # Even spacing rounds every stride down or up, and some down unless all are equal.
         least_stride = self._last_start // self.align // gaps * self.align
         return self.length - self.margin - least_stride
-
-
-def whole_number(name: str, value: object, least: int) -> int:
-    """Return ``value`` as an int of at least ``least``, or say what is wrong with it."""
-    try:
-        number = operator.index(value)  # type: ignore[arg-type]  # its TypeError is the check
-    except TypeError:
-        raise GeometryError(f"{name} must be a whole number, not {value!r}") from None
-    if number < least:
-        raise GeometryError(f"{name} must be at least {least}, not {number}")
-    if number > MOST:
-        raise GeometryError(f"{name} must be at most {MOST}, not {number}")
-    return number

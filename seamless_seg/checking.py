@@ -9,7 +9,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from .axis import whole_number
 from .disagreement import Dispute, Disputes
 from .errors import OptionError
 from .forecast import Forecast, exactness
@@ -18,10 +17,10 @@ from .judging import Judge, Made, Quality, count_valid, values_beyond
 from .models import GivenModel
 from .opening import open_raster
 from .options import Options, merged
-from .pipeline import OnProgress, Progress
 from .pricing import Execution
 from .probing import is_wanted, probe_anyway
 from .products import LOGITS
+from .progress import OnProgress, Progress
 from .provenance import KIND, as_made, doubts
 from .reach import Probe
 from .reference import Reference
@@ -30,6 +29,7 @@ from .task import Task, inputs_of, open_task
 from .tile_wide import warned
 from .trial import blend_window
 from .trust import Profile, name_of
+from .validation import whole_number
 
 if TYPE_CHECKING:
     from .part import Part
@@ -123,10 +123,10 @@ def check(
     SeamlessError
         As ``segment`` does, and where the output does not belong to the raster and the model.
     """
+    from .atomic import check_destination
     from .disagreement_map import map_disagreement
     from .measuring import as_found
     from .part import part_of
-    from .publishing import check_destination
     from .raster import RasterReader
 
     options = merged(options, choices)

@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
-import numpy.typing as npt
-
-from .sample import Window
-from .walk import cut
-
-Pixels: TypeAlias = npt.NDArray[Any]
-"""Classes, shape ``(height, width)``, uint8 or uint16."""
+from .arrays import Pixels
+from .windows import Window, cut
 
 WriteWindow = Callable[[slice, slice, Pixels], None]
 """Takes a finished window: its rows, its columns, its pixels of shape ``(height, width, 1)``."""
@@ -42,7 +37,7 @@ class Band:
         """Pixels of a window; raises ``RasterError`` where they cannot be read."""
         from rasterio.windows import Window as Part
 
-        from .raster import reporting
+        from .gdal import reporting
 
         with reporting(f"cannot read {self._dataset.name}"):
             part: Pixels = self._dataset.read(self._band, window=Part.from_slices(rows, cols))

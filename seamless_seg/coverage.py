@@ -11,10 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
+from .arrays import Mask
 from .errors import GeometryError
 from .grid import Grid
-
-Mask = npt.NDArray[np.bool_]
 
 COARSE = 16
 """First look at every 16th pixel only: it settles most tiles that an area merely crosses."""

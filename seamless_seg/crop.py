@@ -8,11 +8,10 @@ from typing import Any
 
 from rasterio.transform import Affine
 
-from .grid import common
+from .arrays import Mask, Values
 from .pipeline import Writer
 from .raster import Georeference
-from .sample import Window
-from .tiles import Mask, Values
+from .windows import Window, common
 
 
 class CroppingWriter:

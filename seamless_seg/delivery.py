@@ -8,13 +8,13 @@ from typing import Any, Self
 
 import numpy as np
 
+from .arrays import Mask, Values
 from .finishing import steps_of
 from .meaning import Meaning, Reading
 from .output import RasterWriter
 from .parcels import Parcel
-from .pipeline import OnProgress
 from .products import CLASSES
-from .tiles import Mask, Values
+from .progress import OnProgress
 
 
 class Delivery:

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import shapely
 
+from .arrays import Logits, Mask, classes
 from .axis import Axis
 from .blend import Blender, largest, smallest
-from .fidelity import Logits, classes
 from .grid import Index, shape_to_slices
 from .plan import Plan
 from .weights import trusted
-
-Mask: TypeAlias = npt.NDArray[np.bool_]
 
 EVERYONE = "flat"
 """The trust by which all tiles speak, outside of their margin."""

@@ -10,7 +10,7 @@ from .disagreement import Disagreements
 from .geotiff import Output
 from .grid import shape_to_slices
 from .output import RasterWriter
-from .pipeline import OnProgress, Progress
+from .progress import OnProgress, Progress
 from .task import Task
 
 

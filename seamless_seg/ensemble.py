@@ -14,9 +14,9 @@ import numpy.typing as npt
 from .errors import ModelError, OptionError
 from .metadata import ModelMetadata
 from .model import FLOAT, Batch, Model
-from .normalise import Normalisation
-from .options import by
+from .normalization import Normalisation
 from .symmetry import Turn, turns_of, variant_of
+from .validation import format_size
 
 COMPARED = {"mean": "mean", "std": "std", "class_names": "class names"}
 """What models may say of themselves that cannot be true of all, and how it is called."""
@@ -60,7 +60,7 @@ class Ensemble:
             if None not in (height, width) and height != width:
                 raise OptionError(
                     f"tta {tta} turns tiles by 90 degrees, and {self.name} takes tiles of "
-                    f"{by((height, width))} only: choose flips"
+                    f"{format_size((height, width))} only: choose flips"
                 )
             height = width = height or width
         self.tile = height, width

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from .fit import FittedModel
 from .model import FLOAT
-from .normalise import Normalisation
+from .normalization import Normalisation
 
 PLAIN = Normalisation()
 

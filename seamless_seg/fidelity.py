@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
-
-import numpy as np
-import numpy.typing as npt
-
-Logits: TypeAlias = npt.NDArray[Any]
+from .arrays import Logits, classes, difference
 
 
 class Fidelity:
@@ -49,21 +44,3 @@ class Fidelity:
     def other_class(self) -> float:
         """Share of the pixels whose class is another."""
         return self._other_class / max(1, self.pixels)
-
-
-def difference(one: Logits, other: Logits) -> npt.NDArray[np.float64]:
-    """How far values are apart: infinitely where one of them is finite or NaN and the other not."""
-    same = (one == other) | (np.isnan(one) & np.isnan(other))
-    with np.errstate(invalid="ignore", over="ignore"):
-        apart = np.abs(one.astype(np.float64) - other)
-    return np.where(same, 0.0, np.nan_to_num(apart, nan=np.inf, posinf=np.inf))
-
-
-def classes(logits: Logits) -> npt.NDArray[np.int64]:
-    """The class of each pixel, for logits of shape ``(..., classes)``.
-
-    The one with the largest logit; of a single class, whether the logit is above 0.
-    """
-    if logits.shape[-1] == 1:
-        return (logits[..., 0] > 0).astype(np.int64)
-    return np.asarray(logits.argmax(axis=-1))

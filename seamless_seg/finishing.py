@@ -11,19 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy.typing as npt
-import rasterio
 import rasterio.shutil
 from rasterio.errors import NotGeoreferencedWarning
 from rasterio.io import MemoryFile
 
 from .cleaning import Band, WriteWindow
 from .errors import OptionError
-from .geotiff import Output, check_complete, refusing_odd_options
+from .gdal import NAMESPACE, block_cache, refusing_odd_options
+from .geotiff import Output, check_complete
 from .output import RasterFile, Step
-from .pipeline import OnProgress, Progress
-from .process import cores
-from .provenance import NAMESPACE
-from .raster import block_cache
+from .progress import OnProgress, Progress
+from .system import cores
 
 CACHE = 64_000_000
 """Bytes of GDAL's block cache while overviews are made: with 8 MB it takes twice as long."""

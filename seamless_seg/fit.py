@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from .errors import ModelError
 from .model import FLOAT, Model
-from .normalise import Normalisation
-from .process import resident_bytes
+from .normalization import Normalisation
+from .system import resident_bytes
 
 MULTIPLES = (1, 2, 4, 8, 16, 32, 64, 128)
 """Numbers of which a model's tiles may have to be multiples: its poolings halve that often."""

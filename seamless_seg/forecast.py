@@ -9,18 +9,21 @@ import shapely
 
 from .axis import Axis
 from .blocks import FLOAT32
+from .decisions import DEFAULT, OPTION, Decision, decide
 from .errors import OptionError
 from .memory import Schedule
 from .model import Model
-from .options import Options, by
-from .plan import Plan, Size, pair, plan_run_grid
+from .options import Options
+from .plan import Plan, plan_run_grid
 from .preprocessing import decide_bands, decide_pixels, notes
 from .reach import Probe, Reach
-from .settings import DEFAULT, OPTION, Decision, Pixels, Settings, Tiling, decide
+from .settings import Pixels, Settings, Tiling
 from .symmetry import NONE, turns_of
-from .tiling import decide_tiling
+from .tile_geometry import decide_tiling
 from .timing import Price
 from .trust import Profile, name_of
+from .validation import format_size, pair
+from .windows import Size
 
 if TYPE_CHECKING:
     from .pricing import Pricing
@@ -255,7 +258,11 @@ def _extended(plan: Plan, model: Model | None) -> str:
     lengths = [
         fixed or length for fixed, length in zip(model.tile if model else own, own, strict=True)
     ]
-    return "" if tuple(lengths) == own else f", extended by reflection to the model's {by(lengths)}"
+    return (
+        ""
+        if tuple(lengths) == own
+        else f", extended by reflection to the model's {format_size(lengths)}"
+    )
 
 
 def _cut_off(axis: Axis, reach: Reach, trust: str | Profile) -> float:

@@ -8,10 +8,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from .cleaning import Pixels
-from .sample import Window
+from .arrays import Pixels
+from .windows import Window
 
 Integers = npt.NDArray[np.integer]
+
 Places = npt.NDArray[np.int64]
 """Pixels of a window, counted row by row."""
 

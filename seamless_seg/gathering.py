@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .grid import common
-from .sample import Window
 from .spill import Spill
+from .windows import Window, common
 
 Place = tuple[int, int]
 """Row and column of a block in the file."""

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import shapely
 import shapely.geometry
 
 from .area import extent, narrowest, read_bounds, refuse_outside, to_pixels

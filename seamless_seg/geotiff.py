@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,10 +17,9 @@ from rasterio.errors import NotGeoreferencedWarning
 from .blocks import block_shape
 from .colours import RGB
 from .encoding import Encoding
-from .errors import OptionError
-from .process import cores
-from .provenance import NAMESPACE
+from .gdal import NAMESPACE, refusing_odd_options
 from .raster import Georeference
+from .system import cores
 from .tiff import find_blocks
 
 CORES_PER_COMPRESSOR = 4
@@ -93,38 +89,6 @@ def create(path: Path, output: Output) -> Any:
     for band, description in enumerate(output.descriptions, start=1):
         dataset.set_band_description(band, description)
     return dataset
-
-
-@contextmanager
-def refusing_odd_options() -> Iterator[None]:
-    """Raise ``OptionError`` where GDAL would merely log that it does not know a creation option."""
-    heard, log = _Heard(), logging.getLogger("rasterio._env")
-    level, propagates = log.level, log.propagate
-    log.addHandler(heard)
-    log.setLevel(logging.WARNING)
-    log.propagate = False
-    try:
-        yield
-    finally:
-        log.removeHandler(heard)
-        log.setLevel(level)
-        log.propagate = propagates
-    if heard.complaints:
-        raise OptionError("; ".join(heard.complaints))
-
-
-class _Heard(logging.Handler):
-    """Notes what is said about creation options."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.complaints: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Note it without the name of the error."""
-        said = record.getMessage()
-        if "creation option" in said:
-            self.complaints.append(re.sub(r"^CPLE_\w+ in ", "", said).rstrip("."))
 
 
 def send_to_disk(path: Path) -> None:

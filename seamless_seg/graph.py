@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 
 VARINT, LENGTH = 0, 2
 """How the value of a field may be written: a whole number, or anything of a stated length."""
+
 FIXED = {1: 8, 5: 4}
 """The other ways, and how many bytes they take."""
 
@@ -23,8 +24,10 @@ FEW = 256
 
 Span: TypeAlias = tuple[int, int]
 """First byte of a field, and the one after its last."""
+
 Message: TypeAlias = "dict[int, list[Any]]"
 """Values of each field by its number: whole numbers and spans, in their order."""
+
 Integers: TypeAlias = tuple[int, ...]
 
 

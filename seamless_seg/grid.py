@@ -6,9 +6,9 @@ Boxes are in pixels, in (y, x) order, half-open: ``box(y0, x0, y1, x1)`` holds t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ from .axis import Axis
 
 Index = tuple[int, int]
 """Row and column of a tile in the grid."""
+
 Boxes = npt.NDArray[np.object_]
 
 
@@ -87,17 +88,3 @@ def shape_to_slices(geom: shapely.Geometry) -> tuple[slice, slice]:
     """
     row_start, col_start, row_stop, col_stop = (round(bound) for bound in geom.bounds)
     return slice(row_start, row_stop), slice(col_start, col_stop)
-
-
-Slices: TypeAlias = tuple[slice, slice]
-
-
-def common(one: Iterable[slice], other: Iterable[slice]) -> tuple[Slices, Slices]:
-    """What two windows share, as slices of the one and of the other; empty where nothing is."""
-    mine, its = [], []
-    for own, along in zip(one, other, strict=True):
-        start = max(own.start, along.start)
-        stop = max(start, min(own.stop, along.stop))
-        mine.append(slice(start - own.start, stop - own.start))
-        its.append(slice(start - along.start, stop - along.start))
-    return (mine[0], mine[1]), (its[0], its[1])

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import rasterio.errors
 
 from .ellipsoid import Ellipsoid
-from .sample import Window
+from .windows import Window
 
 if TYPE_CHECKING:
     from .raster import Georeference

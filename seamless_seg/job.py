@@ -12,6 +12,7 @@ import shapely
 
 from .activation import ACTIVATIONS
 from .area import around
+from .atomic import check_destination
 from .encoding import Encoding
 from .errors import OptionError
 from .forecast import Forecast
@@ -20,10 +21,10 @@ from .memory import Schedule
 from .models import GivenModel
 from .opening import open_raster
 from .options import Options, merged
-from .pipeline import OnProgress, Pipeline, Tally, Writer
+from .pipeline import Pipeline, Tally, Writer
 from .pricing import Execution
 from .products import PROBABILITIES, Products, copies_of, reading_of
-from .publishing import check_destination
+from .progress import OnProgress
 from .settings import Settings
 from .spill import Spill
 from .task import Task, inputs_of, open_task

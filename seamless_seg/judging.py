@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .fidelity import Fidelity, Logits
+from .arrays import Logits, Mask
+from .fidelity import Fidelity
 from .plan import Plan
-from .sample import Window
 from .seams import SeamScore
-from .tiles import Mask
+from .windows import Window
 
 if TYPE_CHECKING:
     from .part import Part

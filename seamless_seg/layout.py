@@ -10,19 +10,24 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from .windows import Pair
+
 Array: TypeAlias = npt.NDArray[Any]
-Pair: TypeAlias = tuple[int, int]
 
 MOST_TIMES = 64
 """No model gives one answer for more pixels a side, and still calls it segmentation."""
+
 USUAL_TIMES = (2, 4, 8, 16, 32)
 """Fractions that are likelier than a border that comes to the same."""
 
 FEW_CHANNELS = 16
 """No side of a tile is as short, and few rasters have more bands."""
+
 FAR_SHORTER = 4
 """Times that channels are fewer than rows and columns where that tells them apart."""
+
 CHANNEL_NAMES = frozenset({"c", "ch", "channel", "channels", "band", "bands"})
+
 SIDE_NAMES = frozenset({"h", "height", "row", "rows", "w", "width", "col", "cols", "columns"})
 """Words by which graphs name the axes of images."""
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .activation import ACTIVATIONS
-from .tiles import Values
+from .arrays import Values
 
 Labels: TypeAlias = npt.NDArray[np.unsignedinteger[Any]]
 

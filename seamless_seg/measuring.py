@@ -13,11 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from .blocks import BlockLayout
+from .decisions import Decision
 from .errors import OptionError
 from .excerpt import PIXELS, Excerpt
-from .options import MOST, Options
-from .settings import LINEAR, Decision, Pixels
+from .options import Options
+from .settings import LINEAR, Pixels
 from .stretch import Gathered, Stretch, stretch_of
+from .validation import LARGEST_FLOAT32
 
 KEPT, KEPT_OF_BAND = 2**22, 2**20
 """Values that are kept, of all bands together and of one, where they cannot be counted."""
@@ -111,7 +113,7 @@ def as_found(options: Options, pixels: Pixels | None) -> Options:
 
 def _gather(source: Source, stretch: Stretch, count: int) -> tuple[Excerpt, list[Gathered]]:
     """Read an excerpt, and a larger one where next to nothing of it is valid."""
-    from .raster import block_cache
+    from .gdal import block_cache
 
     most, budget = min(KEPT_OF_BAND, KEPT // count), PIXELS
     while True:
@@ -139,7 +141,7 @@ def _counting(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Those that are finite to a model."""
     if values.dtype.kind != "f":
         return values
-    finite: npt.NDArray[Any] = values[np.abs(values) < MOST]
+    finite: npt.NDArray[Any] = values[np.abs(values) < LARGEST_FLOAT32]
     return finite
 
 
@@ -154,7 +156,7 @@ def _lines(
         odd.append(f"no pixel of {named} is valid: nothing is done to them")
     for band, own in zip(bands, gathered, strict=True):
         mean, std = stretch.line(own) if own.count else (0.0, 1.0)
-        if not abs(std) < MOST:
+        if not abs(std) < LARGEST_FLOAT32:
             raise OptionError(
                 f"normalize: band {band} spans more than float32 can hold; if its lowest or "
                 f"highest value means that there is nothing, declare it as nodata"

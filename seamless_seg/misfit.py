@@ -11,7 +11,9 @@ if TYPE_CHECKING:
 NO_SEGMENTATION = (
     "the model's output must be logits for each pixel, [N, K, H, W], [N, H, W, K] or [N, H, W]"
 )
+
 NO_BATCH = "pixels of one tile without the axis of the batch: export the model with it"
+
 PADDED = "export the model with padded convolutions"
 
 

@@ -12,10 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from .decisions import SIDECAR
 from .errors import ModelError
 from .metadata import ModelMetadata, text_of
-from .scaling import parse_scaling
-from .settings import SIDECAR
+from .normalization import parse_scaling
 
 NO_RASTER = (
     "classification",

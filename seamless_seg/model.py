@@ -13,15 +13,14 @@ import numpy.typing as npt
 
 from .device import DEVICES, LANES, DeviceRunner
 from .errors import ModelError, OptionError
-from .layout import Pair
 from .metadata import ModelMetadata, parse
 from .misfit import cannot_be_read, choose_another
 from .mlm import with_sidecar
-from .normalise import Normalisation
+from .normalization import Normalisation
 from .prelude import can_be_made, prelude
-from .process import cores
 from .session import OnnxFile, first_line
 from .settling import settle
+from .system import cores
 from .tensors import (
     choose_output,
     contradiction,
@@ -32,6 +31,7 @@ from .tensors import (
     takes_one_at_a_time,
     the_image,
 )
+from .windows import Pair
 
 PIXELS_PER_THREAD = 512 * 512
 """Pixels of a tile from which on another thread of its own makes it faster."""

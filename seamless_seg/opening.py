@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .decisions import METADATA, OPTION, Decision
 from .errors import OptionError
 from .models import GivenModel
 from .options import Options
-from .settings import METADATA, OPTION, Decision, Reading
+from .settings import Reading
 
 if TYPE_CHECKING:
     from .raster import RasterReader
-
 
 READING = ("nodata", "level", "resolution", "match_resolution", "unscale")
 """Options that say how a raster is read."""

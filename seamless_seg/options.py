@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import numpy as np
-
-from .errors import OptionError
-from .plan import Size, pair
 from .trust import Profile
-
-MOST = float(np.finfo(np.float32).max)
-"""Models see float32: what lies beyond is infinite to them."""
+from .windows import Size
 
 
 @dataclass(frozen=True)
@@ -50,43 +43,3 @@ def merged(options: Options | None, choices: dict[str, Any]) -> Options:
     if options is not None and choices:
         raise TypeError("give either options or their fields as keywords, not both")
     return options or Options(**choices)
-
-
-def check_among(name: str, value: Any, among: Iterable[str]) -> None:
-    """Raise ``OptionError`` where a value is none of some names."""
-    if value not in among:
-        raise OptionError(f"{name} {value!r} is unknown: choose one of {', '.join(among)}")
-
-
-def number_of(name: str, value: Any) -> float | None:
-    """A finite number, or None for none."""
-    if value is None:
-        return None
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = math.nan
-    if not abs(number) < MOST:
-        raise OptionError(f"{name} must be a finite number, not {value}")
-    return number
-
-
-def numbers_of(name: str, values: Any, count: int) -> tuple[float, ...] | None:
-    """One finite number a band, or one for all; a bare number counts as one."""
-    if values is None:
-        return None
-    listed = list(values) if isinstance(values, Sequence | np.ndarray) else [values]
-    if len(listed) not in (1, count):
-        raise OptionError(f"{name} has {len(listed)} numbers for {count} bands: give {count}, or 1")
-    numbers = (number_of(name, value) for value in listed)
-    return tuple(number for number in numbers if number is not None)
-
-
-def pair_of(name: str, value: Size | Literal["auto"] | None, least: int) -> tuple[int, int] | None:
-    """(height, width), or None where that is left open."""
-    return None if value is None or value == "auto" else pair(name, value, least)
-
-
-def by(lengths: Any) -> str:
-    """``512x256``; lengths that are None are any."""
-    return "x".join("any" if length is None else str(length) for length in lengths)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import shapely
 
 Integers = npt.NDArray[np.int64]
+
 Points = npt.NDArray[np.integer[Any]]
 
 

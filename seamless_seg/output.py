@@ -11,12 +11,12 @@ from typing import Any, Self, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from .atomic import Publication
 from .categories import write_categories
 from .encoding import LARGEST_HALF
 from .gathering import Block, Gathering
+from .gdal import reporting
 from .geotiff import Output, check_complete, create, send_to_disk
-from .publishing import Publication
-from .raster import reporting
 
 SEND = 64_000_000
 """Bytes after which the system is asked to begin writing: else all of it waits for the end."""

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .atomic import SIDECARS, beside
 from .colours import colours_of
 from .encoding import Encoding
 from .errors import OptionError
@@ -20,7 +21,6 @@ from .metadata import ModelMetadata
 from .part import Part
 from .products import CONFIDENCE, LOGITS, PROBABILITIES, Products
 from .provenance import KIND, to_tags
-from .publishing import SIDECARS, beside
 from .task import Task
 
 OTHER = "other"

@@ -11,12 +11,11 @@ import numpy as np
 import shapely
 
 from .crop import cropped
-from .grid import common
-from .sample import Window
+from .windows import Window, common
 
 if TYPE_CHECKING:
+    from .arrays import Mask, Values
     from .raster import Georeference, RasterReader
-    from .tiles import Mask, Values
 
 PART, CROPPED, AREA = "part", "cropped", "area"
 """Tags of an output that is not of the whole raster."""

@@ -7,37 +7,21 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 import shapely
 
+from .arrays import Mask, Values
 from .blend import Seams
 from .grid import Index, shape_to_slices
 from .memory import Schedule
 from .plan import Batch
+from .progress import OnProgress, Progress
 from .run import blended, tiles_of
 from .task import Task
 from .threads import ParallelMap, ReadAhead, WriteBehind
-from .tiles import Mask, TileBatch, Values, answers
-
-
-class Progress(NamedTuple):
-    """How far a job has come."""
-
-    done: int
-    total: int
-    pixels: int
-    """Pixels that are finished."""
-    unit: str = "tiles"
-    """What there are so many of."""
-
-    def more(self, pixels: int) -> Progress:
-        """One tile later."""
-        return self._replace(done=self.done + 1, pixels=self.pixels + pixels)
-
-
-OnProgress: TypeAlias = Callable[[Progress], object]
+from .tiles import TileBatch, answers
 
 Answered: TypeAlias = tuple[list[Values], list[Mask | None]]
 """Logits of a batch's tiles, and which of their pixels are valid; None where all of them."""

@@ -17,14 +17,13 @@ from typing import Literal, NamedTuple, TypeAlias
 import numpy as np
 import shapely
 
-from .axis import Axis, whole_number
-from .coverage import Coverage, Mask
-from .errors import GeometryError
+from .arrays import Mask
+from .axis import Axis
+from .coverage import Coverage
 from .grid import Boxes, Grid, Index
 from .trust import Profile, profile
-
-Size: TypeAlias = "int | tuple[int, int]"
-"""Pixels as (height, width); a single number means both."""
+from .validation import pair, whole_number
+from .windows import Size
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,16 +320,3 @@ def plan_run_grid(
     if panel is not None:
         panel = whole_number("panel", panel, 1)
     return Plan(grid, trust, None if area is None else Coverage(grid, area), panel), grid
-
-
-def pair(name: str, value: object, least: int = 0) -> tuple[int, int]:
-    """Return ``value`` as (height, width), or raise a ``GeometryError`` that calls it ``name``."""
-    try:
-        height, width = value  # type: ignore[misc]  # its TypeError is the check
-    except TypeError:
-        height = width = value
-    except ValueError:
-        raise GeometryError(
-            f"{name} must be one number or (height, width), not {value!r}"
-        ) from None
-    return whole_number(name, height, least), whole_number(name, width, least)

@@ -18,14 +18,14 @@ import shapely
 
 from .blocks import BOOKKEEPING, SMALLEST_CACHE, BlockLayout
 from .errors import OptionError, RasterError, SeamlessError
-from .pipeline import OnProgress, Progress
+from .progress import OnProgress, Progress
 
 if TYPE_CHECKING:
+    from .arrays import Mask
     from .raster import RasterReader
     from .shaping import Shaper
     from .surface import Surface
     from .tracing import Traced
-    from .validity import Mask
     from .vectors import Layer
 
 ENDINGS = (".geojson", ".gpkg", ".fgb", ".parquet")
@@ -101,8 +101,9 @@ def polygonize(
     started = time.monotonic()
     _check(output, min_area, simplify)
     _need_libraries()
-    from .publishing import check_destination
-    from .raster import RasterReader, block_cache
+    from .atomic import check_destination
+    from .gdal import block_cache
+    from .raster import RasterReader
     from .shaping import Shaper
     from .surface import Surface
     from .tracing import window_shape

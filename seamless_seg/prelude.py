@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .normalise import Normalisation
+from .normalization import Normalisation
 
 OPSET, IR_VERSION = 13, 8
 """Old enough for every onnxruntime that this package works with."""

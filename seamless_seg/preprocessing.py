@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from .decisions import DEFAULT, METADATA, OPTION, SIDECAR, Decision, decide
 from .errors import OptionError
 from .metadata import ModelMetadata
 from .model import Model
-from .normalise import Normalisation
-from .options import Options, by, number_of, numbers_of
-from .scaling import Scaling, parse_scaling
-from .settings import DEFAULT, LINEAR, METADATA, OPTION, SIDECAR, Decision, Pixels, Tiling, decide
+from .normalization import Normalisation, Scaling, parse_scaling
+from .options import Options
+from .settings import LINEAR, Pixels, Tiling
+from .validation import format_size, number_of, numbers_of
 
 
 def decide_pixels(
@@ -173,7 +174,7 @@ def notes(
             f"{SIDECAR} has {metadata.channels} bands, and the model takes {model.channels}"
         )
     if options.overlap is None and options.margin is not None:
-        found.append(f"tiles overlap by {by(decided.overlap.value)}, given the margin")
+        found.append(f"tiles overlap by {format_size(decided.overlap.value)}, given the margin")
     if metadata.value_scaling is not None and (given := _given(options)):
         found.append(f"the value_scaling of {SIDECAR} is left out, given {given}")
     if model.dtype.kind in "iu" and pixels.normalisation != Normalisation():

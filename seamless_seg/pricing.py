@@ -12,16 +12,18 @@ from .errors import OptionError
 from .members import has_functions
 from .model import Model
 from .options import Options
-from .process import available_bytes, cores, resident_bytes
 from .reach import Probe
 from .remembered import recall, remember
-from .tiling import decide_tiling, needed
+from .system import available_bytes, cores, resident_bytes
+from .tile_geometry import decide_tiling, needed
 from .timing import Price, Raster, Timing, cheapest, prices, time_tiles
 
 SMALLEST = 4_000_000
 """Pixels of a raster from which on timings can pay."""
+
 SPARE = 40_000_000
 """Bytes of a limit that are left for what does not depend on the tile."""
+
 CAREFUL = 0.87
 """Share of the rest that is counted on."""
 

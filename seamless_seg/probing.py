@@ -11,10 +11,11 @@ from .errors import ModelError, OptionError
 from .forecast import forecast_raster
 from .members import has_functions
 from .model import Model
-from .options import Options, pair_of
+from .options import Options
 from .reach import USUAL_CHANNELS, Image, Probe, Side, Source, noise, probe, show_border
 from .remembered import recall, remember
 from .tiles import gaps_extended, read_extended
+from .validation import pair_of
 
 if TYPE_CHECKING:
     from .raster import RasterReader

@@ -11,11 +11,11 @@ import numpy as np
 
 from .activation import activation_within, decide_activation
 from .blocks import FLOAT32
+from .decisions import DEFAULT, METADATA, OPTION, Decision, decide
 from .errors import OptionError
 from .meaning import CONFIDENCES, Reading, label_dtype
 from .model import Model
-from .options import check_among, number_of
-from .settings import DEFAULT, METADATA, OPTION, Decision, decide
+from .validation import check_among, number_of
 
 LOGITS, PROBABILITIES, CLASSES, CONFIDENCE = "logits", "probabilities", "classes", "confidence"
 

@@ -15,22 +15,25 @@ import numpy as np
 
 from .errors import RasterError
 from .members import files_of, has_functions
+from .normalization import Scaling
 from .options import Options
-from .scaling import Scaling
 from .settings import LINEAR, Settings
 from .trust import PROFILES, name_of
 
-NAMESPACE = "seamless_seg"
-"""Domain of the tags in the file's metadata."""
 MODEL, DIGEST, VERSION, COMMAND, KIND = "model", "model_sha256", "version", "command", "kind"
+
 LOSSY = {"dtype": "as {}", "max_error": "with errors of up to {}"}
 """Tags of outputs of which the pixels are not quite what was blended."""
+
 CREDENTIALS = re.compile(r"(://)[^/@\s]+@|\?\S+")
 """What of a command line's addresses is nobody else's business: user and password, signatures."""
+
 GEOMETRY = ("tile", "overlap", "margin", "align")
 """Options that make sense together only."""
+
 PIXEL_SIZE = ("level", "resolution", "match_resolution")
 """Options that exclude each other."""
+
 ONE_ANSWER = (
     (GEOMETRY, ("tile", "overlap")),
     (PIXEL_SIZE, PIXEL_SIZE),

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -15,20 +14,20 @@ import numpy as np
 import numpy.typing as npt
 import rasterio
 from rasterio.enums import ColorInterp
-from rasterio.env import getenv, hasenv
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import NotGeoreferencedWarning
 from rasterio.windows import Window
 
-from .blocks import SMALLEST_CACHE, BlockLayout
+from .arrays import Mask
+from .blocks import BlockLayout
 from .errors import OptionError, RasterError
+from .gdal import NAMESPACE, reporting
 from .overviews import overview
 from .palette import CHANNELS, Palette, has_palette
-from .provenance import NAMESPACE
 from .resampling import Resolution, matched, resampled
 from .settings import Reading
 from .storage import layout_of
 from .unscaling import Unscaling
-from .validity import Mask, Validity, refuse_nodata
+from .validity import Validity, refuse_nodata
 
 
 @dataclass(frozen=True)
@@ -300,41 +299,3 @@ class RasterReader:
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         self.close()
-
-
-def block_cache(count: int) -> AbstractContextManager[object]:
-    """GDAL's block cache with ``count`` bytes, unless the user has set one."""
-    if user_cache() is not None:
-        return nullcontext()
-    env: AbstractContextManager[object] = rasterio.Env(GDAL_CACHEMAX=count)
-    return env
-
-
-def user_cache() -> int | None:
-    """Bytes of GDAL's block cache where the user has set them, roughly; None where not."""
-    setting = os.environ.get("GDAL_CACHEMAX")
-    if hasenv():
-        setting = getenv().get("GDAL_CACHEMAX", setting)
-    if setting is None:
-        return None
-    text = str(setting).lower().removesuffix("b")
-    try:
-        number = float(text.rstrip("%kmg"))
-        if text.endswith("%"):
-            return int(number / 100 * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    except (ValueError, AttributeError):  # no number; a system that does not tell
-        return SMALLEST_CACHE
-    # As GDAL has it, a small number without a unit is one of megabytes.
-    unit = {"k": 2**10, "m": 2**20, "g": 2**30}.get(text[-1:], 1 if number >= 100_000 else 2**20)
-    return int(number * unit)
-
-
-@contextmanager
-def reporting(what: str, more: Callable[[], str] = str) -> Iterator[None]:
-    """Turn rasterio's errors into one that says what was being done, and ``more()`` about it."""
-    try:
-        yield
-    except (RasterioError, OSError, UnicodeError) as error:
-        # rasterio's own text may only point to the error that GDAL gave.
-        reason = error.__cause__ if "See previous" in str(error) and error.__cause__ else error
-        raise RasterError(f"{what}{more()}: {reason}") from error

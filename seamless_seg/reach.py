@@ -17,30 +17,37 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from .arrays import difference
 from .ensemble import Ensemble
 from .errors import ModelError
-from .fidelity import difference
 from .model import Model
 from .models import open_models
 
 Image: TypeAlias = npt.NDArray[np.float32]
+
 Source: TypeAlias = "Callable[[np.random.Generator, tuple[int, int, int]], Image]"
 """Makes an image of shape ``(channels, height, width)`` as the model is used to see."""
 
 TOLERANCES = (1e-2, 1e-3, 1e-4)
 """Shares of the output's standard deviation for which an effective radius is told."""
+
 USUAL_CHANNELS = 3
 """Where neither the model nor anybody else says how many."""
 
 LENGTHS = (384, 768, 1536)
 """Lengths at which a model of free size is asked, until one is large enough."""
+
 BREADTHS = (192, 384, 768)
 """Its other length, the first that it takes. Like the rest, a multiple of 3 and of powers of 2."""
+
 CUT = 192
 """Pixels beyond the cut: it must lie at a multiple of the stride, whatever that is."""
+
 SHIFTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
+
 SEEDS = (0, 1, 2)
 """One image could fall on a dead ReLU, or on maxima that happen not to care."""
+
 SAME = 1e-3
 """Shares of the standard deviation up to which shifted outputs count as the same."""
 

@@ -11,16 +11,18 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .arrays import Values
 from .feed import Feed, takes_integers
 from .fit import FittedModel
 from .model import Model
-from .normalise import Normalisation
+from .normalization import Normalisation
 from .reach import Probe, Reach
-from .sample import Window
-from .tiles import Reader, Values, gaps_extended, read_extended
+from .tiles import Reader, gaps_extended, read_extended
+from .windows import Window
 
 LARGEST = 2048
 """Pixels of a run at most, where they are enough."""
+
 SMALLEST = 64
 """Pixels of a piece at least, where the model's size is free."""
 

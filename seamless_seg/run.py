@@ -9,16 +9,18 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 import shapely
 
-from .axis import whole_number
+from .arrays import Mask
 from .blend import Array, Blender, Seams
-from .coverage import Mask
 from .errors import BudgetError, SeamlessError, TileError
 from .grid import Index
 from .plan import Batch, Plan
 from .threads import ReadAhead
+from .validation import whole_number
 
 GetTile: TypeAlias = Callable[[Index, shapely.Polygon], Array]
+
 GetTiles: TypeAlias = Callable[[list[Index], list[shapely.Polygon]], Iterable[Array]]
+
 WriteTile: TypeAlias = Callable[[Index, shapely.Polygon, Array], object]
 
 

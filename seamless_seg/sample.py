@@ -3,42 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import numpy as np
 
 from .axis import Axis
 from .grid import Grid
+from .windows import Window
 
 PIXELS, FEWEST = 4_000_000, 4
 """Pixels to look at, and windows at least, where nobody says how many windows."""
-
-
-class Window(NamedTuple):
-    """A part of an image, in half-open pixels."""
-
-    rows: slice
-    cols: slice
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Height and width in pixels."""
-        return self.rows.stop - self.rows.start, self.cols.stop - self.cols.start
-
-    def within(self, other: Window) -> tuple[slice, slice]:
-        """Where it lies in another window that holds it."""
-        rows, cols = (
-            slice(own.start - wider.start, own.stop - wider.start)
-            for own, wider in zip(self, other, strict=True)
-        )
-        return rows, cols
-
-    def extended(self) -> Window:
-        """With one row above and one column to the left, where the image has them."""
-        rows, cols = self
-        return Window(
-            slice(max(0, rows.start - 1), rows.stop), slice(max(0, cols.start - 1), cols.stop)
-        )
 
 
 class Sample:

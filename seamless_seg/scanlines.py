@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
+from .arrays import Mask
+
 Ints = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
 
 
 class Piece(NamedTuple):

@@ -12,8 +12,8 @@ import shapely
 from .errors import GeometryError
 from .grid import shape_to_slices
 from .trust import Profile, profile
+from .windows import Slices
 
-Slices = tuple[slice, slice]
 Trim = tuple[int, int, int | None, int | None]
 
 

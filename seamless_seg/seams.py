@@ -7,12 +7,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from .arrays import Logits
 from .axis import Axis
-from .fidelity import Logits
 from .plan import Plan
-from .sample import Window
 from .trust import Profile
 from .weights import trusted
+from .windows import Window
 
 
 class SeamScore:

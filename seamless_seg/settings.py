@@ -8,29 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any
 
-from .normalise import Normalisation
-from .scaling import Scaling
+from .decisions import DEFAULT, Decision
+from .normalization import Normalisation, Scaling
 from .symmetry import NONE
 from .trust import Profile
+from .windows import Pair
 
-OPTION, METADATA, DEFAULT = "option", "the model's metadata", "default"
-SIDECAR = "the model's MLM sidecar"
+NOT_TURNED = Decision(NONE, DEFAULT)
+"""No test-time augmentation."""
 
 LINEAR = ("scale", "mean", "std")
 """Settings that a value scaling takes the place of."""
-
-T = TypeVar("T")
-Pair = tuple[int, int]
-
-
-@dataclass(frozen=True)
-class Decision(Generic[T]):
-    """A setting and where it came from."""
-
-    value: T
-    origin: str
 
 
 @dataclass(frozen=True)
@@ -97,7 +87,7 @@ class Settings:
     tiling: Tiling
     pixels: Pixels | None = None
     """None where no raster is known."""
-    tta: Decision[str] = Decision(NONE, DEFAULT)
+    tta: Decision[str] = NOT_TURNED
     """In which ways tiles are turned, so that the mean of the logits is taken."""
     notes: list[str] = field(default_factory=list)
     model: dict[str, Decision[Any]] = field(default_factory=dict)
@@ -120,8 +110,3 @@ class Settings:
         yield "tta", self.tta
         yield from ((name, made) for name, made in vars(self.reading).items() if made is not None)
         yield from self.products.items()
-
-
-def decide(*candidates: tuple[T | None, str]) -> Decision[T]:
-    """Take the first candidate that has a value; the last one must."""
-    return next(Decision(value, origin) for value, origin in candidates if value is not None)

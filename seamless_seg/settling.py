@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .layout import Array, LogitsLayout, Pair, readings
+from .layout import Array, LogitsLayout, readings
+from .windows import Pair
 
 SIDES = (128, 256, 512, 1024)
 """Sides of the images that show what a model loses: the first that leaves something."""

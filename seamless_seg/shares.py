@@ -6,15 +6,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from .arrays import Mask
 from .errors import OptionError, RasterError
 from .opening import open_raster
 from .options import Options
-from .pipeline import OnProgress, Progress
-from .sample import Window
+from .progress import OnProgress, Progress
 from .scanlines import Piece, Scanlines, Strip
-from .tally import Coded, Ints, Mask, Tally
+from .tally import Coded, Ints, Tally
 from .threads import ReadAhead
 from .walk import Walk
+from .windows import Window
 from .zones import Zones, read_zones
 
 if TYPE_CHECKING:
@@ -104,8 +105,8 @@ def class_stats(
         Where the zones cannot be used.
     """
     from .categories import category_names
+    from .gdal import block_cache
     from .ground import Ground
-    from .raster import block_cache
 
     if zone_key is not None and zones is None:
         raise OptionError("zone-key is about zones: give zones, too")

@@ -8,10 +8,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from .cleaning import Pixels, Source, WriteWindow, windows
+from .arrays import Pixels
+from .cleaning import Source, WriteWindow, windows
 from .errors import OptionError
 from .fragments import Fragments, Integers, Neighbours, Places, connected, ends
-from .sample import Window
+from .windows import Window
 
 SIDE = 1024
 """Height and width in pixels of the windows in which a raster is sieved."""

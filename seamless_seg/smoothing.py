@@ -8,10 +8,11 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from .arrays import Pixels
 from .blocks import BLOCK
-from .cleaning import Pixels, Source, WriteWindow, windows
+from .cleaning import Source, WriteWindow, windows
 from .errors import OptionError
-from .sample import Window
+from .windows import Window
 
 Votes = npt.NDArray[np.unsignedinteger]
 """A count of pixels for each pixel."""

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .arrays import Mask
 from .errors import RasterError
 
 Ints = npt.NDArray[Any]
-Mask = npt.NDArray[np.bool_]
+
 Areas = npt.NDArray[np.float64]
 
 MOST = 2**16

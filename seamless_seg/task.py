@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import shapely
 
+from .arrays import Mask, Values
 from .blocks import FLOAT32, block_shape, cache_bytes
+from .decisions import AT_MOST, OPTION, SIDECAR, Decision
 from .errors import BudgetError
 from .fit import FittedModel
 from .forecast import Forecast, forecast_raster
@@ -21,22 +23,20 @@ from .memory import Needs, Schedule, cost_of_strips, schedule
 from .mlm import places
 from .model import Model
 from .models import GivenModel
-from .options import Options, number_of
+from .options import Options
 from .plan import Plan
 from .preprocessing import bands_by_name
 from .pricing import Execution, price
 from .probing import probe_for
-from .process import release_bytes, resident_bytes, tells_memory
 from .reach import Probe
-from .settings import OPTION, SIDECAR, Decision
+from .system import release_bytes, resident_bytes, tells_memory
 from .threads import ReadAhead
 from .tile_wide import warned
-from .tiles import Mask, TileReader, Values, answers
-from .tiling import AT_MOST
+from .tiles import TileReader, answers
+from .validation import number_of
 
 if TYPE_CHECKING:
     from .raster import RasterReader
-
 
 SMALL = 256
 """Side of a tile that any limit leaves room for."""
@@ -201,7 +201,7 @@ class Task:
     def _needs(
         self, program: int, stored: int | None, block: tuple[int, int] | None, copies: int
     ) -> Needs:
-        from .raster import user_cache
+        from .gdal import user_cache
 
         # Where memory is short, two tiles must tell what more of them would take.
         tried = min(self.batch_size, 2) if self.max_memory else self.batch_size
@@ -222,7 +222,7 @@ class Task:
 
     def block_cache(self, plan: Plan | None = None) -> AbstractContextManager[object]:
         """GDAL's block cache at the size that a plan needs, unless the user has set one."""
-        from .raster import block_cache
+        from .gdal import block_cache
 
         cache = cache_bytes(self.reader.blocks, plan or self.plan, self.fitted.border)
         return block_cache(cache)

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from typing import Generic, Self, TypeVar
 
 T = TypeVar("T")
+
 R = TypeVar("R")
 
 

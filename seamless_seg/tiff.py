@@ -13,9 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 BYTE_ORDERS = {b"II": "<", b"MM": ">"}
+
 INTEGERS = {3: "u2", 4: "u4", 13: "u4", 16: "u8", 18: "u8"}
 """Types of values by their numbers in a directory."""
+
 TILE_OFFSETS, TILE_BYTE_COUNTS = 324, 325
+
 STRIP_OFFSETS, STRIP_BYTE_COUNTS = 273, 279
 
 

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import compress
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-import numpy.typing as npt
 import shapely
 
+from .arrays import Mask, Pixels, Values
 from .feed import Feed, takes_integers
 from .fit import FittedModel
 from .grid import shape_to_slices
-from .normalise import Normalisation
+from .normalization import Normalisation
 from .plan import Batch, Plan
-
-Pixels: TypeAlias = npt.NDArray[Any]
-Values: TypeAlias = npt.NDArray[np.float32]
-Mask: TypeAlias = npt.NDArray[np.bool_]
 
 
 class Reader(Protocol):

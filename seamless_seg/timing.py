@@ -20,25 +20,33 @@ from .blocks import BLOCK
 from .errors import ModelError
 from .fit import FittedModel
 from .model import Model
-from .process import resident_bytes
+from .system import resident_bytes
 
 LADDER = (256, 384, 512, 768, 1024, 1536, 2048)
 """Sides of the tiles that are timed, but for rounding to what the model takes."""
+
 BATCHES = (4, 8)
 """Tiles at a time that are timed, too, where one of them takes less than ``QUICK``."""
+
 QUICK = 0.01
 """Seconds of a tile from which on several of them at a time take no less, each."""
+
 LARGE = 2**21
 """Pixels of a batch of several tiles at most."""
+
 MOST = 2.0
 """Tiles that cost so many times the pixels of the largest are not timed."""
+
 ROUND, ROUNDS = 0.08, 5
 """Seconds of a round, and how many of them a tile is timed for; two at least, however long."""
+
 LEAST, LITTLE, SHORT = 2.0, 0.02, 0.1
 """Seconds that all timings may take, or that share of what the raster takes, if that is more;
 unless they are asked for, no more than a tenth of it."""
+
 TILES, LOGITS = 3, 4
 """Batches that wait for the model or come from it, for each of its threads."""
+
 WORTH = 1.03
 """A smaller tile is taken where it costs no more than so many times the cheapest."""
 

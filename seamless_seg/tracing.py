@@ -16,6 +16,7 @@ import numpy.typing as npt
 import shapely
 from rasterio.features import shapes
 
+from .arrays import Mask
 from .outlines import (
     Integers,
     Outlines,
@@ -25,8 +26,7 @@ from .outlines import (
     with_nodes,
     without_straights,
 )
-from .validity import Mask
-from .walk import cut
+from .windows import cut
 
 WINDOW = 1024 * 1024
 """Pixels of a window: GDAL holds its polygons in memory, 250 MB of them in pure noise."""

@@ -8,14 +8,14 @@ from dataclasses import replace
 import numpy as np
 import shapely
 
+from .arrays import Values
 from .blend import Blender
 from .coverage import Coverage
 from .disagreement import Disagreement, Disagreements
-from .grid import common, shape_to_slices
-from .sample import Window
+from .grid import shape_to_slices
 from .task import Task
-from .tiles import Values
 from .trust import Profile
+from .windows import Window, common
 
 
 def blend_window(

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from .errors import OptionError
 
 Trust: TypeAlias = npt.NDArray[np.float64]
+
 Profile: TypeAlias = Callable[[int, int, int, int], Trust]
 """``(length, before, after, margin) -> trust``, the trust of shape ``(length,)``.
 

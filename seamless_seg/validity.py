@@ -8,13 +8,11 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.windows import Window
 
+from .arrays import Mask
 from .errors import OptionError
-
-Mask = npt.NDArray[np.bool_]
 
 
 class Validity:

@@ -19,9 +19,9 @@ import pyarrow.parquet
 import pyogrio
 import shapely
 
+from .atomic import hidden, rename
 from .errors import RasterError
-from .publishing import hidden, rename
-from .raster import reporting
+from .gdal import reporting
 from .vector_ends import check_flatgeobuf, check_geojson, check_geopackage
 
 SCHEMA = pa.schema(

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 from .blocks import BOOKKEEPING, SMALLEST_CACHE, BlockLayout
-from .sample import Window
+from .windows import Window, cut
 
 PIXELS = 2**20
 """Pixels of a window at most."""
@@ -50,11 +50,3 @@ class Walk:
         height, width = self._size
         for whole in cut(slice(0, height), slice(0, width), self._whole):
             yield from cut(*whole, self._part)
-
-
-def cut(rows: slice, cols: slice, shape: tuple[int, int]) -> Iterator[Window]:
-    """Windows of at most that height and width that tile some rows and columns, row by row."""
-    for top in range(rows.start, rows.stop, shape[0]):
-        for left in range(cols.start, cols.stop, shape[1]):
-            bottom, right = min(top + shape[0], rows.stop), min(left + shape[1], cols.stop)
-            yield Window(slice(top, bottom), slice(left, right))

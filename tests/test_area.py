@@ -19,7 +19,7 @@ from seamless_seg import BudgetError, OptionError, check, segment
 from seamless_seg.area import read_bounds
 from seamless_seg.crop import cropped
 from seamless_seg.raster import RasterReader
-from seamless_seg.sample import Window
+from seamless_seg.windows import Window
 
 SIZE = 700, 600
 TO_GROUND = made.UTM["transform"]

@@ -10,8 +10,7 @@ import pytest
 from seamless_seg import ModelError, segment
 from seamless_seg.device import LANES
 from seamless_seg.model import OnnxModel, open_model
-from seamless_seg.normalise import Normalisation
-from seamless_seg.scaling import parse_scaling
+from seamless_seg.normalization import Normalisation, parse_scaling
 from seamless_seg.session import OnnxFile
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from seamless_seg import ModelError, OptionError, check, probe, segment
 from seamless_seg.model import OnnxModel
 from seamless_seg.models import open_models
-from seamless_seg.normalise import Normalisation
+from seamless_seg.normalization import Normalisation
 from seamless_seg.session import OnnxFile
 from seamless_seg.symmetry import TURNS
 

@@ -9,10 +9,10 @@ from command import RUN, refused
 
 from seamless_seg import OptionError, check, measuring, segment
 from seamless_seg.blocks import BlockLayout
+from seamless_seg.decisions import Decision
 from seamless_seg.measuring import as_options, measure_pixels
 from seamless_seg.options import Options
 from seamless_seg.raster import RasterReader
-from seamless_seg.settings import Decision
 
 HOW = ["percentile:2,98", "percentile:0,100", "percentile:0.5,60", "zscore"]
 

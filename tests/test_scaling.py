@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seamless_seg import OptionError, check, segment
-from seamless_seg.normalise import Normalisation
-from seamless_seg.scaling import parse_scaling
+from seamless_seg.normalization import Normalisation, parse_scaling
 
 
 def expected(pixels, operations):

@@ -7,22 +7,25 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .automatic import Wish, choose
-from .axis import whole_number
+from .decisions import AT_MOST, DEFAULT, METADATA, OPTION, SIDECAR, Decision, decide
 from .errors import OptionError
 from .model import BATCH_PIXELS, Model
-from .options import Options, by, number_of, pair_of
-from .plan import pair
+from .options import Options
 from .reach import Probe
-from .settings import DEFAULT, METADATA, OPTION, SIDECAR, Decision, Pair, Tiling, decide
+from .settings import Tiling
 from .timing import Price
 from .trust import Profile, profile
+from .validation import format_size, number_of, pair, pair_of, whole_number
+from .windows import Pair
 
 TILE = 512
 """Pixels of a tile where neither an option nor the model says anything."""
+
 MOST_TILES = 8
 """A default batch holds this many pixels or tiles at most, whichever is fewer, but one tile."""
-AT_MOST = "default, fewer where the model is slow"
+
 MEASURED, TIMED = "measured", "the cheapest, by timings"
+
 TRUST = "bell"
 """It brings tiles that differ nearest to the model's own answer, of all whose steps are bounded:
 see ``benchmarks/quality.py``. Where tiles agree, any trust gives the same bits."""
@@ -177,7 +180,8 @@ def _tile(options: Options, model: Model | None) -> Decision[Pair]:
     fixed, stated = model.tile, _stated(model)
     if asked and any(length not in (None, own) for own, length in zip(asked, fixed, strict=True)):
         raise OptionError(
-            f"tile {by(asked)} contradicts the model, {_takes(model)} only: leave the tile out"
+            f"tile {format_size(asked)} contradicts the model, {_takes(model)} only: leave the "
+            f"tile out"
         )
     usual = (TILE, TILE) if stated is None else stated.value
     height, width = (length or other for length, other in zip(fixed, usual, strict=True))
@@ -192,11 +196,11 @@ def _tile(options: Options, model: Model | None) -> Decision[Pair]:
 def _takes(model: Model) -> str:
     """Which tiles a model of fixed size takes, and why, where they are not of its input's size."""
     if not model.border:
-        return f"which takes tiles of {by(model.tile)}"
-    given = by(length and length + 2 * model.border for length in model.tile)
+        return f"which takes tiles of {format_size(model.tile)}"
+    given = format_size(length and length + 2 * model.border for length in model.tile)
     return (
-        f"which takes inputs of {given} and gives {by(model.tile)}, because a border of "
-        f"{model.border} px is lost, so that it takes tiles of {by(model.tile)}"
+        f"which takes inputs of {given} and gives {format_size(model.tile)}, because a border of "
+        f"{model.border} px is lost, so that it takes tiles of {format_size(model.tile)}"
     )
 
 
