@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from seamless_seg.reach import Probe
-from seamless_seg.trust import Trust, depth
+from seamless_seg.tiling.trust import Trust, depth
 
 
 def bartlett_hann(length: int, before: int, after: int, margin: int) -> Trust:

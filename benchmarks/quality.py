@@ -25,7 +25,7 @@ import rasterio
 from profiles import Measured, bartlett_hann, tukey
 
 from seamless_seg import PROFILES, Report, check, probe
-from seamless_seg.weights import weights
+from seamless_seg.tiling.weights import weights
 
 SAMPLE = Path(__file__).parent.parent / "sample_data"
 MODELS = SAMPLE / "model.onnx", SAMPLE / "model_tile_wide.onnx"

@@ -11,7 +11,7 @@ import click
 
 from seamless_seg import PROFILES, Report, check
 from seamless_seg.errors import SeamlessError
-from seamless_seg.trust import name_of
+from seamless_seg.tiling.trust import name_of
 
 from . import options
 from .progress import ProgressBar

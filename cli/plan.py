@@ -17,13 +17,13 @@ from seamless_seg.forecast import Forecast, forecast_raster, forecast_size
 from seamless_seg.geojson import area_of
 from seamless_seg.models import GivenModel, open_models
 from seamless_seg.opening import open_raster, refuse_reading
-from seamless_seg.plan import Step
 from seamless_seg.pricing import Execution, price
 from seamless_seg.probing import probe_for
 from seamless_seg.products import copies_of, pixel_bytes
 from seamless_seg.reach import USUAL_CHANNELS
 from seamless_seg.task import open_task
 from seamless_seg.tile_wide import warned
+from seamless_seg.tiling.plan import Step
 
 from . import options
 from .text import decisions, prices, say, schedule, size, to_json

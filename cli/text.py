@@ -14,7 +14,7 @@ from seamless_seg.memory import Schedule
 from seamless_seg.normalization import Scaling
 from seamless_seg.pricing import Pricing
 from seamless_seg.settings import Settings
-from seamless_seg.trust import name_of
+from seamless_seg.tiling.trust import name_of
 
 
 def say(sentence: str) -> None:

@@ -18,19 +18,19 @@ if TYPE_CHECKING:
         TileError,
     )
     from .forecast import Forecast
-    from .grid import Grid, shape_to_slices
     from .job import Summary, segment
     from .judging import Quality
     from .options import Options
-    from .plan import Load, Peak, Plan, Unload, Write, plan_run_grid
     from .polygons import PolygonSummary, polygonize
     from .progress import Progress
     from .reach import Probe, probe
-    from .run import run_plan, tiles_held
-    from .scattered import overlap_weights
     from .settings import Settings
     from .shares import ClassShare, ClassStats, ClassTable, class_stats
-    from .trust import PROFILES
+    from .tiling.grid import Grid, shape_to_slices
+    from .tiling.overlap_weights import overlap_weights
+    from .tiling.plan import Load, Peak, Plan, Unload, Write, plan_run_grid
+    from .tiling.run import run_plan, tiles_held
+    from .tiling.trust import PROFILES
 
 __version__ = "0.1.0"
 
@@ -92,24 +92,12 @@ _MODULES = {
         "TileError",
     ),
     "forecast": ("Forecast",),
-    "grid": (
-        "Grid",
-        "shape_to_slices",
-    ),
     "job": (
         "Summary",
         "segment",
     ),
     "judging": ("Quality",),
     "options": ("Options",),
-    "plan": (
-        "Load",
-        "Peak",
-        "Plan",
-        "Unload",
-        "Write",
-        "plan_run_grid",
-    ),
     "polygons": (
         "PolygonSummary",
         "polygonize",
@@ -119,11 +107,6 @@ _MODULES = {
         "Probe",
         "probe",
     ),
-    "run": (
-        "run_plan",
-        "tiles_held",
-    ),
-    "scattered": ("overlap_weights",),
     "settings": ("Settings",),
     "shares": (
         "ClassShare",
@@ -131,7 +114,24 @@ _MODULES = {
         "ClassTable",
         "class_stats",
     ),
-    "trust": ("PROFILES",),
+    "tiling.grid": (
+        "Grid",
+        "shape_to_slices",
+    ),
+    "tiling.overlap_weights": ("overlap_weights",),
+    "tiling.plan": (
+        "Load",
+        "Peak",
+        "Plan",
+        "Unload",
+        "Write",
+        "plan_run_grid",
+    ),
+    "tiling.run": (
+        "run_plan",
+        "tiles_held",
+    ),
+    "tiling.trust": ("PROFILES",),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 

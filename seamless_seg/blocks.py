@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from .plan import Plan
+from .tiling.plan import Plan
 
 BLOCK = 256
 """Height and width of a block of the output, in pixels; less where the raster is smaller."""

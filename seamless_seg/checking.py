@@ -27,8 +27,8 @@ from .reference import Reference
 from .sample import Sample
 from .task import Task, inputs_of, open_task
 from .tile_wide import warned
+from .tiling.trust import Profile, name_of
 from .trial import blend_window
-from .trust import Profile, name_of
 from .validation import whole_number
 
 if TYPE_CHECKING:

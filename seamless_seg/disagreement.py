@@ -10,11 +10,11 @@ import numpy.typing as npt
 import shapely
 
 from .arrays import Logits, Mask, classes
-from .axis import Axis
-from .blend import Blender, largest, smallest
-from .grid import Index, shape_to_slices
-from .plan import Plan
-from .weights import trusted
+from .tiling.axis import Axis
+from .tiling.blend import Blender, largest, smallest
+from .tiling.grid import Index, shape_to_slices
+from .tiling.plan import Plan
+from .tiling.weights import trusted
 
 EVERYONE = "flat"
 """The trust by which all tiles speak, outside of their margin."""

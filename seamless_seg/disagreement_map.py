@@ -8,10 +8,10 @@ import numpy as np
 
 from .disagreement import Disagreements
 from .geotiff import Output
-from .grid import shape_to_slices
 from .output import RasterWriter
 from .progress import OnProgress, Progress
 from .task import Task
+from .tiling.grid import shape_to_slices
 
 
 def map_disagreement(

@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 import shapely
 
-from .axis import Axis
 from .blocks import FLOAT32
 from .decisions import DEFAULT, OPTION, Decision, decide
 from .errors import OptionError
 from .memory import Schedule
 from .model import Model
 from .options import Options
-from .plan import Plan, plan_run_grid
 from .preprocessing import decide_bands, decide_pixels, notes
 from .reach import Probe, Reach
 from .settings import Pixels, Settings, Tiling
 from .symmetry import NONE, turns_of
 from .tile_geometry import decide_tiling
+from .tiling.axis import Axis
+from .tiling.plan import Plan, plan_run_grid
+from .tiling.trust import Profile, name_of
 from .timing import Price
-from .trust import Profile, name_of
 from .validation import format_size, pair
 from .windows import Size
 

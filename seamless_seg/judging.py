@@ -10,8 +10,8 @@ import numpy as np
 
 from .arrays import Logits, Mask
 from .fidelity import Fidelity
-from .plan import Plan
 from .seams import SeamScore
+from .tiling.plan import Plan
 from .windows import Window
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from .blocks import FLOAT32, BlockLayout, cache_bytes
 from .errors import BudgetError
 from .fit import Working
-from .plan import Plan
+from .tiling.plan import Plan
 
 ROWS = 20_000_000
 """Bytes that may be held for whole rows of the raster before they are walked in panels."""

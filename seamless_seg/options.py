@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from .trust import Profile
+from .tiling.trust import Profile
 from .windows import Size
 
 

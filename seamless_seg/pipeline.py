@@ -13,15 +13,15 @@ import numpy as np
 import shapely
 
 from .arrays import Mask, Values
-from .blend import Seams
-from .grid import Index, shape_to_slices
 from .memory import Schedule
-from .plan import Batch
 from .progress import OnProgress, Progress
-from .run import blended, tiles_of
 from .task import Task
 from .threads import ParallelMap, ReadAhead, WriteBehind
 from .tiles import TileBatch, answers
+from .tiling.blend import Seams
+from .tiling.grid import Index, shape_to_slices
+from .tiling.plan import Batch
+from .tiling.run import blended, tiles_of
 
 Answered: TypeAlias = tuple[list[Values], list[Mask | None]]
 """Logits of a batch's tiles, and which of their pixels are valid; None where all of them."""

@@ -18,7 +18,7 @@ from .members import files_of, has_functions
 from .normalization import Scaling
 from .options import Options
 from .settings import LINEAR, Settings
-from .trust import PROFILES, name_of
+from .tiling.trust import PROFILES, name_of
 
 MODEL, DIGEST, VERSION, COMMAND, KIND = "model", "model_sha256", "version", "command", "kind"
 

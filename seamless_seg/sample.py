@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from .axis import Axis
-from .grid import Grid
+from .tiling.axis import Axis
+from .tiling.grid import Grid
 from .windows import Window
 
 PIXELS, FEWEST = 4_000_000, 4

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from .arrays import Logits
-from .axis import Axis
-from .plan import Plan
-from .trust import Profile
-from .weights import trusted
+from .tiling.axis import Axis
+from .tiling.plan import Plan
+from .tiling.trust import Profile
+from .tiling.weights import trusted
 from .windows import Window
 
 

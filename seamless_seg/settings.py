@@ -13,7 +13,7 @@ from typing import Any
 from .decisions import DEFAULT, Decision
 from .normalization import Normalisation, Scaling
 from .symmetry import NONE
-from .trust import Profile
+from .tiling.trust import Profile
 from .windows import Pair
 
 NOT_TURNED = Decision(NONE, DEFAULT)

@@ -17,14 +17,12 @@ from .decisions import AT_MOST, OPTION, SIDECAR, Decision
 from .errors import BudgetError
 from .fit import FittedModel
 from .forecast import Forecast, forecast_raster
-from .grid import Index
 from .members import files_of
 from .memory import Needs, Schedule, cost_of_strips, schedule
 from .mlm import places
 from .model import Model
 from .models import GivenModel
 from .options import Options
-from .plan import Plan
 from .preprocessing import bands_by_name
 from .pricing import Execution, price
 from .probing import probe_for
@@ -33,6 +31,8 @@ from .system import release_bytes, resident_bytes, tells_memory
 from .threads import ReadAhead
 from .tile_wide import warned
 from .tiles import TileReader, answers
+from .tiling.grid import Index
+from .tiling.plan import Plan
 from .validation import number_of
 
 if TYPE_CHECKING:

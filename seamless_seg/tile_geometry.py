@@ -13,8 +13,8 @@ from .model import BATCH_PIXELS, Model
 from .options import Options
 from .reach import Probe
 from .settings import Tiling
+from .tiling.trust import Profile, profile
 from .timing import Price
-from .trust import Profile, profile
 from .validation import format_size, number_of, pair, pair_of, whole_number
 from .windows import Pair
 

@@ -12,9 +12,9 @@ import shapely
 from .arrays import Mask, Pixels, Values
 from .feed import Feed, takes_integers
 from .fit import FittedModel
-from .grid import shape_to_slices
 from .normalization import Normalisation
-from .plan import Batch, Plan
+from .tiling.grid import shape_to_slices
+from .tiling.plan import Batch, Plan
 
 
 class Reader(Protocol):

@@ -15,12 +15,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .axis import Axis
 from .blocks import BLOCK
 from .errors import ModelError
 from .fit import FittedModel
 from .model import Model
 from .system import resident_bytes
+from .tiling.axis import Axis
 
 LADDER = (256, 384, 512, 768, 1024, 1536, 2048)
 """Sides of the tiles that are timed, but for rounding to what the model takes."""

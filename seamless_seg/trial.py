@@ -9,12 +9,12 @@ import numpy as np
 import shapely
 
 from .arrays import Values
-from .blend import Blender
-from .coverage import Coverage
 from .disagreement import Disagreement, Disagreements
-from .grid import shape_to_slices
 from .task import Task
-from .trust import Profile
+from .tiling.blend import Blender
+from .tiling.coverage import Coverage
+from .tiling.grid import shape_to_slices
+from .tiling.trust import Profile
 from .windows import Window, common
 
 

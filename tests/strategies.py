@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from seamless_seg.axis import Axis
+from seamless_seg.tiling.axis import Axis
 
 
 @st.composite

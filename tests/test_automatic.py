@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from seamless_seg import segment
 from seamless_seg.automatic import Wish, choose, smoothest_margin
-from seamless_seg.axis import Axis
 from seamless_seg.reach import Reach
+from seamless_seg.tiling.axis import Axis
 
 OPEN = Wish(
     size=None,

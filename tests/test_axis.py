@@ -3,7 +3,7 @@ from hypothesis import given
 from strategies import axes
 
 from seamless_seg import GeometryError
-from seamless_seg.axis import Axis
+from seamless_seg.tiling.axis import Axis
 
 
 @given(axes())

@@ -5,10 +5,10 @@ import pytest
 import rasterio
 
 from seamless_seg import OptionError, RasterError, check, segment
-from seamless_seg.axis import Axis
-from seamless_seg.grid import Grid
 from seamless_seg.sample import Sample
 from seamless_seg.seams import seam_lines
+from seamless_seg.tiling.axis import Axis
+from seamless_seg.tiling.grid import Grid
 
 CONV, RELU = ("conv", 3, 1), ("relu",)
 LAYERS = [CONV, RELU, ("conv", 5, 1), RELU, CONV]
@@ -156,7 +156,7 @@ class TestSeams:
 
     @pytest.mark.parametrize("trust", ["linear", "bell", "flat", "crop"])
     def test_lines_are_where_other_tiles_begin_to_speak(self, trust):
-        from seamless_seg.weights import weights
+        from seamless_seg.tiling.weights import weights
 
         axis = Axis(301, 64, 24, align=4, margin=5)
         speakers = np.zeros((axis.count, axis.size), bool)

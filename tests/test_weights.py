@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from strategies import axes
 
 from seamless_seg import PROFILES, OptionError, plan_run_grid
-from seamless_seg.axis import Axis
-from seamless_seg.weights import weights
+from seamless_seg.tiling.axis import Axis
+from seamless_seg.tiling.weights import weights
 
 trusts = st.sampled_from(sorted(PROFILES))
 

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
-from .arrays import Mask
-from .errors import GeometryError
+from ..arrays import Mask
+from ..errors import GeometryError
 from .grid import Grid
 
 COARSE = 16

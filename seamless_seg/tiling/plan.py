@@ -17,13 +17,13 @@ from typing import Literal, NamedTuple, TypeAlias
 import numpy as np
 import shapely
 
-from .arrays import Mask
+from ..arrays import Mask
+from ..validation import pair, whole_number
+from ..windows import Size
 from .axis import Axis
 from .coverage import Coverage
 from .grid import Boxes, Grid, Index
 from .trust import Profile, profile
-from .validation import pair, whole_number
-from .windows import Size
 
 
 @dataclass(frozen=True, slots=True)

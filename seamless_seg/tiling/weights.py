@@ -16,8 +16,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ..errors import OptionError
 from .axis import Axis
-from .errors import OptionError
 from .trust import Profile, name_of, profile
 
 

@@ -16,7 +16,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from .errors import TileError
+from ..errors import TileError
 from .grid import Index
 from .plan import Plan
 from .weights import Alpha, alpha

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from .errors import GeometryError
-from .validation import whole_number
+from ..errors import GeometryError
+from ..validation import whole_number
 
 
 @dataclass(frozen=True)

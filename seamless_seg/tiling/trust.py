@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from .errors import OptionError
+from ..errors import OptionError
 
 Trust: TypeAlias = npt.NDArray[np.float64]
 

@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
-from .errors import GeometryError
+from ..errors import GeometryError
+from ..windows import Slices
 from .grid import shape_to_slices
 from .trust import Profile, profile
-from .windows import Slices
 
 Trim = tuple[int, int, int | None, int | None]
 

@@ -9,13 +9,13 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 import shapely
 
-from .arrays import Mask
+from ..arrays import Mask
+from ..errors import BudgetError, SeamlessError, TileError
+from ..threads import ReadAhead
+from ..validation import whole_number
 from .blend import Array, Blender, Seams
-from .errors import BudgetError, SeamlessError, TileError
 from .grid import Index
 from .plan import Batch, Plan
-from .threads import ReadAhead
-from .validation import whole_number
 
 GetTile: TypeAlias = Callable[[Index, shapely.Polygon], Array]
 
