@@ -15,7 +15,7 @@ from .validation import numbers_of
 from .windows import Window
 
 if TYPE_CHECKING:
-    from .raster import Georeference
+    from .raster.georeference import Georeference
 
 NEAR = 1e-3
 """Pixels that are nothing but the rounding of coordinates."""

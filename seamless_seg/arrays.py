@@ -15,6 +15,8 @@ Values: TypeAlias = npt.NDArray[np.float32]
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
 
+Floats = npt.NDArray[np.float64]
+
 
 def difference(one: Logits, other: Logits) -> npt.NDArray[np.float64]:
     """How far values are apart: infinitely where one of them is finite or NaN and the other not."""

@@ -33,7 +33,7 @@ from .validation import whole_number
 
 if TYPE_CHECKING:
     from .part import Part
-    from .raster import RasterReader
+    from .raster.reader import RasterReader
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def check(
     from .disagreement_map import map_disagreement
     from .measuring import as_found
     from .part import part_of
-    from .raster import RasterReader
+    from .raster.reader import RasterReader
 
     options = merged(options, choices)
     with ExitStack() as stack:

@@ -37,7 +37,7 @@ class Band:
         """Pixels of a window; raises ``RasterError`` where they cannot be read."""
         from rasterio.windows import Window as Part
 
-        from .gdal import reporting
+        from .raster.gdal import reporting
 
         with reporting(f"cannot read {self._dataset.name}"):
             part: Pixels = self._dataset.read(self._band, window=Part.from_slices(rows, cols))

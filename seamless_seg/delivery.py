@@ -11,10 +11,10 @@ import numpy as np
 from .arrays import Mask, Values
 from .finishing import steps_of
 from .meaning import Meaning, Reading
-from .output import RasterWriter
 from .parcels import Parcel
 from .products import CLASSES
 from .progress import OnProgress
+from .raster.writer import RasterWriter
 
 
 class Delivery:

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from .disagreement import Disagreements
-from .geotiff import Output
-from .output import RasterWriter
 from .progress import OnProgress, Progress
+from .raster.geotiff import Output
+from .raster.writer import RasterWriter
 from .task import Task
 from .tiling.grid import shape_to_slices
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,26 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy.typing as npt
-import rasterio.shutil
+import rasterio
 from rasterio.errors import NotGeoreferencedWarning
-from rasterio.io import MemoryFile
 
 from .cleaning import Band, WriteWindow
-from .errors import OptionError
-from .gdal import NAMESPACE, block_cache, refusing_odd_options
-from .geotiff import Output, check_complete
-from .output import RasterFile, Step
 from .progress import OnProgress, Progress
-from .system import cores
-
-CACHE = 64_000_000
-"""Bytes of GDAL's block cache while overviews are made: with 8 MB it takes twice as long."""
-
-MOST_THREADS = 8
-"""More of them would wait for the one that reads."""
-
-TRIED = 2048
-"""Height and width of a raster on which creation options are tried."""
+from .raster.geotiff import Output, copy_to_cog, try_cog_options
+from .raster.writer import RasterFile, Step
 
 MEGA = 1_000_000
 """Pixels by which progress is told."""
@@ -75,8 +61,8 @@ def steps_of(
 
         steps.append(sieve_band)
     if output.encoding.cog:
-        _try_cog(output)
-        steps.append(lambda source, target: _to_cog(source, target, output))
+        try_cog_options(output)
+        steps.append(lambda source, target: copy_to_cog(source, target, output))
     return steps
 
 
@@ -103,34 +89,3 @@ def _cleaning(
         dataset = rasterio.open(source)
     with dataset, RasterFile(target, output) as file:
         yield Band(dataset), write
-
-
-def _to_cog(source: Path, target: Path, output: Output) -> None:
-    """Copy a raster into a Cloud Optimized GeoTIFF with overviews: GDAL's driver only copies."""
-    own = {"sparse_ok": output.is_sparse, "num_threads": min(cores(), MOST_THREADS)}
-    options = own | output.encoding.as_cog(output.dtype)
-    with warnings.catch_warnings(), block_cache(CACHE):
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        rasterio.shutil.copy(source, target, driver="COG", **options)
-        with rasterio.open(target) as copy:
-            there = (copy.shape, copy.count, copy.tags(ns=NAMESPACE))
-    if there != (output.size, output.count, dict(output.tags)):
-        raise OSError("its copy with overviews is not what it was")
-    if not output.is_sparse:
-        check_complete(target)
-
-
-def _try_cog(output: Output) -> None:
-    """Make an empty one: an option that is no good must not be found at the end of a run."""
-    options = output.encoding.as_cog(output.dtype)
-    height, width = (min(length, TRIED) for length in output.size)
-    empty = {"width": width, "height": height, "count": 1, "dtype": output.dtype}
-    with warnings.catch_warnings(), refusing_odd_options():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        with MemoryFile() as source, MemoryFile() as target:
-            source.open(driver="GTiff", tiled=True, sparse_ok=True, **empty).close()
-            try:
-                rasterio.shutil.copy(source.name, target.name, driver="COG", **options)
-            except Exception as error:  # rasterio lets errors of GDAL's through as they are
-                said = re.sub(r"/vsimem/\S+: *", "", str(error))
-                raise OptionError(f"these creation options make no COG: {said}") from error

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import shapely
 
-from .blocks import FLOAT32
 from .decisions import DEFAULT, OPTION, Decision, decide
 from .errors import OptionError
 from .memory import Schedule
 from .model import Model
 from .options import Options
 from .preprocessing import decide_bands, decide_pixels, notes
+from .raster.blocks import FLOAT32
 from .reach import Probe, Reach
 from .settings import Pixels, Settings, Tiling
 from .symmetry import NONE, turns_of
@@ -27,7 +27,7 @@ from .windows import Size
 
 if TYPE_CHECKING:
     from .pricing import Pricing
-    from .raster import RasterReader
+    from .raster.reader import RasterReader
 
 TILE_WIDE = "not exact: the model sees its whole tile, and the result depends on the tile's size"
 """What is said of a model that no overlap makes exact."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+import shapely
 import shapely.geometry
 
 from .area import extent, narrowest, read_bounds, refuse_outside, to_pixels
@@ -16,7 +17,7 @@ from .errors import OptionError
 from .reprojection import Canvas, repeated, reproject, reproject_each
 
 if TYPE_CHECKING:
-    from .raster import Georeference
+    from .raster.georeference import Georeference
 
 WGS84 = "OGC:CRS84"
 """What GeoJSON coordinates are in where the file names nothing else: longitude, latitude."""

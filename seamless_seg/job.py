@@ -13,7 +13,6 @@ import shapely
 from .activation import ACTIVATIONS
 from .area import around
 from .atomic import check_destination
-from .encoding import Encoding
 from .errors import OptionError
 from .forecast import Forecast
 from .geojson import area_of
@@ -25,16 +24,17 @@ from .pipeline import Pipeline, Tally, Writer
 from .pricing import Execution
 from .products import PROBABILITIES, Products, copies_of, reading_of
 from .progress import OnProgress
+from .raster.blocks import Walk
+from .raster.creation_options import Encoding
 from .settings import Settings
 from .spill import Spill
 from .task import Task, inputs_of, open_task
-from .walk import Walk
 
 if TYPE_CHECKING:
     from .delivery import Delivery
     from .parcels import Parcel
     from .part import Part
-    from .raster import RasterReader
+    from .raster.reader import RasterReader
 
 T = TypeVar("T", Products, Encoding)
 

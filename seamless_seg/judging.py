@@ -16,7 +16,7 @@ from .windows import Window
 
 if TYPE_CHECKING:
     from .part import Part
-    from .raster import RasterReader
+    from .raster.reader import RasterReader
 
 
 @dataclass(frozen=True)

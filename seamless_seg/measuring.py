@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from .blocks import BlockLayout
 from .decisions import Decision
 from .errors import OptionError
-from .excerpt import PIXELS, Excerpt
 from .options import Options
+from .raster.sampling import PIXELS, Excerpt
+from .raster.source import Source
 from .settings import LINEAR, Pixels
 from .stretch import Gathered, Stretch, stretch_of
 from .validation import LARGEST_FLOAT32
@@ -26,33 +26,6 @@ KEPT, KEPT_OF_BAND = 2**22, 2**20
 
 ENOUGH = 16
 """An excerpt of which less than one in so many pixels is valid is drawn anew, larger."""
-
-
-class Source(Protocol):
-    """Where pixels come from: ``RasterReader``, or anything that does the same."""
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Height and width in pixels."""
-        ...
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Type of the pixels."""
-        ...
-
-    @property
-    def blocks(self) -> BlockLayout:
-        """How they are stored."""
-        ...
-
-    def read(self, rows: slice, cols: slice) -> npt.NDArray[Any]:
-        """Pixels of a window inside the raster, shape ``(bands, height, width)``."""
-        ...
-
-    def valid_values(self, rows: slice, cols: slice) -> npt.NDArray[np.bool_] | None:
-        """Which values are there, ``(bands, height, width)`` or with 1 for all bands; None: all."""
-        ...
 
 
 def measure_pixels(
@@ -113,7 +86,7 @@ def as_found(options: Options, pixels: Pixels | None) -> Options:
 
 def _gather(source: Source, stretch: Stretch, count: int) -> tuple[Excerpt, list[Gathered]]:
     """Read an excerpt, and a larger one where next to nothing of it is valid."""
-    from .gdal import block_cache
+    from .raster.gdal import block_cache
 
     most, budget = min(KEPT_OF_BAND, KEPT // count), PIXELS
     while True:

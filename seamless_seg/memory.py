@@ -9,9 +9,9 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from .blocks import FLOAT32, BlockLayout, cache_bytes
 from .errors import BudgetError
 from .fit import Working
+from .raster.blocks import FLOAT32, BlockLayout, cache_bytes
 from .tiling.plan import Plan
 
 ROWS = 20_000_000

@@ -13,10 +13,10 @@ from .decisions import METADATA, OPTION, Decision
 from .errors import OptionError
 from .models import GivenModel
 from .options import Options
-from .settings import Reading
+from .raster.source import Reading
 
 if TYPE_CHECKING:
-    from .raster import RasterReader
+    from .raster.reader import RasterReader
 
 READING = ("nodata", "level", "resolution", "match_resolution", "unscale")
 """Options that say how a raster is read."""
@@ -41,7 +41,7 @@ def open_raster(path: Any, options: Options, model: Any = None) -> RasterReader:
     OptionError
         Where the options contradict the raster, the model or each other.
     """
-    from .raster import RasterReader
+    from .raster.reader import RasterReader
 
     given = None if model is None else GivenModel(model, options)
     reader = RasterReader(path, _reading(options, path, given))
@@ -85,7 +85,7 @@ def _reading(options: Options, path: Any, model: GivenModel | None) -> Reading:
 
 
 def _matched(path: Any, model: GivenModel | None) -> tuple[float, float]:
-    from .raster import RasterReader
+    from .raster.reader import RasterReader
 
     if model is None:
         raise OptionError("match-resolution takes the resolution from the model: give one")

@@ -12,15 +12,15 @@ from typing import NamedTuple
 import numpy as np
 
 from .atomic import SIDECARS, beside
-from .colours import colours_of
-from .encoding import Encoding
 from .errors import OptionError
-from .geotiff import Output
 from .meaning import label_dtype
 from .metadata import ModelMetadata
 from .part import Part
 from .products import CONFIDENCE, LOGITS, PROBABILITIES, Products
 from .provenance import KIND, to_tags
+from .raster.creation_options import Encoding
+from .raster.geotiff import Output
+from .raster.legend import colours_of
 from .task import Task
 
 OTHER = "other"

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import shapely
 
-from .crop import cropped
+from .raster.georeference import cropped
 from .windows import Window, common
 
 if TYPE_CHECKING:
     from .arrays import Mask, Values
-    from .raster import Georeference, RasterReader
+    from .raster.georeference import Georeference
+    from .raster.reader import RasterReader
 
 PART, CROPPED, AREA = "part", "cropped", "area"
 """Tags of an output that is not of the whole raster."""

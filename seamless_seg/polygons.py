@@ -16,15 +16,15 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
-from .blocks import BOOKKEEPING, SMALLEST_CACHE, BlockLayout
 from .errors import OptionError, RasterError, SeamlessError
 from .progress import OnProgress, Progress
+from .raster.blocks import BOOKKEEPING, SMALLEST_CACHE, BlockLayout
 
 if TYPE_CHECKING:
     from .arrays import Mask
-    from .raster import RasterReader
+    from .raster.georeference import Surface
+    from .raster.reader import RasterReader
     from .shaping import Shaper
-    from .surface import Surface
     from .tracing import Traced
     from .vectors import Layer
 
@@ -102,10 +102,10 @@ def polygonize(
     _check(output, min_area, simplify)
     _need_libraries()
     from .atomic import check_destination
-    from .gdal import block_cache
-    from .raster import RasterReader
+    from .raster.gdal import block_cache
+    from .raster.georeference import Surface
+    from .raster.reader import RasterReader
     from .shaping import Shaper
-    from .surface import Surface
     from .tracing import window_shape
     from .vectors import write_features
 
@@ -161,7 +161,7 @@ def _need_libraries() -> None:
 
 def _names(reader: RasterReader) -> list[str]:
     """Names of the classes of a raster that can have polygons; raise where it cannot."""
-    from .categories import category_names
+    from .raster.legend import category_names
 
     if reader.count != 1 or reader.dtype.kind not in "iu":
         bands = "1 band" if reader.count == 1 else f"{reader.count} bands"

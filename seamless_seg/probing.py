@@ -12,13 +12,13 @@ from .forecast import forecast_raster
 from .members import has_functions
 from .model import Model
 from .options import Options
+from .raster.source import gaps_extended, read_extended
 from .reach import USUAL_CHANNELS, Image, Probe, Side, Source, noise, probe, show_border
 from .remembered import recall, remember
-from .tiles import gaps_extended, read_extended
 from .validation import pair_of
 
 if TYPE_CHECKING:
-    from .raster import RasterReader
+    from .raster.reader import RasterReader
 
 NOISE = 0.1
 """White noise on real pixels, as a share of their standard deviation."""

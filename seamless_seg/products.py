@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from .activation import activation_within, decide_activation
-from .blocks import FLOAT32
 from .decisions import DEFAULT, METADATA, OPTION, Decision, decide
 from .errors import OptionError
 from .meaning import CONFIDENCES, Reading, label_dtype
 from .model import Model
+from .raster.blocks import FLOAT32
 from .validation import check_among, number_of
 
 LOGITS, PROBABILITIES, CLASSES, CONFIDENCE = "logits", "probabilities", "classes", "confidence"

@@ -16,8 +16,8 @@ from .feed import Feed, takes_integers
 from .fit import FittedModel
 from .model import Model
 from .normalization import Normalisation
+from .raster.source import Reader, gaps_extended, read_extended
 from .reach import Probe, Reach
-from .tiles import Reader, gaps_extended, read_extended
 from .windows import Window
 
 LARGEST = 2048

@@ -12,6 +12,7 @@ from typing import Any
 
 from .decisions import DEFAULT, Decision
 from .normalization import Normalisation, Scaling
+from .raster.source import Reading
 from .symmetry import NONE
 from .tiling.trust import Profile
 from .windows import Pair
@@ -33,20 +34,6 @@ class Tiling:
     align: Decision[Pair]
     trust: Decision[str | Profile]
     batch_size: Decision[int]
-
-
-@dataclass(frozen=True)
-class Reading:
-    """How a raster's file is read, where that is not as it is; None for what nobody asked for."""
-
-    nodata: Decision[float] | None = None
-    """Value of pixels that are not there, instead of what the file says."""
-    level: Decision[int] | None = None
-    """Overview, counted from 1."""
-    resolution: Decision[tuple[float, float]] | None = None
-    """Height and width to which pixels are resampled, in units of the CRS."""
-    unscale: Decision[bool] | None = None
-    """Whether pixels are multiplied by the bands' scales, and their offsets added."""
 
 
 @dataclass(frozen=True)

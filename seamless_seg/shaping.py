@@ -8,7 +8,7 @@ import numpy as np
 import shapely
 
 from .outlines import Integers, Outlines, gathered, with_nodes, with_stops
-from .surface import Surface
+from .raster.georeference import Surface
 from .tracing import Traced
 from .vectors import Features
 

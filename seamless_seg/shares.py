@@ -11,16 +11,16 @@ from .errors import OptionError, RasterError
 from .opening import open_raster
 from .options import Options
 from .progress import OnProgress, Progress
+from .raster.blocks import Walk
 from .scanlines import Piece, Scanlines, Strip
 from .tally import Coded, Ints, Tally
 from .threads import ReadAhead
-from .walk import Walk
 from .windows import Window
 from .zones import Zones, read_zones
 
 if TYPE_CHECKING:
-    from .ground import Ground
-    from .raster import RasterReader
+    from .raster.georeference import Ground
+    from .raster.reader import RasterReader
 
 WHOLE = Piece(0, (slice(None), slice(None)), None)
 """All of a window, for the only tally."""
@@ -104,9 +104,9 @@ def class_stats(
     OptionError
         Where the zones cannot be used.
     """
-    from .categories import category_names
-    from .gdal import block_cache
-    from .ground import Ground
+    from .raster.gdal import block_cache
+    from .raster.georeference import Ground
+    from .raster.legend import category_names
 
     if zone_key is not None and zones is None:
         raise OptionError("zone-key is about zones: give zones, too")

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from .arrays import Pixels
-from .blocks import BLOCK
 from .cleaning import Source, WriteWindow, windows
 from .errors import OptionError
+from .raster.blocks import BLOCK
 from .windows import Window
 
 Votes = npt.NDArray[np.unsignedinteger]

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import shapely
 
 from .arrays import Mask, Values
-from .blocks import FLOAT32, block_shape, cache_bytes
 from .decisions import AT_MOST, OPTION, SIDECAR, Decision
 from .errors import BudgetError
 from .fit import FittedModel
@@ -26,6 +25,7 @@ from .options import Options
 from .preprocessing import bands_by_name
 from .pricing import Execution, price
 from .probing import probe_for
+from .raster.blocks import FLOAT32, block_shape, cache_bytes
 from .reach import Probe
 from .system import release_bytes, resident_bytes, tells_memory
 from .threads import ReadAhead
@@ -36,7 +36,7 @@ from .tiling.plan import Plan
 from .validation import number_of
 
 if TYPE_CHECKING:
-    from .raster import RasterReader
+    from .raster.reader import RasterReader
 
 SMALL = 256
 """Side of a tile that any limit leaves room for."""
@@ -201,7 +201,7 @@ class Task:
     def _needs(
         self, program: int, stored: int | None, block: tuple[int, int] | None, copies: int
     ) -> Needs:
-        from .gdal import user_cache
+        from .raster.gdal import user_cache
 
         # Where memory is short, two tiles must tell what more of them would take.
         tried = min(self.batch_size, 2) if self.max_memory else self.batch_size
@@ -222,7 +222,7 @@ class Task:
 
     def block_cache(self, plan: Plan | None = None) -> AbstractContextManager[object]:
         """GDAL's block cache at the size that a plan needs, unless the user has set one."""
-        from .gdal import block_cache
+        from .raster.gdal import block_cache
 
         cache = cache_bytes(self.reader.blocks, plan or self.plan, self.fitted.border)
         return block_cache(cache)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import compress
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 import shapely
@@ -13,41 +13,9 @@ from .arrays import Mask, Pixels, Values
 from .feed import Feed, takes_integers
 from .fit import FittedModel
 from .normalization import Normalisation
+from .raster.source import Reader, gaps_extended, read_extended, valid_extended
 from .tiling.grid import shape_to_slices
 from .tiling.plan import Batch, Plan
-
-
-class Reader(Protocol):
-    """Where pixels come from: ``RasterReader``, or anything that does the same."""
-
-    bands: tuple[int, ...]
-
-    @property
-    def may_have_nodata(self) -> bool:
-        """Whether ``valid`` can find pixels that are not."""
-        ...
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Height and width in pixels."""
-        ...
-
-    def read(self, rows: slice, cols: slice) -> Pixels:
-        """Pixels of a window inside the raster, shape ``(bands, height, width)``."""
-        ...
-
-    def valid(self, rows: slice, cols: slice) -> Mask | None:
-        """Which pixels of a window are there, ``(height, width)``; None where all of them."""
-        ...
-
-    @property
-    def may_have_gaps(self) -> bool:
-        """Whether ``valid_values`` can find some that are not."""
-        ...
-
-    def valid_values(self, rows: slice, cols: slice) -> Mask | None:
-        """The same value by value, ``(bands, height, width)``, or with 1 for all of the bands."""
-        ...
 
 
 class TileBatch(NamedTuple):
@@ -154,39 +122,6 @@ def _along(geoms: list[shapely.Polygon]) -> tuple[slice, slice]:
     rows, first = shape_to_slices(geoms[0])
     _, last = shape_to_slices(geoms[-1])
     return rows, slice(first.start, last.stop)
-
-
-def read_extended(reader: Reader, rows: slice, cols: slice, border: int = 0) -> Pixels:
-    """Pixels of a window and its border; what sticks out of the raster is reflected."""
-    inside, beyond = _split(reader.size, rows, cols, border)
-    pixels = reader.read(*inside)
-    return np.pad(pixels, [(0, 0), *beyond], mode="reflect") if np.any(beyond) else pixels
-
-
-def valid_extended(reader: Reader, rows: slice, cols: slice, border: int = 0) -> Mask | None:
-    """Which pixels of the same are valid; None where all of them."""
-    inside, beyond = _split(reader.size, rows, cols, border)
-    valid = reader.valid(*inside)
-    return valid if valid is None else np.pad(valid, beyond, mode="reflect")
-
-
-def gaps_extended(reader: Reader, rows: slice, cols: slice, border: int = 0) -> Mask | None:
-    """Which values of the same are missing, ``(bands, height, width)`` or alike for all bands."""
-    inside, beyond = _split(reader.size, rows, cols, border)
-    valid = reader.valid_values(*inside)
-    return valid if valid is None else ~np.pad(valid, [(0, 0), *beyond], mode="reflect")
-
-
-def _split(
-    size: tuple[int, int], rows: slice, cols: slice, border: int
-) -> tuple[list[slice], list[tuple[int, int]]]:
-    """What lies inside a raster, and how much beyond it, before and after along each axis."""
-    inside, beyond = [], []
-    for along, length in zip((rows, cols), size, strict=True):
-        start, stop = along.start - border, along.stop + border
-        inside.append(slice(max(0, start), min(length, stop)))
-        beyond.append((max(0, -start), max(0, stop - length)))
-    return inside, beyond
 
 
 def _runs(batch: Batch) -> Iterator[tuple[int, int]]:

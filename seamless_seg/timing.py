@@ -15,10 +15,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .blocks import BLOCK
 from .errors import ModelError
 from .fit import FittedModel
 from .model import Model
+from .raster.blocks import BLOCK
 from .system import resident_bytes
 from .tiling.axis import Axis
 

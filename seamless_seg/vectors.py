@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow
 import pyarrow as pa
 import pyarrow.parquet
 import pyogrio
@@ -21,7 +22,7 @@ import shapely
 
 from .atomic import hidden, rename
 from .errors import RasterError
-from .gdal import reporting
+from .raster.gdal import reporting
 from .vector_ends import check_flatgeobuf, check_geojson, check_geopackage
 
 SCHEMA = pa.schema(

@@ -15,7 +15,7 @@ from .errors import OptionError
 from .geojson import read_features
 
 if TYPE_CHECKING:
-    from .raster import Georeference
+    from .raster.georeference import Georeference
 
 NAMES = ("name", "id")
 """Properties after which zones are called, the first that there is."""

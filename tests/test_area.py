@@ -17,8 +17,8 @@ from rasterio.rpc import RPC
 
 from seamless_seg import BudgetError, OptionError, check, segment
 from seamless_seg.area import read_bounds
-from seamless_seg.crop import cropped
-from seamless_seg.raster import RasterReader
+from seamless_seg.raster.georeference import cropped
+from seamless_seg.raster.reader import RasterReader
 from seamless_seg.windows import Window
 
 SIZE = 700, 600

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from seamless_seg import RasterError
-from seamless_seg.categories import category_names
+from seamless_seg.raster.legend import category_names
 
 
 def test_names_are_those_that_gdal_knows(tmp_path):

@@ -8,7 +8,7 @@ from rio_cogeo import cog_validate
 from test_nodata import NODATA, SIZE, holes, image_with
 
 from seamless_seg import OptionError, segment
-from seamless_seg.categories import category_names
+from seamless_seg.raster.legend import category_names
 
 KINDS = ("logits", "probabilities", "classes", "confidence")
 

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seamless_seg.blocks import BlockLayout
-from seamless_seg.excerpt import LARGEST, SMALLEST, Excerpt
+from seamless_seg.raster.blocks import BlockLayout
+from seamless_seg.raster.sampling import LARGEST, SMALLEST, Excerpt
 
 lengths = st.sampled_from([1, 7, 128, 300, 1023, 1500]) | st.integers(1, 1500)
 

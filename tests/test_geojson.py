@@ -10,7 +10,7 @@ from rasterio.warp import transform
 
 from seamless_seg import OptionError
 from seamless_seg.geojson import read_area
-from seamless_seg.raster import RasterReader
+from seamless_seg.raster.reader import RasterReader
 
 
 @pytest.fixture

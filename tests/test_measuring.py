@@ -8,11 +8,11 @@ import rasterio
 from command import RUN, refused
 
 from seamless_seg import OptionError, check, measuring, segment
-from seamless_seg.blocks import BlockLayout
 from seamless_seg.decisions import Decision
 from seamless_seg.measuring import as_options, measure_pixels
 from seamless_seg.options import Options
-from seamless_seg.raster import RasterReader
+from seamless_seg.raster.blocks import BlockLayout
+from seamless_seg.raster.reader import RasterReader
 
 HOW = ["percentile:2,98", "percentile:0,100", "percentile:0.5,60", "zscore"]
 

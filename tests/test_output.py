@@ -7,10 +7,10 @@ from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 
 from seamless_seg import RasterError, segment
-from seamless_seg.encoding import Encoding
-from seamless_seg.geotiff import Output
-from seamless_seg.output import RasterWriter
-from seamless_seg.raster import Georeference
+from seamless_seg.raster.creation_options import Encoding
+from seamless_seg.raster.georeference import Georeference
+from seamless_seg.raster.geotiff import Output
+from seamless_seg.raster.writer import RasterWriter
 
 NOWHERE = Georeference(crs=None, transform=None, gcps=[], rpcs=None)
 ROTATED_POLE = CRS.from_wkt(
@@ -51,7 +51,7 @@ def test_windows_may_come_in_any_order(out, order):
 def test_several_threads_compress_to_the_same_file(out, monkeypatch, compress):
     image = np.random.default_rng(0).random((900, 1000, 2), np.float32)
     for processors in (1, 16):
-        monkeypatch.setattr("seamless_seg.geotiff.cores", lambda count=processors: count)
+        monkeypatch.setattr("seamless_seg.raster.geotiff.cores", lambda count=processors: count)
         with RasterWriter(
             out, Output((900, 1000), 2, NOWHERE, Encoding(compress)), overwrite=True
         ) as writer:

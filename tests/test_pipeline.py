@@ -4,11 +4,11 @@ import pytest
 from rasterio.env import get_gdal_config
 
 from seamless_seg import Options, segment
-from seamless_seg.blocks import BlockLayout
 from seamless_seg.fit import FittedModel
 from seamless_seg.model import CallableModel
 from seamless_seg.pipeline import Pipeline
-from seamless_seg.settings import Reading
+from seamless_seg.raster.blocks import BlockLayout
+from seamless_seg.raster.source import Reading
 from seamless_seg.task import open_task
 
 

@@ -9,7 +9,7 @@ from seamless_seg import OptionError
 from seamless_seg.model import OnnxModel, open_model
 from seamless_seg.probing import from_json, probe_file, raster_source, to_json
 from seamless_seg.provenance import fingerprint
-from seamless_seg.raster import RasterReader
+from seamless_seg.raster.reader import RasterReader
 from seamless_seg.session import OnnxFile
 from seamless_seg_cli.program import run_program
 

@@ -22,7 +22,7 @@ from seamless_seg import (
     segment,
     shape_to_slices,
 )
-from seamless_seg.categories import category_names
+from seamless_seg.raster.legend import category_names
 
 KINDS = ("logits", "probabilities", "classes", "confidence")
 OTHERS = KINDS[1:]

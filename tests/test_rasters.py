@@ -16,7 +16,7 @@ from rasterio.rpc import RPC
 from test_validity import masked, stacked
 
 from seamless_seg import OptionError, check, segment
-from seamless_seg.raster import RasterReader
+from seamless_seg.raster.reader import RasterReader
 
 SIZE = 70, 90
 

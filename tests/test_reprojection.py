@@ -13,7 +13,7 @@ from rasterio.warp import transform
 
 from seamless_seg import OptionError, segment
 from seamless_seg.geojson import read_area
-from seamless_seg.raster import Georeference
+from seamless_seg.raster.georeference import Georeference
 
 
 def write(path, *rings, **more):

@@ -12,8 +12,9 @@ from rasterio.control import GroundControlPoint
 from rasterio.enums import ColorInterp
 from rasterio.transform import Affine, from_origin
 
-from seamless_seg import OptionError, RasterError, class_stats, walk
-from seamless_seg.blocks import BlockLayout
+from seamless_seg import OptionError, RasterError, class_stats
+from seamless_seg.raster import blocks
+from seamless_seg.raster.blocks import BlockLayout
 
 SIZE = 203, 331
 LAYOUTS = {
@@ -23,10 +24,10 @@ LAYOUTS = {
 }
 
 
-@pytest.fixture(params=[walk.PIXELS, 1500, 250])
+@pytest.fixture(params=[blocks.PIXELS, 1500, 250])
 def steps(request, monkeypatch):
     """Windows as they are, such as cut blocks, and such as cut rows."""
-    monkeypatch.setattr("seamless_seg.walk.PIXELS", request.param)
+    monkeypatch.setattr("seamless_seg.raster.blocks.PIXELS", request.param)
 
 
 def classes_of(dtype="uint8", low=0, high=6, size=SIZE):
@@ -91,8 +92,8 @@ def test_pixels_are_numpy_s(tmp_path, layout, dtype, low, high):
 )
 def test_windows_cover_a_raster_once(size, block, most):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(walk, "PIXELS", most)
-        windows = walk.Walk(size, BlockLayout(*block, 1))
+        patch.setattr(blocks, "PIXELS", most)
+        windows = blocks.Walk(size, BlockLayout(*block, 1))
         seen = np.zeros(size, int)
         for window in windows:
             assert 0 < math.prod(window.shape) <= most
@@ -111,7 +112,7 @@ def test_windows_cover_a_raster_once(size, block, most):
     ],
 )
 def test_windows_are_whole_blocks(size, block, bounds):
-    assert next(iter(walk.Walk(size, BlockLayout(*block, 1)))).shape == bounds
+    assert next(iter(blocks.Walk(size, BlockLayout(*block, 1)))).shape == bounds
 
 
 class TestNodata:

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import rasterio
 
-from seamless_seg.tiff import find_blocks
+from seamless_seg.raster.geotiff import find_blocks
 
 
 def as_gdal_says(path):

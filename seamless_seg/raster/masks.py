@@ -11,8 +11,8 @@ import numpy as np
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.windows import Window
 
-from .arrays import Mask
-from .errors import OptionError
+from ..arrays import Mask
+from ..errors import OptionError
 
 
 class Validity:

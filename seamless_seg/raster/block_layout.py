@@ -13,7 +13,7 @@ from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from .blocks import BlockLayout
-from .resampling import resolution_of
+from .resample import resolution_of
 
 
 def layout_of(file: Any, dataset: Any, bands: Sequence[int]) -> BlockLayout:

@@ -6,7 +6,6 @@ import re
 import warnings
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,29 +16,16 @@ from rasterio.enums import ColorInterp
 from rasterio.errors import NotGeoreferencedWarning
 from rasterio.windows import Window
 
-from .arrays import Mask
+from ..arrays import Mask
+from ..errors import OptionError, RasterError
+from .block_layout import layout_of
 from .blocks import BlockLayout
-from .errors import OptionError, RasterError
+from .decode import CHANNELS, Palette, Unscaling, has_palette
 from .gdal import NAMESPACE, reporting
-from .overviews import overview
-from .palette import CHANNELS, Palette, has_palette
-from .resampling import Resolution, matched, resampled
-from .settings import Reading
-from .storage import layout_of
-from .unscaling import Unscaling
-from .validity import Validity, refuse_nodata
-
-
-@dataclass(frozen=True)
-class Georeference:
-    """Where a raster lies: an affine transform or ground control points, and their CRS."""
-
-    crs: Any
-    transform: Any
-    gcps: Sequence[Any]
-    rpcs: Any
-    is_point: bool = False
-    """Whether the file says that its pixels are points, at their centres, and not areas."""
+from .georeference import Georeference
+from .masks import Validity, refuse_nodata
+from .resample import Resolution, matched, resampled
+from .source import Reading
 
 
 class RasterReader:
@@ -299,3 +285,24 @@ class RasterReader:
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         self.close()
+
+
+def overview(dataset: Any, path: Any, level: int) -> Any:
+    """An open dataset's overview of that level, from 1, in its stead; 0 is the dataset itself.
+
+    Raises
+    ------
+    OptionError
+        Where there is no such overview, with those that there are.
+    """
+    if level == 0:
+        return dataset
+    factors = dataset.overviews(1)
+    dataset.close()
+    if not factors:
+        raise OptionError(f"level {level}: {path} has no overviews: gdaladdo makes them")
+    if level > len(factors):
+        listed = ", ".join(f"1/{factor}" for factor in factors)
+        there = "overview 1" if len(factors) == 1 else f"overviews 1 to {len(factors)}"
+        raise OptionError(f"level {level}: {path} has {there} ({listed})")
+    return rasterio.open(path, overview_level=level - 1)

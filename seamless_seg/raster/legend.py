@@ -1,4 +1,4 @@
-"""Names of classes that a raster carries: GDAL's category names, which rasterio does not know."""
+"""The legend of a raster of classes: their names and colors."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import rasterio
 import rasterio.shutil
 from rasterio.errors import NotGeoreferencedWarning
 from rasterio.io import MemoryFile
 
-from .atomic import AUX, beside
+from ..atomic import AUX, beside
 from .gdal import reporting
 
 NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -21,6 +22,35 @@ NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 DATASET, BAND = "PAMDataset", "PAMRasterBand"
 """What GDAL calls a raster and a band in a file beside it."""
+
+RGB = tuple[int, int, int]
+
+# Grey, then Okabe and Ito (https://jfly.uni-koeln.de/color/), then Tol's muted scheme
+# (https://personal.sron.nl/~pault/).
+PALETTE = (
+    "BBBBBB",
+    "E69F00",
+    "56B4E9",
+    "009E73",
+    "F0E442",
+    "0072B2",
+    "D55E00",
+    "CC79A7",
+    "000000",
+    "882255",
+    "332288",
+    "117733",
+    "DDCC77",
+    "CC6677",
+    "44AA99",
+    "AA4499",
+    "999933",
+    "88CCEE",
+)
+"""``RRGGBB`` of the first classes."""
+
+SHADES = (1.0, 0.7, 0.45, 0.85, 0.55)
+"""How bright the palette is in its first round, and in later ones."""
 
 
 def category_names(path: Any) -> list[str]:
@@ -58,3 +88,21 @@ def write_categories(path: Path, names: Sequence[str]) -> None:
     for name in names:
         ElementTree.SubElement(listed, "Category").text = NO_XML.sub("", name)
     aux.write_bytes(ElementTree.tostring(document, encoding="utf-8"))
+
+
+def colours_of(count: int, stated: Sequence[str | None] = ()) -> list[RGB]:
+    """A colour for each class, the stated ones where there are some."""
+    given = [*stated, *[None] * count][:count]
+    return [_rgb(own) if own else _usual(number) for number, own in enumerate(given)]
+
+
+def _usual(number: int) -> RGB:
+    turn, place = divmod(number, len(PALETTE))
+    shade = SHADES[turn % len(SHADES)]
+    red, green, blue = (round(shade * part) for part in _rgb(PALETTE[place]))
+    return red, green, blue
+
+
+def _rgb(text: str) -> RGB:
+    red, green, blue = bytes.fromhex(text.removeprefix("#"))
+    return red, green, blue

@@ -11,12 +11,12 @@ from typing import Any, Self, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from .atomic import Publication
-from .categories import write_categories
-from .encoding import LARGEST_HALF
-from .gathering import Block, Gathering
+from ..atomic import Publication
+from .block_buffer import Block, Gathering
+from .creation_options import LARGEST_HALF
 from .gdal import reporting
 from .geotiff import Output, check_complete, create, send_to_disk
+from .legend import write_categories
 
 SEND = 64_000_000
 """Bytes after which the system is asked to begin writing: else all of it waits for the end."""

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from ..windows import Window
 from .blocks import BOOKKEEPING, SMALLEST_CACHE, BlockLayout
-from .windows import Window
 
 PIXELS = 2**24
 """Pixels to read of a raster; of one that has no more, all are read."""

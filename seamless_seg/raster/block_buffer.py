@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .spill import Spill
-from .windows import Window, common
+from ..spill import Spill
+from ..windows import Window, common
 
 Place = tuple[int, int]
 """Row and column of a block in the file."""

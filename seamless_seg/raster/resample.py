@@ -12,7 +12,7 @@ from rasterio.transform import Affine
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
-from .errors import OptionError
+from ..errors import OptionError
 
 Resolution = tuple[float, float]
 """Height and width of a pixel, in units of the CRS."""

@@ -12,8 +12,8 @@ import rasterio
 from rasterio.env import getenv, hasenv
 from rasterio.errors import RasterioError
 
+from ..errors import OptionError, RasterError
 from .blocks import SMALLEST_CACHE
-from .errors import OptionError, RasterError
 
 NAMESPACE = "seamless_seg"
 """Domain of the tags in the file's metadata."""

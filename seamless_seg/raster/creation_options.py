@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from .errors import OptionError
-from .validation import check_among, number_of
+from ..errors import OptionError
+from ..validation import check_among, number_of
 
 COMPRESSIONS = ("zstd", "deflate", "lzw", "lerc", "none")
 """By name; without loss unless a larger error is allowed."""
