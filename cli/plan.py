@@ -15,8 +15,9 @@ from seamless_seg import Options
 from seamless_seg.atomic import Document
 from seamless_seg.forecast import Forecast, forecast_raster, forecast_size
 from seamless_seg.geojson import area_of
-from seamless_seg.models import GivenModel, open_models
+from seamless_seg.models import open_models
 from seamless_seg.opening import open_raster, refuse_reading
+from seamless_seg.options import lazy_model
 from seamless_seg.pricing import Execution, price
 from seamless_seg.probing import probe_for
 from seamless_seg.products import copies_of, pixel_bytes
@@ -143,9 +144,9 @@ def _of_raster(
     execution: Execution,
     kinds: tuple[str, ...],
 ) -> Forecast:
-    given = (
-        None if model is None else GivenModel(model, wanted, execution.provider, execution.threads)
-    )
+    given = None
+    if model is not None:
+        given = lazy_model(model, wanted, execution.provider, execution.threads)
     with open_raster(raster, wanted, given) as reader:
         region = area_of(*area, reader.size, reader.georeference)
         if given is None:

@@ -9,8 +9,9 @@ from typing import Any
 import click
 
 from seamless_seg import OptionError, Options
-from seamless_seg.models import GivenModel
+from seamless_seg.models import LazyModel
 from seamless_seg.opening import open_raster, refuse_reading
+from seamless_seg.options import lazy_model
 from seamless_seg.probing import probe_file, to_json
 from seamless_seg.reach import TOLERANCES, Probe
 
@@ -43,7 +44,7 @@ def probe(
     noise is remembered.
     """
     wanted = Options(**choices)
-    found = _probe(GivenModel(path, wanted, provider, threads), raster, wanted, again)
+    found = _probe(lazy_model(path, wanted, provider, threads), raster, wanted, again)
     if as_json:
         click.echo(json.dumps(to_json(found)))
     else:
@@ -53,7 +54,7 @@ def probe(
         _plot(found, path, plot)
 
 
-def _probe(given: GivenModel, raster: str | None, wanted: Options, again: bool) -> Probe:
+def _probe(given: LazyModel, raster: str | None, wanted: Options, again: bool) -> Probe:
     if raster is None:
         refuse_reading(wanted)
         return probe_file(given.source, given.opened, again=again)

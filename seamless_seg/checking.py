@@ -14,9 +14,8 @@ from .errors import OptionError
 from .forecast import Forecast, exactness
 from .job import OnStart
 from .judging import Judge, Made, Quality, count_valid, values_beyond
-from .models import GivenModel
 from .opening import open_raster
-from .options import Options, merged
+from .options import Options, lazy_model, merged
 from .pricing import Execution
 from .probing import is_wanted, probe_anyway
 from .products import LOGITS
@@ -133,7 +132,7 @@ def check(
     with ExitStack() as stack:
         made = None if output is None else stack.enter_context(RasterReader(output))
         tiling = options if made is None else as_made(options, made.tags, output)
-        given = GivenModel(model, tiling, provider, threads)
+        given = lazy_model(model, tiling, provider, threads)
         reader = stack.enter_context(open_raster(raster, tiling, given))
         destination = None
         if disagreement_map is not None:

@@ -17,9 +17,8 @@ from .errors import OptionError
 from .forecast import Forecast
 from .geojson import area_of
 from .memory import Schedule
-from .models import GivenModel
 from .opening import open_raster
-from .options import Options, merged
+from .options import Options, lazy_model, merged
 from .pipeline import Pipeline, Tally, Writer
 from .pricing import Execution
 from .products import PROBABILITIES, Products, copies_of, reading_of
@@ -140,7 +139,7 @@ def segment(
     products, encoding = _taken(Products, choices), _taken(Encoding, choices)
     options = merged(options, choices)
     execution = Execution(provider, threads, max_memory)
-    given = GivenModel(model, options, provider, threads)
+    given = lazy_model(model, options, provider, threads)
     with ExitStack() as stack:
         reader = stack.enter_context(open_raster(raster, options, given))
         inputs = inputs_of(model, reader)

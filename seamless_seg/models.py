@@ -2,41 +2,36 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from .ensemble import Ensemble
 from .members import members
 from .model import CallableModel, Model, open_model
-from .options import Options
 from .symmetry import turns_of
 from .torch_modules import as_function
 
 
-class GivenModel:
-    """A model as it was given, opened where it is first asked for, and once.
+@dataclass(frozen=True)
+class LazyModel:
+    """A model that is opened when it is first asked for, and once."""
 
-    Parameters
-    ----------
-    source : str, path-like, callable, list of these, or GivenModel
-        The model; one that is a ``GivenModel`` is not opened again.
-    options : Options
-        Of them ``tta`` and ``model_output``.
-    provider, threads
-        Of onnxruntime.
-    """
-
-    def __init__(
-        self, source: Any, options: Options, provider: str = "cpu", threads: int | None = None
-    ) -> None:
-        self._before = source if isinstance(source, GivenModel) else None
-        self.source: Any = self._before.source if self._before else source
-        self._arguments = (provider, threads, options.tta, options.model_output)
+    source: Any
+    """A file, a function, or a list of these."""
+    provider: str = "cpu"
+    """Of onnxruntime."""
+    threads: int | None = None
+    """Of onnxruntime; as many as there are processors where None."""
+    tta: str | None = None
+    """Test-time augmentation: name in ``TURNS``."""
+    output: str | int | None = None
+    """Which output of a graph to take, by name or counted from 0."""
 
     @cached_property
     def opened(self) -> Model:
         """The model, ready to run; raises as ``open_models`` does."""
-        return self._before.opened if self._before else open_models(self.source, *self._arguments)
+        return open_models(self.source, self.provider, self.threads, self.tta, self.output)
 
 
 def open_models(

@@ -11,7 +11,7 @@ import numpy as np
 
 from .decisions import METADATA, OPTION, Decision
 from .errors import OptionError
-from .models import GivenModel
+from .models import LazyModel
 from .options import Options
 from .raster.source import Reading
 
@@ -22,7 +22,7 @@ READING = ("nodata", "level", "resolution", "match_resolution", "unscale")
 """Options that say how a raster is read."""
 
 
-def open_raster(path: Any, options: Options, model: Any = None) -> RasterReader:
+def open_raster(path: Any, options: Options, model: LazyModel | None = None) -> RasterReader:
     """Open a raster for a model, on the grid on which that is to run.
 
     Parameters
@@ -31,7 +31,7 @@ def open_raster(path: Any, options: Options, model: Any = None) -> RasterReader:
         Anything that rasterio opens.
     options : Options
         Of them ``nodata``, ``level``, ``resolution``, ``match_resolution`` and ``unscale``.
-    model : str, path-like, callable, Model or GivenModel, optional
+    model : LazyModel, optional
         It is opened where its resolution is wanted or the raster has a colour table.
 
     Raises
@@ -43,11 +43,10 @@ def open_raster(path: Any, options: Options, model: Any = None) -> RasterReader:
     """
     from .raster.reader import RasterReader
 
-    given = None if model is None else GivenModel(model, options)
-    reader = RasterReader(path, _reading(options, path, given))
+    reader = RasterReader(path, _reading(options, path, model))
     try:
-        if reader.has_palette and given is not None:
-            reader.expand(given.opened.channels or max(options.bands or [1]))
+        if reader.has_palette and model is not None:
+            reader.expand(model.opened.channels or max(options.bands or [1]))
     except BaseException:
         reader.close()
         raise
@@ -62,7 +61,7 @@ def refuse_reading(options: Options) -> None:
             raise OptionError(f"{shown} is about how INPUT is read: give INPUT")
 
 
-def _reading(options: Options, path: Any, model: GivenModel | None) -> Reading:
+def _reading(options: Options, path: Any, model: LazyModel | None) -> Reading:
     choices = {
         "level": options.level,
         "resolution": options.resolution,
@@ -84,7 +83,7 @@ def _reading(options: Options, path: Any, model: GivenModel | None) -> Reading:
     )
 
 
-def _matched(path: Any, model: GivenModel | None) -> tuple[float, float]:
+def _matched(path: Any, model: LazyModel | None) -> tuple[float, float]:
     from .raster.reader import RasterReader
 
     if model is None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from .models import LazyModel
 from .tiling.trust import Profile
 from .windows import Size
 
@@ -36,6 +37,11 @@ class Options:
     resolution: Sequence[float] | float | None = None
     match_resolution: bool | None = None
     unscale: bool | None = None
+
+
+def lazy_model(source: Any, options: Options, provider: str, threads: int | None) -> LazyModel:
+    """The model that options and onnxruntime's settings describe, not yet opened."""
+    return LazyModel(source, provider, threads, options.tta, options.model_output)
 
 
 def merged(options: Options | None, choices: dict[str, Any]) -> Options:

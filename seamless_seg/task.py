@@ -20,7 +20,7 @@ from .members import files_of
 from .memory import Needs, Schedule, cost_of_strips, schedule
 from .mlm import places
 from .model import Model
-from .models import GivenModel
+from .models import LazyModel
 from .options import Options
 from .preprocessing import bands_by_name
 from .pricing import Execution, price
@@ -237,18 +237,17 @@ def inputs_of(model: Any, *readers: RasterReader) -> list[Any]:
 
 def open_task(
     reader: RasterReader,
-    model: Any,
+    given: LazyModel,
     options: Options,
     execution: Execution | None = None,
     area: shapely.Geometry | None = None,
     is_empty: bool = False,
 ) -> Task:
-    """Open a model, or a ``GivenModel``, and decide on everything that the options leave open.
+    """Open a model and decide on everything that the options leave open.
 
     A raster that ``is_empty`` does not need to know how the model behaves.
     """
     execution = execution or Execution()
-    given = GivenModel(model, options, execution.provider, execution.threads)
     model, network = given.source, given.opened
     notes: list[str] = []
     bands = options.bands

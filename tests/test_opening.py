@@ -13,6 +13,7 @@ from rasterio.transform import Affine, from_origin
 from test_validity import masked, stacked
 
 from seamless_seg import OptionError, segment
+from seamless_seg.models import LazyModel
 from seamless_seg.opening import open_raster
 from seamless_seg.options import Options
 
@@ -305,7 +306,7 @@ class TestMatchResolution:
         raster, model, _ = paths
         made.raster(raster, made.pixels(3, 100, 80), crs=crs)
         options = Options(match_resolution=True)
-        with open_raster(raster, options, self.model(model, 100)) as reader:
+        with open_raster(raster, options, LazyModel(self.model(model, 100))) as reader:
             transform = reader.georeference.transform
             assert transform.a == -transform.e == pytest.approx(1 / unit)
             assert reader.size == (round(50 * unit), round(40 * unit))
@@ -317,7 +318,7 @@ class TestMatchResolution:
         place = from_origin(8, latitude + 0.005, 0.0001, 0.0001)
         made.raster(raster, made.pixels(3, 100, 120), crs="EPSG:4326", transform=place)
         options = Options(match_resolution=True)
-        with open_raster(raster, options, self.model(model, 3000)) as reader:
+        with open_raster(raster, options, LazyModel(self.model(model, 3000))) as reader:
             transform = reader.georeference.transform
         # A transverse Mercator around the raster's centre is true to scale there.
         there = f"+proj=tmerc +lat_0={latitude} +lon_0=8 +ellps=WGS84 +units=m"
@@ -335,10 +336,10 @@ class TestMatchResolution:
         with pytest.raises(
             OptionError, match=r"metadata of .*model.onnx states no resolution: say"
         ):
-            open_raster(raster, options, self.model(model, None))
+            open_raster(raster, options, LazyModel(self.model(model, None)))
         made.raster(raster, made.pixels(3, 50, 60), crs=None)
         with pytest.raises(OptionError, match=r"in.tif has no CRS .*: give --resolution"):
-            open_raster(raster, options, self.model(model, 100))
+            open_raster(raster, options, LazyModel(self.model(model, 100)))
 
 
 class TestModelIsOpenedOnce:
@@ -482,7 +483,7 @@ class TestPalette:
             '<Entry c1="9" c2="8" c3="7" c4="6"/></ColorTable>'
         )
         path.write_text(path.read_text().replace('band="1">', f'band="1">{table}'))
-        with open_raster(path, Options(), lambda batch: batch) as reader:
+        with open_raster(path, Options(), LazyModel(lambda batch: batch)) as reader:
             reader.expand(4)
             pixels = whole(reader)
         for band, value in zip(pixels, (9, 8, 7, 6), strict=True):
@@ -491,5 +492,5 @@ class TestPalette:
     def test_its_nodata_is_that_of_the_indices(self, tmp_path):
         path = paletted(tmp_path / "in.tif", range(16))
         model = made.pointwise(tmp_path / "model.onnx", 3, 2)[0]
-        with open_raster(path, Options(nodata=5), model) as reader:
+        with open_raster(path, Options(nodata=5), LazyModel(model)) as reader:
             np.testing.assert_array_equal(validity(reader), made.read(path)[0] != 5)
