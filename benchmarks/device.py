@@ -20,9 +20,9 @@ import onnxruntime
 from end_to_end import SAMPLE, make_image
 
 from seamless_seg import segment
-from seamless_seg.device import DEVICES
-from seamless_seg.model import OnnxModel
-from seamless_seg.session import OnnxFile
+from seamless_seg.models.io_binding import DEVICES
+from seamless_seg.models.onnx_model import OnnxModel
+from seamless_seg.models.onnx_session import OnnxFile
 
 
 def main() -> None:

@@ -14,14 +14,15 @@ import numpy as np
 
 from seamless_seg import Options, SeamlessError, Settings
 from seamless_seg.decisions import Decision
-from seamless_seg.layout import Tensor
-from seamless_seg.metadata import ModelMetadata
-from seamless_seg.model import OnnxModel
+from seamless_seg.models.graph_analysis import tile_wide_nodes
+from seamless_seg.models.layout import Tensor
+from seamless_seg.models.metadata import ModelMetadata
+from seamless_seg.models.onnx_model import OnnxModel
+from seamless_seg.models.onnx_session import OnnxFile
 from seamless_seg.preprocessing import decide_pixels
 from seamless_seg.probing import probe_for
-from seamless_seg.session import OnnxFile
 from seamless_seg.tile_geometry import decide_tiling
-from seamless_seg.tile_wide import judge, tile_wide_nodes
+from seamless_seg.tile_wide import judge
 
 from . import options
 from .text import decisions, figure, say, to_json

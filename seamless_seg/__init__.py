@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from .forecast import Forecast
     from .job import Summary, segment
     from .judging import Quality
+    from .models.receptive_field import Probe, probe
     from .options import Options
     from .polygons import PolygonSummary, polygonize
     from .progress import Progress
-    from .reach import Probe, probe
     from .settings import Settings
     from .shares import ClassShare, ClassStats, ClassTable, class_stats
     from .tiling.grid import Grid, shape_to_slices
@@ -97,16 +97,16 @@ _MODULES = {
         "segment",
     ),
     "judging": ("Quality",),
+    "models.receptive_field": (
+        "Probe",
+        "probe",
+    ),
     "options": ("Options",),
     "polygons": (
         "PolygonSummary",
         "polygonize",
     ),
     "progress": ("Progress",),
-    "reach": (
-        "Probe",
-        "probe",
-    ),
     "settings": ("Settings",),
     "shares": (
         "ClassShare",

@@ -8,21 +8,14 @@ import numpy as np
 
 from .arrays import Values
 from .decisions import DEFAULT, METADATA, OPTION, THE_GRAPH, Decision, decide
-from .ensemble import Ensemble
 from .errors import OptionError
-from .graph import NO_GRAPH, Graph, Node, read_graph
-from .metadata import ModelMetadata
-from .model import Model, OnnxModel
+from .models.base import Model
+from .models.graph_analysis import activation_within
+from .models.metadata import ModelMetadata
 from .validation import check_among
 
 REGRESSORS = ("regressor", "superresolution")
 """Model types whose values are no scores of classes, in lower case."""
-
-ENDINGS = ("Softmax", "Sigmoid", "HardSigmoid")
-"""Types of nodes after which values are probabilities."""
-
-PASSING = ("Cast", "Identity", "Reshape", "Resize", "Squeeze", "Transpose", "Unsqueeze", "Upsample")
-"""Types of nodes after which they still are."""
 
 
 def softmax(logits: Values) -> Values:
@@ -85,24 +78,3 @@ def decide_activation(asked: str | None, model: Model, classes: int) -> Decision
 
 def _of_metadata(metadata: ModelMetadata) -> str | None:
     return "none" if (metadata.model_type or "").lower() in REGRESSORS else None
-
-
-def activation_within(model: Model) -> str | None:
-    """The type of the node by which an ONNX model makes probabilities, if it ends with that."""
-    if isinstance(model, Ensemble):
-        found = [activation_within(member) for member in model.models]
-        return found[0] if all(found) else None
-    if not isinstance(model, OnnxModel):
-        return None
-    try:
-        graph = read_graph(model.name)
-    except NO_GRAPH:
-        return None
-    return _ending(graph, model.output)
-
-
-def _ending(graph: Graph, name: str) -> str | None:
-    makers: dict[str, Node] = {made: node for node in graph.nodes for made in node.outputs}
-    while (node := makers.get(name)) is not None and node.kind in PASSING:
-        name = node.inputs[0]
-    return node.kind if node is not None and node.kind in ENDINGS else None

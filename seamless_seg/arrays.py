@@ -17,6 +17,8 @@ Mask: TypeAlias = npt.NDArray[np.bool_]
 
 Floats = npt.NDArray[np.float64]
 
+Array: TypeAlias = npt.NDArray[Any]
+
 
 def difference(one: Logits, other: Logits) -> npt.NDArray[np.float64]:
     """How far values are apart: infinitely where one of them is finite or NaN and the other not."""

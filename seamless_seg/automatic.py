@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from .errors import GeometryError
-from .reach import Reach
+from .models.receptive_field import Reach
 from .tiling.axis import Axis
 
 REDUNDANCY = 1.5

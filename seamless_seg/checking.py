@@ -14,6 +14,7 @@ from .errors import OptionError
 from .forecast import Forecast, exactness
 from .job import OnStart
 from .judging import Judge, Made, Quality, count_valid, values_beyond
+from .models.receptive_field import Probe
 from .opening import open_raster
 from .options import Options, lazy_model, merged
 from .pricing import Execution
@@ -21,7 +22,6 @@ from .probing import is_wanted, probe_anyway
 from .products import LOGITS
 from .progress import OnProgress, Progress
 from .provenance import KIND, as_made, doubts
-from .reach import Probe
 from .reference import Reference
 from .sample import Sample
 from .task import Task, inputs_of, open_task

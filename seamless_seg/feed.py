@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .fit import FittedModel
-from .model import FLOAT
+from .models.base import FLOAT
+from .models.tile_model import FittedModel
 from .normalization import Normalisation
 
 PLAIN = Normalisation()

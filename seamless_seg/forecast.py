@@ -10,13 +10,13 @@ import shapely
 from .decisions import DEFAULT, OPTION, Decision, decide
 from .errors import OptionError
 from .memory import Schedule
-from .model import Model
+from .models.base import Model
+from .models.receptive_field import Probe, Reach
+from .models.tta import NONE, turns_of
 from .options import Options
 from .preprocessing import decide_bands, decide_pixels, notes
 from .raster.blocks import FLOAT32
-from .reach import Probe, Reach
 from .settings import Pixels, Settings, Tiling
-from .symmetry import NONE, turns_of
 from .tile_geometry import decide_tiling
 from .tiling.axis import Axis
 from .tiling.plan import Plan, plan_run_grid

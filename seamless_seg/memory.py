@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from .errors import BudgetError
-from .fit import Working
+from .models.tile_model import Working
 from .raster.blocks import FLOAT32, BlockLayout, cache_bytes
 from .tiling.plan import Plan
 

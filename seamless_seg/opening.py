@@ -11,7 +11,7 @@ import numpy as np
 
 from .decisions import METADATA, OPTION, Decision
 from .errors import OptionError
-from .models import LazyModel
+from .models.load import LazyModel
 from .options import Options
 from .raster.source import Reading
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from .models import LazyModel
+from .models.load import LazyModel
 from .tiling.trust import Profile
 from .windows import Size
 

@@ -14,7 +14,7 @@ import numpy as np
 from .atomic import SIDECARS, beside
 from .errors import OptionError
 from .meaning import label_dtype
-from .metadata import ModelMetadata
+from .models.metadata import ModelMetadata
 from .part import Part
 from .products import CONFIDENCE, LOGITS, PROBABILITIES, Products
 from .provenance import KIND, to_tags

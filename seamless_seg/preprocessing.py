@@ -9,8 +9,8 @@ import numpy as np
 
 from .decisions import DEFAULT, METADATA, OPTION, SIDECAR, Decision, decide
 from .errors import OptionError
-from .metadata import ModelMetadata
-from .model import Model
+from .models.base import Model
+from .models.metadata import ModelMetadata
 from .normalization import Normalisation, Scaling, parse_scaling
 from .options import Options
 from .settings import LINEAR, Pixels, Tiling

@@ -9,10 +9,10 @@ from numbers import Integral
 from typing import Any
 
 from .errors import OptionError
-from .members import has_functions
-from .model import Model
+from .models.base import Model
+from .models.files import has_functions
+from .models.receptive_field import Probe
 from .options import Options
-from .reach import Probe
 from .remembered import recall, remember
 from .system import available_bytes, cores, resident_bytes
 from .tile_geometry import decide_tiling, needed

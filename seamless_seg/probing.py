@@ -9,11 +9,20 @@ import numpy as np
 
 from .errors import ModelError, OptionError
 from .forecast import forecast_raster
-from .members import has_functions
-from .model import Model
+from .models.base import Model
+from .models.files import has_functions
+from .models.receptive_field import (
+    USUAL_CHANNELS,
+    Image,
+    Probe,
+    Side,
+    Source,
+    noise,
+    probe,
+    show_border,
+)
 from .options import Options
 from .raster.source import gaps_extended, read_extended
-from .reach import USUAL_CHANNELS, Image, Probe, Side, Source, noise, probe, show_border
 from .remembered import recall, remember
 from .validation import pair_of
 

@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from .activation import activation_within, decide_activation
+from .activation import decide_activation
 from .decisions import DEFAULT, METADATA, OPTION, Decision, decide
 from .errors import OptionError
 from .meaning import CONFIDENCES, Reading, label_dtype
-from .model import Model
+from .models.base import Model
+from .models.graph_analysis import activation_within
 from .raster.blocks import FLOAT32
 from .validation import check_among, number_of
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import fields
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .errors import RasterError
-from .members import files_of, has_functions
+from .models.files import files_of, fingerprint, has_functions
 from .normalization import Scaling
 from .options import Options
 from .settings import LINEAR, Settings
@@ -100,24 +97,6 @@ def doubts(options: Options, tags: Mapping[str, str], path: Any, model: Any) -> 
         and tags[DIGEST] != json.dumps(fingerprint(model))
     ):
         yield f"{path} was made with another model: {tags.get(MODEL, 'without a name')}"
-
-
-def fingerprint(model: Any) -> str:
-    """SHA-256 of a model's file; of those of its files, where it has several."""
-    digests = [_digest(path) for path in files_of(model)]
-    return (
-        digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
-    )
-
-
-def _digest(path: Path) -> str:
-    """SHA-256 of a file: the weights of a large model may lie in one of their own beside."""
-    digest = hashlib.sha256()
-    for part in (path, *(path.with_name(path.name + ending) for ending in (".data", "_data"))):
-        with suppress(FileNotFoundError), part.open("rb") as file:
-            while chunk := file.read(2**20):
-                digest.update(chunk)
-    return digest.hexdigest()
 
 
 def _stated(tags: Mapping[str, str], path: Any) -> dict[str, Any]:

@@ -13,11 +13,11 @@ import numpy as np
 
 from .arrays import Values
 from .feed import Feed, takes_integers
-from .fit import FittedModel
-from .model import Model
+from .models.base import Model
+from .models.receptive_field import Probe, Reach
+from .models.tile_model import FittedModel
 from .normalization import Normalisation
 from .raster.source import Reader, gaps_extended, read_extended
-from .reach import Probe, Reach
 from .windows import Window
 
 LARGEST = 2048

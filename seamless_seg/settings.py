@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .decisions import DEFAULT, Decision
+from .models.tta import NONE
 from .normalization import Normalisation, Scaling
 from .raster.source import Reading
-from .symmetry import NONE
 from .tiling.trust import Profile
 from .windows import Pair
 

@@ -14,19 +14,19 @@ import shapely
 from .arrays import Mask, Values
 from .decisions import AT_MOST, OPTION, SIDECAR, Decision
 from .errors import BudgetError
-from .fit import FittedModel
 from .forecast import Forecast, forecast_raster
-from .members import files_of
 from .memory import Needs, Schedule, cost_of_strips, schedule
-from .mlm import places
-from .model import Model
-from .models import LazyModel
+from .models.base import Model
+from .models.files import files_of
+from .models.load import LazyModel
+from .models.mlm import places
+from .models.receptive_field import Probe
+from .models.tile_model import FittedModel
 from .options import Options
 from .preprocessing import bands_by_name
 from .pricing import Execution, price
 from .probing import probe_for
 from .raster.blocks import FLOAT32, block_shape, cache_bytes
-from .reach import Probe
 from .system import release_bytes, resident_bytes, tells_memory
 from .threads import ReadAhead
 from .tile_wide import warned

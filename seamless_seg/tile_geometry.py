@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from .automatic import Wish, choose
 from .decisions import AT_MOST, DEFAULT, METADATA, OPTION, SIDECAR, Decision, decide
 from .errors import OptionError
-from .model import BATCH_PIXELS, Model
+from .models.base import BATCH_PIXELS, Model
+from .models.receptive_field import Probe
 from .options import Options
-from .reach import Probe
 from .settings import Tiling
 from .tiling.trust import Profile, profile
 from .timing import Price

@@ -11,7 +11,7 @@ import shapely
 
 from .arrays import Mask, Pixels, Values
 from .feed import Feed, takes_integers
-from .fit import FittedModel
+from .models.tile_model import FittedModel
 from .normalization import Normalisation
 from .raster.source import Reader, gaps_extended, read_extended, valid_extended
 from .tiling.grid import shape_to_slices

@@ -16,8 +16,8 @@ from typing import NamedTuple
 import numpy as np
 
 from .errors import ModelError
-from .fit import FittedModel
-from .model import Model
+from .models.base import Model
+from .models.tile_model import FittedModel
 from .raster.blocks import BLOCK
 from .system import resident_bytes
 from .tiling.axis import Axis

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from seamless_seg import segment
 from seamless_seg.automatic import Wish, choose, smoothest_margin
-from seamless_seg.reach import Reach
+from seamless_seg.models.receptive_field import Reach
 from seamless_seg.tiling.axis import Axis
 
 OPEN = Wish(

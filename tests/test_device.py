@@ -8,10 +8,11 @@ import onnxruntime
 import pytest
 
 from seamless_seg import ModelError, segment
-from seamless_seg.device import LANES
-from seamless_seg.model import OnnxModel, open_model
+from seamless_seg.models.io_binding import LANES
+from seamless_seg.models.load import open_model
+from seamless_seg.models.onnx_model import OnnxModel
+from seamless_seg.models.onnx_session import OnnxFile
 from seamless_seg.normalization import Normalisation, parse_scaling
-from seamless_seg.session import OnnxFile
 
 
 @pytest.fixture
@@ -99,7 +100,7 @@ def test_what_is_not_bytes_is_normalised_before(model, monkeypatch):
     assert not open_model(model).normalises(Normalisation(), np.dtype(np.uint8))
     scaled = Normalisation(scaling=parse_scaling([{"type": "scale", "value": 255}]))
     assert not on_device(model).normalises(scaled, np.dtype(np.uint8))
-    monkeypatch.setattr("seamless_seg.model.can_be_made", lambda: False)
+    monkeypatch.setattr("seamless_seg.models.onnx_model.can_be_made", lambda: False)
     assert not on_device(model).normalises(Normalisation(), np.dtype(np.uint8))
 
 

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seamless_seg import ModelError, OptionError, check, probe, segment
-from seamless_seg.model import OnnxModel
-from seamless_seg.models import open_models
+from seamless_seg.models.load import open_models
+from seamless_seg.models.onnx_model import OnnxModel
+from seamless_seg.models.onnx_session import OnnxFile
+from seamless_seg.models.tta import TURNS
 from seamless_seg.normalization import Normalisation
-from seamless_seg.session import OnnxFile
-from seamless_seg.symmetry import TURNS
 
 FLIPS = [
     (lambda x: x, lambda y: y),

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from seamless_seg import probe
-from seamless_seg.graph import read_graph
-from seamless_seg.model import open_model
-from seamless_seg.tile_wide import tile_wide_nodes
+from seamless_seg.models.graph_analysis import tile_wide_nodes
+from seamless_seg.models.load import open_model
+from seamless_seg.models.onnx_graph import read_graph
 
 LAYERS = {
     "u_net": networks.u_net(3),

@@ -10,8 +10,8 @@ import rasterio.shutil
 from test_validity import masked
 
 from seamless_seg import ModelError, OptionError, RasterError, segment
-from seamless_seg.model import OnnxModel
-from seamless_seg.session import OnnxFile
+from seamless_seg.models.onnx_model import OnnxModel
+from seamless_seg.models.onnx_session import OnnxFile
 
 AWKWARD = [(1, 1), (1, 200), (37, 41), (64, 64), (65, 64), (64, 129), (130, 203)]
 

@@ -11,7 +11,7 @@ import rasterio
 from onnx import TensorProto, helper, numpy_helper
 
 from seamless_seg import ModelError, OptionError, check, segment
-from seamless_seg.model import open_model
+from seamless_seg.models.load import open_model
 
 SCALING = [
     {"type": "z-score", "mean": 100, "stddev": 20},

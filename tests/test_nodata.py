@@ -7,7 +7,7 @@ import rasterio
 from onnx import TensorProto, helper
 
 from seamless_seg import OptionError, check, plan_run_grid, segment, shape_to_slices
-from seamless_seg.model import open_model
+from seamless_seg.models.load import open_model
 from seamless_seg.probing import probe_file
 from seamless_seg.raster.reader import RasterReader
 
@@ -106,7 +106,7 @@ def test_without_a_valid_pixel_a_model_that_states_its_classes_is_not_called(pat
     raster, model, output = paths
     made.raster(raster, image_with(np.zeros(SIZE, bool)), nodata=NODATA)
     made.pointwise(model, 3, 4)
-    monkeypatch.setattr("seamless_seg.model.OnnxModel.__call__", None)
+    monkeypatch.setattr("seamless_seg.models.onnx_model.OnnxModel.__call__", None)
     summary = segment(raster, model, output)
     assert (summary.tiles, summary.skipped, summary.classes) == (0, 1, 4)
     assert np.isnan(made.read(output)).all()

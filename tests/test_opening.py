@@ -13,7 +13,7 @@ from rasterio.transform import Affine, from_origin
 from test_validity import masked, stacked
 
 from seamless_seg import OptionError, segment
-from seamless_seg.models import LazyModel
+from seamless_seg.models.load import LazyModel
 from seamless_seg.opening import open_raster
 from seamless_seg.options import Options
 

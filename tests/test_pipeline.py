@@ -4,9 +4,9 @@ import pytest
 from rasterio.env import get_gdal_config
 
 from seamless_seg import Options, segment
-from seamless_seg.fit import FittedModel
-from seamless_seg.model import CallableModel
-from seamless_seg.models import LazyModel
+from seamless_seg.models.base import CallableModel
+from seamless_seg.models.load import LazyModel
+from seamless_seg.models.tile_model import FittedModel
 from seamless_seg.pipeline import Pipeline
 from seamless_seg.raster.blocks import BlockLayout
 from seamless_seg.raster.source import Reading

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seamless_seg import Options, plan_run_grid, segment
-from seamless_seg.model import CallableModel, open_model
+from seamless_seg.models.base import CallableModel
+from seamless_seg.models.load import open_model
 from seamless_seg.pricing import Execution, price
 from seamless_seg.probing import probe_file
 from seamless_seg.timing import Raster, Timing, cheapest, prices, time_tiles

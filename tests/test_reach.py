@@ -5,8 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seamless_seg import ModelError
-from seamless_seg.model import CallableModel, open_model
-from seamless_seg.reach import noise, probe
+from seamless_seg.models.base import CallableModel
+from seamless_seg.models.load import open_model
+from seamless_seg.models.receptive_field import noise, probe
 
 CONV, RELU = ("conv", 3, 1), ("relu",)
 FINITE = {

@@ -10,9 +10,9 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from seamless_seg import ModelError, OptionError, check, segment
-from seamless_seg.layout import enlarge, is_channels_last, readings
-from seamless_seg.model import open_model
-from seamless_seg.reach import probe
+from seamless_seg.models.layout import enlarge, is_channels_last, readings
+from seamless_seg.models.load import open_model
+from seamless_seg.models.receptive_field import probe
 
 RANDOM = np.random.default_rng(0)
 WEIGHT = RANDOM.standard_normal((4, 3)).astype(np.float32)

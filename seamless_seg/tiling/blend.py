@@ -11,17 +11,15 @@ next panel's first, its seam, is put aside row by row.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
+from ..arrays import Array
 from ..errors import TileError
 from .grid import Index
 from .plan import Plan
 from .weights import Alpha, alpha
-
-Array: TypeAlias = npt.NDArray[Any]
 
 Combine: TypeAlias = Callable[[Array, Array, Array, Array], object]
 """``(held, new, share, out)``: what becomes of what is held where a tile brings new values.

@@ -9,11 +9,11 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 import shapely
 
-from ..arrays import Mask
+from ..arrays import Array, Mask
 from ..errors import BudgetError, SeamlessError, TileError
 from ..threads import ReadAhead
 from ..validation import whole_number
-from .blend import Array, Blender, Seams
+from .blend import Blender, Seams
 from .grid import Index
 from .plan import Batch, Plan
 

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .errors import ModelError, OptionError
+from ..errors import ModelError, OptionError
+from ..normalization import Normalisation
+from ..validation import format_size
+from .base import FLOAT, Batch, Model
 from .metadata import ModelMetadata
-from .model import FLOAT, Batch, Model
-from .normalization import Normalisation
-from .symmetry import Turn, turns_of, variant_of
-from .validation import format_size
+from .tta import Turn, turns_of, variant_of
 
 COMPARED = {"mean": "mean", "std": "std", "class_names": "class names"}
 """What models may say of themselves that cannot be true of all, and how it is called."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from .errors import ModelError, OptionError, SeamlessError
+from ..errors import ModelError, OptionError, SeamlessError
 from .layout import to_tensor
 
 MOST_THREADS = 1024

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from .decisions import METADATA, SIDECAR
-from .errors import ModelError
-from .normalization import Scaling
+from ..decisions import METADATA, SIDECAR
+from ..errors import ModelError
+from ..normalization import Scaling
 
 SEGMENTS = ("segmentor", "regressor", "superresolution")
 """Model types whose output is a raster, in lower case."""

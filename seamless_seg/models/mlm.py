@@ -12,10 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from .decisions import SIDECAR
-from .errors import ModelError
+from ..decisions import SIDECAR
+from ..errors import ModelError
+from ..normalization import parse_scaling
 from .metadata import ModelMetadata, text_of
-from .normalization import parse_scaling
 
 NO_RASTER = (
     "classification",

@@ -1,11 +1,13 @@
-"""Members: the models that a model as it is given stands for, one or several."""
+"""The files of a model, and a digest of them."""
 
 from __future__ import annotations
 
+import hashlib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from .errors import ModelError
+from ..errors import ModelError
 
 
 def members(model: Any) -> list[Any]:
@@ -49,3 +51,21 @@ def _is_there(name: str) -> bool:
         return Path(name).exists()
     except OSError:  # many names joined are too long for one
         return False
+
+
+def fingerprint(model: Any) -> str:
+    """SHA-256 of a model's file; of those of its files, where it has several."""
+    digests = [_digest(path) for path in files_of(model)]
+    return (
+        digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
+    )
+
+
+def _digest(path: Path) -> str:
+    """SHA-256 of a file: the weights of a large model may lie in one of their own beside."""
+    digest = hashlib.sha256()
+    for part in (path, *(path.with_name(path.name + ending) for ending in (".data", "_data"))):
+        with suppress(FileNotFoundError), part.open("rb") as file:
+            while chunk := file.read(2**20):
+                digest.update(chunk)
+    return digest.hexdigest()

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy.typing as npt
 
-from .errors import OptionError
+from ..errors import OptionError
 
 NONE = "none"
 

@@ -17,11 +17,11 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from .arrays import difference
+from ..arrays import difference
+from ..errors import ModelError
+from .base import Model
 from .ensemble import Ensemble
-from .errors import ModelError
-from .model import Model
-from .models import open_models
+from .load import open_models
 
 Image: TypeAlias = npt.NDArray[np.float32]
 

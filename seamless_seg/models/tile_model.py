@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from .errors import ModelError
-from .model import FLOAT, Model
-from .normalization import Normalisation
-from .system import resident_bytes
+from ..errors import ModelError
+from ..normalization import Normalisation
+from ..system import resident_bytes
+from .base import FLOAT, Model
 
 MULTIPLES = (1, 2, 4, 8, 16, 32, 64, 128)
 """Numbers of which a model's tiles may have to be multiples: its poolings halve that often."""

@@ -1,0 +1,1 @@
+"""Any model behind one Protocol: ONNX files, functions, ensembles, and their receptive field."""
