@@ -12,9 +12,9 @@ import click
 import shapely
 
 from seamless_seg import Options
+from seamless_seg.areas.geojson import area_of
 from seamless_seg.atomic import Document
 from seamless_seg.forecast import Forecast, forecast_raster, forecast_size
-from seamless_seg.geojson import area_of
 from seamless_seg.models.load import open_models
 from seamless_seg.models.receptive_field import USUAL_CHANNELS
 from seamless_seg.opening import open_raster, refuse_reading

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 import shapely
 
 from .activation import ACTIVATIONS
-from .area import around
+from .areas.geojson import area_of, around
 from .atomic import check_destination
 from .errors import OptionError
 from .forecast import Forecast
-from .geojson import area_of
 from .memory import Schedule
 from .opening import open_raster
 from .options import Options, lazy_model, merged

@@ -6,17 +6,17 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from .areas.rasterize import Piece, Scanlines, Strip
+from .areas.zones import Zones, read_zones
 from .arrays import Mask
 from .errors import OptionError, RasterError
 from .opening import open_raster
 from .options import Options
 from .progress import OnProgress, Progress
 from .raster.blocks import Walk
-from .scanlines import Piece, Scanlines, Strip
 from .tally import Coded, Ints, Tally
 from .threads import ReadAhead
 from .windows import Window
-from .zones import Zones, read_zones
 
 if TYPE_CHECKING:
     from .raster.georeference import Ground

@@ -16,7 +16,7 @@ from rasterio.control import GroundControlPoint
 from rasterio.rpc import RPC
 
 from seamless_seg import BudgetError, OptionError, check, segment
-from seamless_seg.area import read_bounds
+from seamless_seg.areas.geojson import read_bounds
 from seamless_seg.raster.georeference import cropped
 from seamless_seg.raster.reader import RasterReader
 from seamless_seg.windows import Window

@@ -9,7 +9,7 @@ import shapely
 from rasterio.warp import transform
 
 from seamless_seg import OptionError
-from seamless_seg.geojson import read_area
+from seamless_seg.areas.geojson import read_area
 from seamless_seg.raster.reader import RasterReader
 
 

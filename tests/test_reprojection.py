@@ -12,7 +12,7 @@ from rasterio.transform import Affine, from_origin
 from rasterio.warp import transform
 
 from seamless_seg import OptionError, segment
-from seamless_seg.geojson import read_area
+from seamless_seg.areas.geojson import read_area
 from seamless_seg.raster.georeference import Georeference
 
 

@@ -16,8 +16,8 @@ from rasterio.transform import Affine, from_origin
 from rasterio.warp import transform_geom
 
 from seamless_seg import OptionError, class_stats
+from seamless_seg.areas.rasterize import Scanlines
 from seamless_seg.raster import blocks
-from seamless_seg.scanlines import Scanlines
 
 SIZE = 203, 331
 BLOCKS = {"tiled": True, "blockxsize": 64, "blockysize": 32, "compress": "deflate"}

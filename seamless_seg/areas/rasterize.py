@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
-from .arrays import Mask
+from ..arrays import Mask
 
 Ints = npt.NDArray[np.int64]
 

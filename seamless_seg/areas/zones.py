@@ -10,12 +10,11 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
-from .area import refuse_outside
-from .errors import OptionError
-from .geojson import read_features
+from ..errors import OptionError
+from .geojson import read_features, refuse_outside
 
 if TYPE_CHECKING:
-    from .raster.georeference import Georeference
+    from ..raster.georeference import Georeference
 
 NAMES = ("name", "id")
 """Properties after which zones are called, the first that there is."""

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import shapely
 from shapely.affinity import translate
 
-from .errors import OptionError
+from ..errors import OptionError
 
 Points = npt.NDArray[np.float64]
 """Coordinates (x, y), shape ``(n, 2)``."""

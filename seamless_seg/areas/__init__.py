@@ -1,0 +1,1 @@
+"""Polygons that choose pixels: read, reprojected and rasterized."""
