@@ -24,9 +24,9 @@ from rasterio.transform import from_origin
 from rasterio.windows import Window
 from scipy import ndimage
 
-from seamless_seg.cleaning import Band
-from seamless_seg.sieving import sieve
-from seamless_seg.smoothing import smooth
+from seamless_seg.postprocess.class_raster import Band
+from seamless_seg.postprocess.sieve import sieve
+from seamless_seg.postprocess.smooth import smooth
 from seamless_seg.system import peak_bytes
 
 FORMAT = {

@@ -10,9 +10,8 @@ from typing import Any, TypeVar
 import click
 
 from seamless_seg import PROFILES
-from seamless_seg.activation import ACTIVATIONS
-from seamless_seg.meaning import CONFIDENCES
 from seamless_seg.models.tta import TURNS
+from seamless_seg.postprocess.products import ACTIVATIONS, CONFIDENCES
 from seamless_seg.products import BLENDS, KINDS, SMOOTHINGS
 from seamless_seg.raster.creation_options import COMPRESSIONS, DTYPES
 

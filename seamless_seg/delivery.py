@@ -10,8 +10,8 @@ import numpy as np
 
 from .arrays import Mask, Values
 from .finishing import steps_of
-from .meaning import Meaning, Reading
 from .parcels import Parcel
+from .postprocess.products import Meaning, Reading
 from .products import CLASSES
 from .progress import OnProgress
 from .raster.writer import RasterWriter

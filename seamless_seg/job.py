@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import shapely
 
-from .activation import ACTIVATIONS
 from .areas.geojson import area_of, around
 from .atomic import check_destination
 from .errors import OptionError
@@ -19,6 +18,7 @@ from .memory import Schedule
 from .opening import open_raster
 from .options import Options, lazy_model, merged
 from .pipeline import Pipeline, Tally, Writer
+from .postprocess.products import ACTIVATIONS
 from .pricing import Execution
 from .products import PROBABILITIES, Products, copies_of, reading_of
 from .progress import OnProgress

@@ -13,9 +13,9 @@ import numpy as np
 
 from .atomic import SIDECARS, beside
 from .errors import OptionError
-from .meaning import label_dtype
 from .models.metadata import ModelMetadata
 from .part import Part
+from .postprocess.products import label_dtype
 from .products import CONFIDENCE, LOGITS, PROBABILITIES, Products
 from .provenance import KIND, to_tags
 from .raster.creation_options import Encoding

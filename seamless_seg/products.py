@@ -12,9 +12,9 @@ import numpy as np
 from .activation import decide_activation
 from .decisions import DEFAULT, METADATA, OPTION, Decision, decide
 from .errors import OptionError
-from .meaning import CONFIDENCES, Reading, label_dtype
 from .models.base import Model
 from .models.graph_analysis import activation_within
+from .postprocess.products import CONFIDENCES, Reading, label_dtype
 from .raster.blocks import FLOAT32
 from .validation import check_among, number_of
 

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from rasterio import features
 from scipy import ndimage
 
-from seamless_seg.cleaning import Band
 from seamless_seg.errors import OptionError
-from seamless_seg.fragments import connected, ends
-from seamless_seg.sieving import sieve
+from seamless_seg.postprocess.class_raster import Band
+from seamless_seg.postprocess.regions import connected, ends
+from seamless_seg.postprocess.sieve import sieve
 
 
 def by_gdal(pixels, least, connectivity=4, nodata=None):

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from seamless_seg.cleaning import Band
 from seamless_seg.errors import OptionError, RasterError
-from seamless_seg.smoothing import Smoothed, smooth
+from seamless_seg.postprocess.class_raster import Band
+from seamless_seg.postprocess.smooth import Smoothed, smooth
 
 AWKWARD = [(1, 1), (1, 9), (9, 1), (2, 3), (7, 5), (511, 3), (3, 513), (1025, 2)]
 

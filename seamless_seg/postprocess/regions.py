@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from .arrays import Pixels
-from .windows import Window
+from ..arrays import Pixels
+from ..windows import Window
 
 Integers = npt.NDArray[np.integer]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
-from .arrays import Pixels
-from .windows import Window, cut
+from ..arrays import Pixels
+from ..windows import Window, cut
 
 WriteWindow = Callable[[slice, slice, Pixels], None]
 """Takes a finished window: its rows, its columns, its pixels of shape ``(height, width, 1)``."""
@@ -37,7 +37,7 @@ class Band:
         """Pixels of a window; raises ``RasterError`` where they cannot be read."""
         from rasterio.windows import Window as Part
 
-        from .raster.gdal import reporting
+        from ..raster.gdal import reporting
 
         with reporting(f"cannot read {self._dataset.name}"):
             part: Pixels = self._dataset.read(self._band, window=Part.from_slices(rows, cols))

@@ -8,11 +8,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from .arrays import Pixels
-from .cleaning import Source, WriteWindow, windows
-from .errors import OptionError
-from .fragments import Fragments, Integers, Neighbours, Places, connected, ends
-from .windows import Window
+from ..arrays import Pixels
+from ..errors import OptionError
+from ..windows import Window
+from .class_raster import Source, WriteWindow, windows
+from .regions import Fragments, Integers, Neighbours, Places, connected, ends
 
 SIDE = 1024
 """Height and width in pixels of the windows in which a raster is sieved."""

@@ -1,4 +1,4 @@
-"""Meaning: what blended values say of each pixel, as probabilities, classes or confidence."""
+"""Products: probabilities, classes and confidence of blended values."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from .activation import ACTIVATIONS
-from .arrays import Values
+from ..arrays import Values
 
 Labels: TypeAlias = npt.NDArray[np.unsignedinteger[Any]]
 
@@ -125,3 +124,38 @@ CONFIDENCES: dict[str, Callable[[Values, Labels], Values]] = {
 The probability of the class that wins; how far it is before the second; and one minus the entropy
 over that of a uniform guess. All are 1 where there is no doubt.
 """
+
+
+def softmax(logits: Values) -> Values:
+    """Exponentials over their sum, ``(height, width, K)``: they sum to one at every pixel."""
+    planes = np.moveaxis(logits, -1, 0)
+    largest = planes.max(axis=0)
+    with np.errstate(invalid="ignore"):  # what is not finite is counted elsewhere
+        powers = planes - largest
+        if np.isposinf(largest).any():  # they share what there is
+            powers[np.isposinf(planes)] = 0
+        np.exp(powers, out=powers)
+        powers /= powers.sum(axis=0)
+    return np.moveaxis(powers, 0, -1)
+
+
+def sigmoid(logits: Values) -> Values:
+    """``1 / (1 + exp(-x))`` of each value, each class by itself."""
+    with np.errstate(over="ignore"):  # to infinity, and so to zero
+        powers = np.exp(-logits)
+    powers += 1
+    np.reciprocal(powers, out=powers)
+    return powers
+
+
+def unchanged(values: Values) -> Values:
+    """Values that are probabilities already."""
+    return values
+
+
+ACTIVATIONS: dict[str, Callable[[Values], Values]] = {
+    "softmax": softmax,
+    "sigmoid": sigmoid,
+    "none": unchanged,
+}
+"""From ``(height, width, K)`` to the same shape, by name."""

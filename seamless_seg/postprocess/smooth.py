@@ -8,11 +8,11 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from .arrays import Pixels
-from .cleaning import Source, WriteWindow, windows
-from .errors import OptionError
-from .raster.blocks import BLOCK
-from .windows import Window
+from ..arrays import Pixels
+from ..errors import OptionError
+from ..raster.blocks import BLOCK
+from ..windows import Window
+from .class_raster import Source, WriteWindow, windows
 
 Votes = npt.NDArray[np.unsignedinteger]
 """A count of pixels for each pixel."""

@@ -1,0 +1,1 @@
+"""From blended logits to maps: probabilities, classes, confidence, smoothing and sieving."""
