@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from .judging import Quality
     from .models.receptive_field import Probe, probe
     from .options import Options
-    from .polygons import PolygonSummary, polygonize
+    from .polygons.polygonize import PolygonSummary, polygonize
     from .progress import Progress
     from .settings import Settings
-    from .shares import ClassShare, ClassStats, ClassTable, class_stats
+    from .stats.class_stats import ClassShare, ClassStats, ClassTable, class_stats
     from .tiling.grid import Grid, shape_to_slices
     from .tiling.overlap_weights import overlap_weights
     from .tiling.plan import Load, Peak, Plan, Unload, Write, plan_run_grid
@@ -102,13 +102,13 @@ _MODULES = {
         "probe",
     ),
     "options": ("Options",),
-    "polygons": (
+    "polygons.polygonize": (
         "PolygonSummary",
         "polygonize",
     ),
     "progress": ("Progress",),
     "settings": ("Settings",),
-    "shares": (
+    "stats.class_stats": (
         "ClassShare",
         "ClassStats",
         "ClassTable",

@@ -14,6 +14,7 @@ from .errors import OptionError
 from .models.load import LazyModel
 from .options import Options
 from .raster.source import Reading
+from .validation import nodata_of
 
 if TYPE_CHECKING:
     from .raster.reader import RasterReader
@@ -76,7 +77,7 @@ def _reading(options: Options, path: Any, model: LazyModel | None) -> Reading:
     elif options.match_resolution:
         resolution = Decision(_matched(path, model), METADATA)
     return Reading(
-        nodata=None if options.nodata is None else Decision(_number(options.nodata), OPTION),
+        nodata=None if options.nodata is None else Decision(nodata_of(options.nodata), OPTION),
         level=None if options.level is None else Decision(_level(options.level), OPTION),
         resolution=resolution,
         unscale=Decision(True, OPTION) if options.unscale else None,
@@ -116,10 +117,3 @@ def _level(value: Any) -> int:
             f"level must be 0, the full resolution, or an overview from 1, not {value}"
         )
     return int(value)
-
-
-def _number(value: Any) -> float:
-    if not isinstance(value, Real):
-        raise OptionError(f"nodata must be a number or nan, not {value!r}")
-    # Not all integers of 64 bits are floats.
-    return int(value) if isinstance(value, int | np.integer) else float(value)

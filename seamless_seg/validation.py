@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Iterable, Sequence
+from numbers import Real
 from typing import Any, Literal
 
 import numpy as np
@@ -60,6 +61,14 @@ def numbers_of(name: str, values: Any, count: int) -> tuple[float, ...] | None:
         raise OptionError(f"{name} has {len(listed)} numbers for {count} bands: give {count}, or 1")
     numbers = (number_of(name, value) for value in listed)
     return tuple(number for number in numbers if number is not None)
+
+
+def nodata_of(value: Any) -> float:
+    """A nodata value: any real number, infinities and NaN included."""
+    if not isinstance(value, Real):
+        raise OptionError(f"nodata must be a number or nan, not {value!r}")
+    # Not all integers of 64 bits are floats.
+    return int(value) if isinstance(value, int | np.integer) else float(value)
 
 
 def pair_of(name: str, value: Size | Literal["auto"] | None, least: int) -> tuple[int, int] | None:

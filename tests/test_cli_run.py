@@ -269,11 +269,12 @@ class TestBadInput:
         assert err.splitlines()[-1] == "seamless-seg: error: interrupted, nothing was written"
 
 
-@pytest.mark.parametrize("stage", ["smoothing.smooth", "sieving.sieve", "finishing._to_cog"])
+@pytest.mark.parametrize("stage", ["smooth.smooth", "sieve.sieve", "finishing.copy_to_cog"])
 def test_an_interruption_of_the_last_steps_leaves_nothing_behind(folder, stage):
     interrupted = (
         "import os, signal\n"
-        "from seamless_seg import finishing, sieving, smoothing\n"
+        "from seamless_seg import finishing\n"
+        "from seamless_seg.postprocess import sieve, smooth\n"
         "from seamless_seg_cli import main\n"
         "def interrupt(*given, **named):\n"
         "    os.kill(os.getpid(), signal.SIGTERM)\n"

@@ -18,7 +18,8 @@ from rasterio.control import GroundControlPoint
 from rasterio.errors import NotGeoreferencedWarning
 from rasterio.transform import Affine, from_origin
 
-from seamless_seg import OptionError, RasterError, polygonize, tracing
+from seamless_seg import OptionError, RasterError, polygonize
+from seamless_seg.polygons import trace as tracing
 
 NAMES = ["land", "", "water & ice"]
 ENDINGS = ["geojson", "gpkg", "fgb", "parquet"]

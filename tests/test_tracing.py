@@ -8,7 +8,7 @@ import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seamless_seg.tracing import trace, window_shape
+from seamless_seg.polygons.trace import trace, window_shape
 
 
 def whole(classes, valid=None):

@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,9 +18,6 @@ from rasterio.transform import Affine
 
 from ..arrays import Floats
 from ..windows import Window
-
-if TYPE_CHECKING:
-    from ..outlines import Outlines
 
 Areas = npt.NDArray[np.float64]
 
@@ -213,14 +210,14 @@ class Surface:
         columns, rows = points.T
         return np.stack([c + columns * a + rows * b, f + columns * d + rows * e], axis=1)
 
-    def areas(self, outlines: Outlines, pixels: Floats) -> Floats:
+    def areas(self, geometries: npt.NDArray[Any], pixels: Floats) -> Floats:
         """Areas of polygons that have so many pixels."""
         if self.unit == "pixels":
             return pixels
         if self.is_projected:
             side = float(self.crs.units_factor[1])
             return np.asarray(pixels * abs(self._transform.determinant) * side**2)
-        ground = shapely.transform(outlines.geometries, self._equal_area)
+        ground = shapely.transform(geometries, self._equal_area)
         areas: Floats = shapely.area(ground)
         return areas
 

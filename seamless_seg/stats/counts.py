@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .arrays import Mask
-from .errors import RasterError
+from ..arrays import Mask
+from ..errors import RasterError
 
 Ints = npt.NDArray[Any]
 

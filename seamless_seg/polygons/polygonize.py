@@ -16,17 +16,17 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
-from .errors import OptionError, RasterError, SeamlessError
-from .progress import OnProgress, Progress
-from .raster.blocks import BOOKKEEPING, SMALLEST_CACHE, BlockLayout
+from ..errors import OptionError, RasterError, SeamlessError
+from ..progress import OnProgress, Progress
+from ..raster.blocks import BOOKKEEPING, SMALLEST_CACHE, BlockLayout
 
 if TYPE_CHECKING:
-    from .arrays import Mask
-    from .raster.georeference import Surface
-    from .raster.reader import RasterReader
-    from .shaping import Shaper
-    from .tracing import Traced
-    from .vectors import Layer
+    from ..arrays import Mask
+    from ..raster.georeference import Surface
+    from ..raster.reader import RasterReader
+    from .features import Shaper
+    from .files import Layer
+    from .trace import Traced
 
 ENDINGS = (".geojson", ".gpkg", ".fgb", ".parquet")
 """Of the names of files that can be written."""
@@ -101,13 +101,13 @@ def polygonize(
     started = time.monotonic()
     _check(output, min_area, simplify)
     _need_libraries()
-    from .atomic import check_destination
-    from .raster.gdal import block_cache
-    from .raster.georeference import Surface
-    from .raster.reader import RasterReader
-    from .shaping import Shaper
-    from .tracing import window_shape
-    from .vectors import write_features
+    from ..atomic import check_destination
+    from ..raster.gdal import block_cache
+    from ..raster.georeference import Surface
+    from ..raster.reader import RasterReader
+    from .features import Shaper
+    from .files import write_features
+    from .trace import window_shape
 
     with ExitStack() as stack:
         reader = stack.enter_context(RasterReader(raster))
@@ -152,7 +152,7 @@ def _is_number(value: Any) -> bool:
 
 def _need_libraries() -> None:
     try:
-        from . import vectors  # noqa: F401  # only to see whether what it needs is there
+        from . import files  # noqa: F401  # only to see whether what it needs is there
     except ModuleNotFoundError as error:
         if error.name not in ("pyarrow", "pyogrio"):  # rasterio, which all commands need
             raise
@@ -161,7 +161,7 @@ def _need_libraries() -> None:
 
 def _names(reader: RasterReader) -> list[str]:
     """Names of the classes of a raster that can have polygons; raise where it cannot."""
-    from .raster.legend import category_names
+    from ..raster.legend import category_names
 
     if reader.count != 1 or reader.dtype.kind not in "iu":
         bands = "1 band" if reader.count == 1 else f"{reader.count} bands"
@@ -199,7 +199,7 @@ def _number(item: int | str, names: list[str], path: Any) -> int:
 
 def _layer(destination: Path, surface: Surface) -> Layer:
     """GeoJSON is in longitude and latitude wherever there is a way to these."""
-    from .vectors import Layer
+    from .files import Layer
 
     if destination.suffix.lower() != ".geojson":
         return Layer(destination.stem, surface.crs)
@@ -227,7 +227,7 @@ def _traced(
     on_progress: OnProgress | None,
 ) -> Iterator[Traced]:
     """The polygons of a raster, with word of the progress."""
-    from .tracing import trace
+    from .trace import trace
 
     def read(rows: slice, cols: slice) -> tuple[npt.NDArray[Any], Mask | None]:
         classes, valid = reader.read(rows, cols)[0], reader.valid(rows, cols)

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 import shapely
 
-from .outlines import Integers, Outlines, gathered, with_nodes, with_stops
-from .raster.georeference import Surface
-from .tracing import Traced
-from .vectors import Features
+from ..raster.georeference import Surface
+from .files import Features
+from .rings import Integers, Outlines, gathered, with_nodes, with_stops
+from .trace import Traced
 
 STEP = 64
 """Pixels after which an edge that bends gets a point."""
@@ -71,7 +71,7 @@ class Shaper:
     def _measured(self, outlines: Outlines, classes: Integers) -> tuple[Outlines, Features]:
         """Polygons that are large enough, and what is known of them but for their coordinates."""
         pixels = shapely.area(outlines.geometries)
-        areas = self._surface.areas(outlines, pixels)
+        areas = self._surface.areas(outlines.geometries, pixels)
         if self._least is not None:
             large = areas >= self._least
             outlines, classes = outlines.split(large), classes[large]

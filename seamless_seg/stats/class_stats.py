@@ -6,21 +6,22 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .areas.rasterize import Piece, Scanlines, Strip
-from .areas.zones import Zones, read_zones
-from .arrays import Mask
-from .errors import OptionError, RasterError
-from .opening import open_raster
-from .options import Options
-from .progress import OnProgress, Progress
-from .raster.blocks import Walk
-from .tally import Coded, Ints, Tally
-from .threads import ReadAhead
-from .windows import Window
+from ..areas.rasterize import Piece, Scanlines, Strip
+from ..areas.zones import Zones, read_zones
+from ..arrays import Mask
+from ..decisions import OPTION, Decision
+from ..errors import OptionError, RasterError
+from ..progress import OnProgress, Progress
+from ..raster.blocks import Walk
+from ..raster.source import Reading
+from ..threads import ReadAhead
+from ..validation import nodata_of
+from ..windows import Window
+from .counts import Coded, Ints, Tally
 
 if TYPE_CHECKING:
-    from .raster.georeference import Ground
-    from .raster.reader import RasterReader
+    from ..raster.georeference import Ground
+    from ..raster.reader import RasterReader
 
 WHOLE = Piece(0, (slice(None), slice(None)), None)
 """All of a window, for the only tally."""
@@ -104,13 +105,17 @@ def class_stats(
     OptionError
         Where the zones cannot be used.
     """
-    from .raster.gdal import block_cache
-    from .raster.georeference import Ground
-    from .raster.legend import category_names
+    from ..raster.gdal import block_cache
+    from ..raster.georeference import Ground
+    from ..raster.legend import category_names
+    from ..raster.reader import RasterReader
 
     if zone_key is not None and zones is None:
         raise OptionError("zone-key is about zones: give zones, too")
-    with open_raster(path, Options(nodata=nodata)) as reader:
+    reading = None
+    if nodata is not None:
+        reading = Reading(nodata=Decision(nodata_of(nodata), OPTION))
+    with RasterReader(path, reading) as reader:
         _refuse_others(reader)
         found = (
             read_zones(zones, reader.size, reader.georeference, zone_key)

@@ -16,8 +16,9 @@ import numpy.typing as npt
 import shapely
 from rasterio.features import shapes
 
-from .arrays import Mask
-from .outlines import (
+from ..arrays import Mask
+from ..windows import cut
+from .rings import (
     Integers,
     Outlines,
     from_documents,
@@ -26,7 +27,6 @@ from .outlines import (
     with_nodes,
     without_straights,
 )
-from .windows import cut
 
 WINDOW = 1024 * 1024
 """Pixels of a window: GDAL holds its polygons in memory, 250 MB of them in pure noise."""

@@ -1,0 +1,1 @@
+"""Polygons of a raster of classes, traced window by window."""
