@@ -19,10 +19,10 @@ from seamless_seg.models.layout import Tensor
 from seamless_seg.models.metadata import ModelMetadata
 from seamless_seg.models.onnx_model import OnnxModel
 from seamless_seg.models.onnx_session import OnnxFile
-from seamless_seg.preprocessing import decide_pixels
-from seamless_seg.probing import probe_for
-from seamless_seg.tile_geometry import decide_tiling
-from seamless_seg.tile_wide import judge
+from seamless_seg.planning.bands import decide_pixels
+from seamless_seg.planning.exactness import judge
+from seamless_seg.planning.probing import probe_for
+from seamless_seg.planning.tile_geometry import decide_tiling
 
 from . import options
 from .text import decisions, figure, say, to_json

@@ -11,8 +11,8 @@ import click
 
 from seamless_seg import PROFILES
 from seamless_seg.models.tta import TURNS
+from seamless_seg.planning.outputs import BLENDS, KINDS, SMOOTHINGS
 from seamless_seg.postprocess.products import ACTIVATIONS, CONFIDENCES
-from seamless_seg.products import BLENDS, KINDS, SMOOTHINGS
 from seamless_seg.raster.creation_options import COMPRESSIONS, DTYPES
 
 Command = TypeVar("Command", bound=Callable[..., Any])

@@ -14,16 +14,15 @@ import shapely
 from seamless_seg import Options
 from seamless_seg.areas.geojson import area_of
 from seamless_seg.atomic import Document
-from seamless_seg.forecast import Forecast, forecast_raster, forecast_size
 from seamless_seg.models.load import open_models
 from seamless_seg.models.receptive_field import USUAL_CHANNELS
-from seamless_seg.opening import open_raster, refuse_reading
-from seamless_seg.options import lazy_model
-from seamless_seg.pricing import Execution, price
-from seamless_seg.probing import probe_for
-from seamless_seg.products import copies_of, pixel_bytes
+from seamless_seg.planning.autotune import price
+from seamless_seg.planning.forecast import Forecast, forecast_raster, forecast_size, warned
+from seamless_seg.planning.open_raster import open_raster, refuse_reading
+from seamless_seg.planning.options import Execution, lazy_model
+from seamless_seg.planning.outputs import copies_of, pixel_bytes
+from seamless_seg.planning.probing import probe_for
 from seamless_seg.task import open_task
-from seamless_seg.tile_wide import warned
 from seamless_seg.tiling.plan import Step
 
 from . import options

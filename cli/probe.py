@@ -11,9 +11,9 @@ import click
 from seamless_seg import OptionError, Options
 from seamless_seg.models.load import LazyModel
 from seamless_seg.models.receptive_field import TOLERANCES, Probe
-from seamless_seg.opening import open_raster, refuse_reading
-from seamless_seg.options import lazy_model
-from seamless_seg.probing import probe_file, to_json
+from seamless_seg.planning.open_raster import open_raster, refuse_reading
+from seamless_seg.planning.options import lazy_model
+from seamless_seg.planning.probing import probe_file, to_json
 
 from . import options
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import click
 
-from seamless_seg.memory import Schedule
 from seamless_seg.normalization import Scaling
-from seamless_seg.pricing import Pricing
-from seamless_seg.settings import Settings
+from seamless_seg.planning.autotune import Pricing
+from seamless_seg.planning.memory import Schedule
+from seamless_seg.planning.settings import Settings
 from seamless_seg.tiling.trust import name_of
 
 

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
         SeamlessError,
         TileError,
     )
-    from .forecast import Forecast
     from .job import Summary, segment
     from .judging import Quality
     from .models.receptive_field import Probe, probe
-    from .options import Options
+    from .planning.forecast import Forecast
+    from .planning.options import Options
+    from .planning.settings import Settings
     from .polygons.polygonize import PolygonSummary, polygonize
     from .progress import Progress
-    from .settings import Settings
     from .stats.class_stats import ClassShare, ClassStats, ClassTable, class_stats
     from .tiling.grid import Grid, shape_to_slices
     from .tiling.overlap_weights import overlap_weights
@@ -91,7 +91,6 @@ _MODULES = {
         "SeamlessError",
         "TileError",
     ),
-    "forecast": ("Forecast",),
     "job": (
         "Summary",
         "segment",
@@ -101,13 +100,14 @@ _MODULES = {
         "Probe",
         "probe",
     ),
-    "options": ("Options",),
+    "planning.forecast": ("Forecast",),
+    "planning.options": ("Options",),
+    "planning.settings": ("Settings",),
     "polygons.polygonize": (
         "PolygonSummary",
         "polygonize",
     ),
     "progress": ("Progress",),
-    "settings": ("Settings",),
     "stats.class_stats": (
         "ClassShare",
         "ClassStats",

@@ -11,21 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 from .disagreement import Dispute, Disputes
 from .errors import OptionError
-from .forecast import Forecast, exactness
 from .job import OnStart
 from .judging import Judge, Made, Quality, count_valid, values_beyond
 from .models.receptive_field import Probe
-from .opening import open_raster
-from .options import Options, lazy_model, merged
-from .pricing import Execution
-from .probing import is_wanted, probe_anyway
-from .products import LOGITS
+from .planning.exactness import exactness
+from .planning.forecast import Forecast, warned
+from .planning.open_raster import open_raster
+from .planning.options import Execution, Options, lazy_model, merged
+from .planning.outputs import LOGITS
+from .planning.probing import is_wanted, probe_anyway
 from .progress import OnProgress, Progress
 from .provenance import KIND, as_made, doubts
 from .reference import Reference
 from .sample import Sample
 from .task import Task, inputs_of, open_task
-from .tile_wide import warned
 from .tiling.trust import Profile, name_of
 from .trial import blend_window
 from .validation import whole_number
@@ -124,8 +123,8 @@ def check(
     """
     from .atomic import check_destination
     from .disagreement_map import map_disagreement
-    from .measuring import as_found
     from .part import part_of
+    from .planning.raster_statistics import as_found
     from .raster.reader import RasterReader
 
     options = merged(options, choices)

@@ -11,8 +11,8 @@ import numpy as np
 from .arrays import Mask, Values
 from .finishing import steps_of
 from .parcels import Parcel
+from .planning.outputs import CLASSES
 from .postprocess.products import Meaning, Reading
-from .products import CLASSES
 from .progress import OnProgress
 from .raster.writer import RasterWriter
 

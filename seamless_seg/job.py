@@ -13,18 +13,17 @@ import shapely
 from .areas.geojson import area_of, around
 from .atomic import check_destination
 from .errors import OptionError
-from .forecast import Forecast
-from .memory import Schedule
-from .opening import open_raster
-from .options import Options, lazy_model, merged
 from .pipeline import Pipeline, Tally, Writer
+from .planning.forecast import Forecast
+from .planning.memory import Schedule
+from .planning.open_raster import open_raster
+from .planning.options import Execution, Options, lazy_model, merged
+from .planning.outputs import PROBABILITIES, Products, copies_of, reading_of
+from .planning.settings import Settings
 from .postprocess.products import ACTIVATIONS
-from .pricing import Execution
-from .products import PROBABILITIES, Products, copies_of, reading_of
 from .progress import OnProgress
 from .raster.blocks import Walk
 from .raster.creation_options import Encoding
-from .settings import Settings
 from .spill import Spill
 from .task import Task, inputs_of, open_task
 

@@ -15,8 +15,8 @@ from .atomic import SIDECARS, beside
 from .errors import OptionError
 from .models.metadata import ModelMetadata
 from .part import Part
+from .planning.outputs import CONFIDENCE, LOGITS, PROBABILITIES, Products
 from .postprocess.products import label_dtype
-from .products import CONFIDENCE, LOGITS, PROBABILITIES, Products
 from .provenance import KIND, to_tags
 from .raster.creation_options import Encoding
 from .raster.geotiff import Output

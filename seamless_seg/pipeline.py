@@ -13,7 +13,7 @@ import numpy as np
 import shapely
 
 from .arrays import Mask, Values
-from .memory import Schedule
+from .planning.memory import Schedule
 from .progress import OnProgress, Progress
 from .task import Task
 from .threads import ParallelMap, ReadAhead, WriteBehind

@@ -13,8 +13,8 @@ import numpy as np
 from .errors import RasterError
 from .models.files import files_of, fingerprint, has_functions
 from .normalization import Scaling
-from .options import Options
-from .settings import LINEAR, Settings
+from .planning.options import Options
+from .planning.settings import LINEAR, Settings
 from .tiling.trust import PROFILES, name_of
 
 MODEL, DIGEST, VERSION, COMMAND, KIND = "model", "model_sha256", "version", "command", "kind"

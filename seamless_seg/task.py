@@ -14,22 +14,21 @@ import shapely
 from .arrays import Mask, Values
 from .decisions import AT_MOST, OPTION, SIDECAR, Decision
 from .errors import BudgetError
-from .forecast import Forecast, forecast_raster
-from .memory import Needs, Schedule, cost_of_strips, schedule
 from .models.base import Model
 from .models.files import files_of
 from .models.load import LazyModel
 from .models.mlm import places
 from .models.receptive_field import Probe
 from .models.tile_model import FittedModel
-from .options import Options
-from .preprocessing import bands_by_name
-from .pricing import Execution, price
-from .probing import probe_for
+from .planning.autotune import price
+from .planning.bands import bands_by_name
+from .planning.forecast import Forecast, forecast_raster, warned
+from .planning.memory import Needs, Schedule, cost_of_strips, schedule
+from .planning.options import Execution, Options
+from .planning.probing import probe_for
 from .raster.blocks import FLOAT32, block_shape, cache_bytes
 from .system import release_bytes, resident_bytes, tells_memory
 from .threads import ReadAhead
-from .tile_wide import warned
 from .tiles import TileReader, answers
 from .tiling.grid import Index
 from .tiling.plan import Plan

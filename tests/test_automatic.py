@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seamless_seg import segment
-from seamless_seg.automatic import Wish, choose, smoothest_margin
 from seamless_seg.models.receptive_field import Reach
+from seamless_seg.planning.exact_tiling import Wish, choose, smoothest_margin
 from seamless_seg.tiling.axis import Axis
 
 OPEN = Wish(

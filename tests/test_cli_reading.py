@@ -7,8 +7,8 @@ import rasterio
 from command import RUN, refused
 from rasterio.enums import Resampling
 
-from seamless_seg.opening import open_raster
-from seamless_seg.options import Options
+from seamless_seg.planning.open_raster import open_raster
+from seamless_seg.planning.options import Options
 
 
 @pytest.fixture

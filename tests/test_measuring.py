@@ -7,10 +7,11 @@ import pytest
 import rasterio
 from command import RUN, refused
 
-from seamless_seg import OptionError, check, measuring, segment
+from seamless_seg import OptionError, check, segment
 from seamless_seg.decisions import Decision
-from seamless_seg.measuring import as_options, measure_pixels
-from seamless_seg.options import Options
+from seamless_seg.planning import raster_statistics as measuring
+from seamless_seg.planning.options import Options
+from seamless_seg.planning.raster_statistics import as_options, measure_pixels
 from seamless_seg.raster.blocks import BlockLayout
 from seamless_seg.raster.reader import RasterReader
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seamless_seg import BudgetError, OptionError, plan_run_grid, segment
-from seamless_seg.memory import Needs, cost_of_strips, schedule
 from seamless_seg.models.tile_model import Working
+from seamless_seg.planning.memory import Needs, cost_of_strips, schedule
 from seamless_seg.raster.blocks import BlockLayout
 from seamless_seg.system import peak_bytes
 

@@ -8,7 +8,7 @@ from onnx import TensorProto, helper
 
 from seamless_seg import OptionError, check, plan_run_grid, segment, shape_to_slices
 from seamless_seg.models.load import open_model
-from seamless_seg.probing import probe_file
+from seamless_seg.planning.probing import probe_file
 from seamless_seg.raster.reader import RasterReader
 
 NODATA = 7

@@ -14,8 +14,8 @@ from test_validity import masked, stacked
 
 from seamless_seg import OptionError, segment
 from seamless_seg.models.load import LazyModel
-from seamless_seg.opening import open_raster
-from seamless_seg.options import Options
+from seamless_seg.planning.open_raster import open_raster
+from seamless_seg.planning.options import Options
 
 EVERYTHING = slice(None), slice(None)
 HALF = from_origin(500_000, 5_600_000, 0.5, 0.5)

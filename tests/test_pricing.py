@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from seamless_seg import Options, plan_run_grid, segment
 from seamless_seg.models.base import CallableModel
 from seamless_seg.models.load import open_model
-from seamless_seg.pricing import Execution, price
-from seamless_seg.probing import probe_file
-from seamless_seg.timing import Raster, Timing, cheapest, prices, time_tiles
+from seamless_seg.planning.autotune import price
+from seamless_seg.planning.options import Execution
+from seamless_seg.planning.probing import probe_file
+from seamless_seg.planning.tile_timing import Raster, Timing, cheapest, prices, time_tiles
 
 GB = 10**9
 

@@ -10,7 +10,7 @@ from seamless_seg.models.files import fingerprint
 from seamless_seg.models.load import open_model
 from seamless_seg.models.onnx_model import OnnxModel
 from seamless_seg.models.onnx_session import OnnxFile
-from seamless_seg.probing import from_json, probe_file, raster_source, to_json
+from seamless_seg.planning.probing import from_json, probe_file, raster_source, to_json
 from seamless_seg.raster.reader import RasterReader
 from seamless_seg_cli.program import run_program
 

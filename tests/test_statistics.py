@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as of_numpy
 
-from seamless_seg.statistics import Moments, Thinned, ranks
+from seamless_seg.planning.streaming import Moments, Thinned, ranks
 
 PERCENTS = (0, 0.5, 2, 50, 98, 100)
 

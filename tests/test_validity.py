@@ -8,8 +8,8 @@ from rasterio.enums import ColorInterp
 from rasterio.errors import NodataShadowWarning
 
 from seamless_seg import OptionError
-from seamless_seg.opening import open_raster
-from seamless_seg.options import Options
+from seamless_seg.planning.open_raster import open_raster
+from seamless_seg.planning.options import Options
 
 SIZE = 70, 90
 

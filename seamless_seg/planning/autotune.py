@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Any
 
-from .errors import OptionError
-from .models.base import Model
-from .models.files import has_functions
-from .models.receptive_field import Probe
-from .options import Options
-from .remembered import recall, remember
-from .system import available_bytes, cores, resident_bytes
+from ..models.base import Model
+from ..models.files import has_functions
+from ..models.receptive_field import Probe
+from ..system import available_bytes, resident_bytes
+from .cache import recall, remember
+from .options import Execution, Options
 from .tile_geometry import decide_tiling, needed
-from .timing import Price, Raster, Timing, cheapest, prices, time_tiles
+from .tile_timing import Price, Raster, Timing, cheapest, prices, time_tiles
 
 SMALLEST = 4_000_000
 """Pixels of a raster from which on timings can pay."""
@@ -34,26 +32,6 @@ class Pricing:
 
     timed: list[Price]
     chosen: Price
-
-
-@dataclass(frozen=True)
-class Execution:
-    """What a model runs on."""
-
-    provider: str = "cpu"
-    threads: int | None = None
-    max_memory: int | None = None
-    """Bytes that the process may have."""
-
-    def __post_init__(self) -> None:
-        limit = self.max_memory
-        if limit is not None and (not isinstance(limit, Integral) or limit < 1):
-            raise OptionError(f"max_memory must be a whole number of bytes, not {limit!r}")
-
-    @property
-    def variant(self) -> str:
-        """What timings depend on, beside the model and its bands."""
-        return f"-{self.provider.lower()}-{self.threads or cores()}"
 
 
 def price(

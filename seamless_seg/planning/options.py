@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any, Literal
 
-from .models.load import LazyModel
-from .tiling.trust import Profile
-from .windows import Size
+from ..errors import OptionError
+from ..models.load import LazyModel
+from ..system import cores
+from ..tiling.trust import Profile
+from ..windows import Size
 
 
 @dataclass(frozen=True)
@@ -49,3 +52,23 @@ def merged(options: Options | None, choices: dict[str, Any]) -> Options:
     if options is not None and choices:
         raise TypeError("give either options or their fields as keywords, not both")
     return options or Options(**choices)
+
+
+@dataclass(frozen=True)
+class Execution:
+    """What a model runs on."""
+
+    provider: str = "cpu"
+    threads: int | None = None
+    max_memory: int | None = None
+    """Bytes that the process may have."""
+
+    def __post_init__(self) -> None:
+        limit = self.max_memory
+        if limit is not None and (not isinstance(limit, Integral) or limit < 1):
+            raise OptionError(f"max_memory must be a whole number of bytes, not {limit!r}")
+
+    @property
+    def variant(self) -> str:
+        """What timings depend on, beside the model and its bands."""
+        return f"-{self.provider.lower()}-{self.threads or cores()}"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from .errors import GeometryError
-from .models.receptive_field import Reach
-from .tiling.axis import Axis
+from ..errors import GeometryError
+from ..models.receptive_field import Reach
+from ..tiling.axis import Axis
 
 REDUNDANCY = 1.5
 """Pixels run over pixels of the image that a tile of free size is made large enough for."""

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .decisions import METADATA, OPTION, Decision
-from .errors import OptionError
-from .models.load import LazyModel
+from ..decisions import METADATA, OPTION, Decision
+from ..errors import OptionError
+from ..models.load import LazyModel
+from ..raster.source import Reading
+from ..validation import nodata_of
 from .options import Options
-from .raster.source import Reading
-from .validation import nodata_of
 
 if TYPE_CHECKING:
-    from .raster.reader import RasterReader
+    from ..raster.reader import RasterReader
 
 READING = ("nodata", "level", "resolution", "match_resolution", "unscale")
 """Options that say how a raster is read."""
@@ -42,7 +42,7 @@ def open_raster(path: Any, options: Options, model: LazyModel | None = None) -> 
     OptionError
         Where the options contradict the raster, the model or each other.
     """
-    from .raster.reader import RasterReader
+    from ..raster.reader import RasterReader
 
     reader = RasterReader(path, _reading(options, path, model))
     try:
@@ -85,7 +85,7 @@ def _reading(options: Options, path: Any, model: LazyModel | None) -> Reading:
 
 
 def _matched(path: Any, model: LazyModel | None) -> tuple[float, float]:
-    from .raster.reader import RasterReader
+    from ..raster.reader import RasterReader
 
     if model is None:
         raise OptionError("match-resolution takes the resolution from the model: give one")

@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from .activation import decide_activation
-from .decisions import DEFAULT, METADATA, OPTION, Decision, decide
-from .errors import OptionError
-from .models.base import Model
-from .models.graph_analysis import activation_within
-from .postprocess.products import CONFIDENCES, Reading, label_dtype
-from .raster.blocks import FLOAT32
-from .validation import check_among, number_of
+from ..decisions import DEFAULT, METADATA, OPTION, THE_GRAPH, Decision, decide
+from ..errors import OptionError
+from ..models.base import Model
+from ..models.graph_analysis import activation_within
+from ..models.metadata import ModelMetadata
+from ..postprocess.products import ACTIVATIONS, CONFIDENCES, Reading, label_dtype
+from ..raster.blocks import FLOAT32
+from ..validation import check_among, number_of
 
 LOGITS, PROBABILITIES, CLASSES, CONFIDENCE = "logits", "probabilities", "classes", "confidence"
 
@@ -34,6 +34,9 @@ COPIES = 4
 
 SMOOTHINGS = ("majority", "median")
 """Filters by which classes are smoothed."""
+
+REGRESSORS = ("regressor", "superresolution")
+"""Model types whose values are no scores of classes, in lower case."""
 
 
 @dataclass(frozen=True)
@@ -196,3 +199,30 @@ def _check_pixels(name: str, value: Any, least: int, most: float = math.inf) -> 
 
 def _origin(is_asked: bool) -> str:
     return OPTION if is_asked else DEFAULT
+
+
+def decide_activation(asked: str | None, model: Model, classes: int) -> Decision[str]:
+    """Which activation turns a model's values into probabilities.
+
+    What is asked for, what the metadata says, none where the graph ends in one; else the sigmoid
+    for one class and the softmax for several.
+
+    Raises
+    ------
+    OptionError
+        Where there is none such, or it says nothing about one class.
+    """
+    if asked is not None:
+        check_among("activation", asked, ACTIVATIONS)
+    if asked == "softmax" and classes == 1:
+        raise OptionError("the softmax of one class is 1 everywhere: choose sigmoid")
+    return decide(
+        (asked, OPTION),
+        (_of_metadata(model.metadata), METADATA),
+        ("none" if activation_within(model) else None, THE_GRAPH),
+        ("sigmoid" if classes == 1 else "softmax", DEFAULT),
+    )
+
+
+def _of_metadata(metadata: ModelMetadata) -> str | None:
+    return "none" if (metadata.model_type or "").lower() in REGRESSORS else None

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from .decisions import DEFAULT, Decision
-from .models.tta import NONE
-from .normalization import Normalisation, Scaling
-from .raster.source import Reading
-from .tiling.trust import Profile
-from .windows import Pair
+from ..decisions import DEFAULT, Decision
+from ..models.tta import NONE
+from ..normalization import Normalisation, Scaling
+from ..raster.source import Reading
+from ..tiling.trust import Profile
+from ..windows import Pair
 
 NOT_TURNED = Decision(NONE, DEFAULT)
 """No test-time augmentation."""

@@ -2,35 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import shapely
 
-from .decisions import DEFAULT, OPTION, Decision, decide
-from .errors import OptionError
+from ..decisions import DEFAULT, OPTION, Decision, decide
+from ..errors import OptionError
+from ..models.base import Model
+from ..models.graph_analysis import tile_wide_nodes
+from ..models.receptive_field import Probe
+from ..models.tta import NONE, turns_of
+from ..raster.blocks import FLOAT32
+from ..tiling.plan import Plan, plan_run_grid
+from ..tiling.trust import name_of
+from ..validation import pair
+from ..windows import Size
+from .bands import decide_bands, decide_pixels, notes
+from .exactness import TILE_WIDE, exactness, judge
 from .memory import Schedule
-from .models.base import Model
-from .models.receptive_field import Probe, Reach
-from .models.tta import NONE, turns_of
 from .options import Options
-from .preprocessing import decide_bands, decide_pixels, notes
-from .raster.blocks import FLOAT32
 from .settings import Pixels, Settings, Tiling
 from .tile_geometry import decide_tiling
-from .tiling.axis import Axis
-from .tiling.plan import Plan, plan_run_grid
-from .tiling.trust import Profile, name_of
-from .timing import Price
-from .validation import format_size, pair
-from .windows import Size
+from .tile_timing import Price
 
 if TYPE_CHECKING:
-    from .pricing import Pricing
-    from .raster.reader import RasterReader
-
-TILE_WIDE = "not exact: the model sees its whole tile, and the result depends on the tile's size"
-"""What is said of a model that no overlap makes exact."""
+    from ..raster.reader import RasterReader
+    from .autotune import Pricing
 
 
 @dataclass(frozen=True)
@@ -161,7 +159,9 @@ def _decide_pixels(
             f"out, or give a scale"
         )
     reader.select(bands.value)
-    from .measuring import measure_pixels  # only where it is asked for: every import takes time
+    from .raster_statistics import (
+        measure_pixels,  # only where it is asked for: every import takes time
+    )
 
     return measure_pixels(reader, bands, options)
 
@@ -218,53 +218,10 @@ def _forecast(
     return Forecast(settings, plan, model.classes if model else None, said)
 
 
-def exactness(found: Probe, plan: Plan, tolerance: float | None, model: Model | None = None) -> str:
-    """How far tiles of a plan give the model's answer to the whole image."""
-    if found.depends_on_batch:
-        return "not exact: the model's answer to a tile depends on the others of its batch"
-    if not found.deterministic:
-        return "not exact: the model does not answer the same twice"
-    axes = [
-        (axis, found.reach(n))
-        for n, axis in enumerate((plan.grid.rows, plan.grid.cols))
-        if axis.count > 1
-    ]
-    if not axes:
-        return f"exact: one tile holds the whole image{_extended(plan, model)}"
-    if any(reach.across for _, reach in axes):
-        return TILE_WIDE
-    grid = max(reach.stride for _, reach in axes)
-    if any(axis.align % reach.stride for axis, reach in axes):
-        return f"not exact: tiles start off the model's grid of {grid}, which --align {grid} mends"
-    if any(axis.tile % reach.stride for axis, reach in axes):
-        return f"not exact: the tile is no multiple of the model's grid of {grid}"
-    change = max(_cut_off(axis, reach, plan.trust) for axis, reach in axes)
-    if change == 0:
-        return "exact: equals one run over the whole image"
-    if tolerance is not None and change < tolerance:
-        return (
-            f"within the tolerance: what is cut off changes no logit by as much as "
-            f"{tolerance:g} of their standard deviation"
-        )
-    return (
-        f"not exact: what is cut off changes logits by up to {change:.2g} of their standard "
-        f"deviation where it is nearest"
-    )
-
-
-def _extended(plan: Plan, model: Model | None) -> str:
-    """What a model of fixed lengths is given of an image that is smaller."""
-    own = plan.grid.tile_shape
-    lengths = [
-        fixed or length for fixed, length in zip(model.tile if model else own, own, strict=True)
-    ]
-    return (
-        ""
-        if tuple(lengths) == own
-        else f", extended by reflection to the model's {format_size(lengths)}"
-    )
-
-
-def _cut_off(axis: Axis, reach: Reach, trust: str | Profile) -> float:
-    """Largest change that pixels beyond a cut make where a tile is trusted."""
-    return reach.change(max(axis.margin, axis.overlap // 2 if trust == "crop" else 0))
+def warned(forecast: Forecast, model: Model, found: Probe | None) -> Forecast:
+    """The forecast with a warning, where the model's graph or a probe of it gives reason to."""
+    if forecast.plan.grid.shape == (1, 1):
+        return replace(forecast, warning=None)
+    said = judge(tile_wide_nodes(model), found, forecast.exactness == TILE_WIDE)
+    forecast.settings.notes.extend(said.notes)
+    return replace(forecast, warning=said.warning)

@@ -9,10 +9,10 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from .errors import BudgetError
-from .models.tile_model import Working
-from .raster.blocks import FLOAT32, BlockLayout, cache_bytes
-from .tiling.plan import Plan
+from ..errors import BudgetError
+from ..models.tile_model import Working
+from ..raster.blocks import FLOAT32, BlockLayout, cache_bytes
+from ..tiling.plan import Plan
 
 ROWS = 20_000_000
 """Bytes that may be held for whole rows of the raster before they are walked in panels."""

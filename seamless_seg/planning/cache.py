@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from .models.files import fingerprint
+from ..models.files import fingerprint
 
 
 def recall(kind: str, model: Any, variant: str = "") -> Any:

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from .decisions import DEFAULT, METADATA, OPTION, SIDECAR, Decision, decide
-from .errors import OptionError
-from .models.base import Model
-from .models.metadata import ModelMetadata
-from .normalization import Normalisation, Scaling, parse_scaling
+from ..decisions import DEFAULT, METADATA, OPTION, SIDECAR, Decision, decide
+from ..errors import OptionError
+from ..models.base import Model
+from ..models.metadata import ModelMetadata
+from ..normalization import Normalisation, Scaling, parse_scaling
+from ..validation import format_size, number_of, numbers_of
 from .options import Options
 from .settings import LINEAR, Pixels, Tiling
-from .validation import format_size, number_of, numbers_of
 
 
 def decide_pixels(

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .errors import ModelError, OptionError
-from .forecast import forecast_raster
-from .models.base import Model
-from .models.files import has_functions
-from .models.receptive_field import (
+from ..errors import ModelError, OptionError
+from ..models.base import Model
+from ..models.files import has_functions
+from ..models.receptive_field import (
     USUAL_CHANNELS,
     Image,
     Probe,
@@ -21,13 +20,14 @@ from .models.receptive_field import (
     probe,
     show_border,
 )
+from ..raster.source import gaps_extended, read_extended
+from ..validation import pair_of
+from .cache import recall, remember
+from .forecast import forecast_raster
 from .options import Options
-from .raster.source import gaps_extended, read_extended
-from .remembered import recall, remember
-from .validation import pair_of
 
 if TYPE_CHECKING:
-    from .raster.reader import RasterReader
+    from ..raster.reader import RasterReader
 
 NOISE = 0.1
 """White noise on real pixels, as a share of their standard deviation."""

@@ -6,17 +6,17 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .automatic import Wish, choose
-from .decisions import AT_MOST, DEFAULT, METADATA, OPTION, SIDECAR, Decision, decide
-from .errors import OptionError
-from .models.base import BATCH_PIXELS, Model
-from .models.receptive_field import Probe
+from ..decisions import AT_MOST, DEFAULT, METADATA, OPTION, SIDECAR, Decision, decide
+from ..errors import OptionError
+from ..models.base import BATCH_PIXELS, Model
+from ..models.receptive_field import Probe
+from ..tiling.trust import Profile, profile
+from ..validation import format_size, number_of, pair, pair_of, whole_number
+from ..windows import Pair
+from .exact_tiling import Wish, choose
 from .options import Options
 from .settings import Tiling
-from .tiling.trust import Profile, profile
-from .timing import Price
-from .validation import format_size, number_of, pair, pair_of, whole_number
-from .windows import Pair
+from .tile_timing import Price
 
 TILE = 512
 """Pixels of a tile where neither an option nor the model says anything."""

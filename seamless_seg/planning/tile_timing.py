@@ -15,12 +15,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .errors import ModelError
-from .models.base import Model
-from .models.tile_model import FittedModel
-from .raster.blocks import BLOCK
-from .system import resident_bytes
-from .tiling.axis import Axis
+from ..errors import ModelError
+from ..models.base import Model
+from ..models.tile_model import FittedModel
+from ..raster.blocks import BLOCK
+from ..system import resident_bytes
+from ..tiling.axis import Axis
 
 LADDER = (256, 384, 512, 768, 1024, 1536, 2048)
 """Sides of the tiles that are timed, but for rounding to what the model takes."""

@@ -1,0 +1,1 @@
+"""Every decision before the first tile is read."""
