@@ -14,6 +14,7 @@ import shapely
 from seamless_seg import Options
 from seamless_seg.areas.geojson import area_of
 from seamless_seg.atomic import Document
+from seamless_seg.inference.prepared import prepare
 from seamless_seg.models.load import open_models
 from seamless_seg.models.receptive_field import USUAL_CHANNELS
 from seamless_seg.planning.autotune import price
@@ -22,7 +23,6 @@ from seamless_seg.planning.open_raster import open_raster, refuse_reading
 from seamless_seg.planning.options import Execution, lazy_model
 from seamless_seg.planning.outputs import copies_of, pixel_bytes
 from seamless_seg.planning.probing import probe_for
-from seamless_seg.task import open_task
 from seamless_seg.tiling.plan import Step
 
 from . import options
@@ -150,7 +150,7 @@ def _of_raster(
         region = area_of(*area, reader.size, reader.georeference)
         if given is None:
             return forecast_raster(reader, None, wanted, region)
-        task = open_task(reader, given, wanted, execution, region)
+        task = prepare(reader, given, wanted, execution, region)
         stored = pixel_bytes(kinds, task.classes)
         found = task.schedule(stored, copies=copies_of(kinds))
         return replace(task.forecast, schedule=found, stored=stored)

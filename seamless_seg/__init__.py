@@ -17,7 +17,7 @@ if TYPE_CHECKING:
         SeamlessError,
         TileError,
     )
-    from .job import Summary, segment
+    from .inference.segment import Summary, segment
     from .judging import Quality
     from .models.receptive_field import Probe, probe
     from .planning.forecast import Forecast
@@ -91,7 +91,7 @@ _MODULES = {
         "SeamlessError",
         "TileError",
     ),
-    "job": (
+    "inference.segment": (
         "Summary",
         "segment",
     ),

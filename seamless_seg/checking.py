@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from .disagreement import Dispute, Disputes
 from .errors import OptionError
-from .job import OnStart
+from .inference.prepared import PreparedRun, inputs_of, prepare
+from .inference.provenance import KIND, as_made, doubts
+from .inference.segment import OnStart
 from .judging import Judge, Made, Quality, count_valid, values_beyond
 from .models.receptive_field import Probe
 from .planning.exactness import exactness
@@ -21,16 +23,14 @@ from .planning.options import Execution, Options, lazy_model, merged
 from .planning.outputs import LOGITS
 from .planning.probing import is_wanted, probe_anyway
 from .progress import OnProgress, Progress
-from .provenance import KIND, as_made, doubts
 from .reference import Reference
 from .sample import Sample
-from .task import Task, inputs_of, open_task
 from .tiling.trust import Profile, name_of
 from .trial import blend_window
 from .validation import whole_number
 
 if TYPE_CHECKING:
-    from .part import Part
+    from .inference.extent import Part
     from .raster.reader import RasterReader
 
 
@@ -123,7 +123,7 @@ def check(
     """
     from .atomic import check_destination
     from .disagreement_map import map_disagreement
-    from .part import part_of
+    from .inference.extent import part_of
     from .planning.raster_statistics import as_found
     from .raster.reader import RasterReader
 
@@ -138,7 +138,7 @@ def check(
             inputs = inputs_of(model, reader, *([] if made is None else [made]))
             destination = check_destination(disagreement_map, inputs, overwrite)
         task, found = _measured(
-            open_task(reader, given, tiling, Execution(provider, threads)), tiling
+            prepare(reader, given, tiling, Execution(provider, threads)), tiling
         )
         part = None if made is None else part_of(made.tags)
         if made is not None:
@@ -171,7 +171,7 @@ def check(
         return report
 
 
-def _measured(task: Task, options: Options) -> tuple[Task, Probe | None]:
+def _measured(task: PreparedRun, options: Options) -> tuple[PreparedRun, Probe | None]:
     """What is known of how far the model sees, whether or not a run would have to know it."""
     if is_wanted(task.source, options):
         return task, task.found
@@ -185,7 +185,7 @@ def _measured(task: Task, options: Options) -> tuple[Task, Probe | None]:
 
 
 def _report(
-    task: Task,
+    task: PreparedRun,
     reference: Reference,
     made: Made | None,
     compare: list[str | Profile],
@@ -240,7 +240,7 @@ def _report(
     )
 
 
-def _check_output(made: RasterReader, task: Task, part: Part | None) -> None:
+def _check_output(made: RasterReader, task: PreparedRun, part: Part | None) -> None:
     """Raise where an output cannot be one of the raster's, or is not of logits."""
     kind = json.loads(made.tags.get(KIND, "null"))
     if kind not in (None, LOGITS):

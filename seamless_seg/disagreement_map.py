@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 
 from .disagreement import Disagreements
+from .inference.prepared import PreparedRun
 from .progress import OnProgress, Progress
 from .raster.geotiff import Output
 from .raster.writer import RasterWriter
-from .task import Task
 from .tiling.grid import shape_to_slices
 
 
 def map_disagreement(
-    task: Task, destination: Path, overwrite: bool, on_progress: OnProgress | None
+    task: PreparedRun, destination: Path, overwrite: bool, on_progress: OnProgress | None
 ) -> None:
     """Run all tiles and write how far they are apart at every pixel.
 

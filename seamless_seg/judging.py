@@ -15,7 +15,7 @@ from .tiling.plan import Plan
 from .windows import Window
 
 if TYPE_CHECKING:
-    from .part import Part
+    from .inference.extent import Part
     from .raster.reader import RasterReader
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .arrays import Values
-from .feed import Feed, takes_integers
+from .inference.tile_reader import Feed, takes_integers
 from .models.base import Model
 from .models.receptive_field import Probe, Reach
 from .models.tile_model import FittedModel

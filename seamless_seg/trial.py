@@ -10,7 +10,7 @@ import shapely
 
 from .arrays import Values
 from .disagreement import Disagreement, Disagreements
-from .task import Task
+from .inference.prepared import PreparedRun
 from .tiling.blend import Blender
 from .tiling.coverage import Coverage
 from .tiling.grid import shape_to_slices
@@ -19,7 +19,7 @@ from .windows import Window, common
 
 
 def blend_window(
-    task: Task, window: Window, trusts: Sequence[str | Profile]
+    task: PreparedRun, window: Window, trusts: Sequence[str | Profile]
 ) -> tuple[list[Values], Disagreement]:
     """Logits of a window for each of the profiles, and how far the tiles are apart there.
 

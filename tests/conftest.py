@@ -18,7 +18,7 @@ def _nothing_is_remembered(tmp_path_factory):
 @pytest.fixture
 def steady(monkeypatch):
     """A process that always has the same in memory, however many tests there were before."""
-    for module in ("task", "models.tile_model"):
+    for module in ("inference.prepared", "models.tile_model"):
         monkeypatch.setattr(f"seamless_seg.{module}.resident_bytes", lambda: 100_000_000)
 
 

@@ -273,7 +273,7 @@ class TestBadInput:
 def test_an_interruption_of_the_last_steps_leaves_nothing_behind(folder, stage):
     interrupted = (
         "import os, signal\n"
-        "from seamless_seg import finishing\n"
+        "from seamless_seg.inference import finishing\n"
         "from seamless_seg.postprocess import sieve, smooth\n"
         "from seamless_seg_cli import main\n"
         "def interrupt(*given, **named):\n"

@@ -4,13 +4,13 @@ import pytest
 from rasterio.env import get_gdal_config
 
 from seamless_seg import Options, segment
+from seamless_seg.inference.pipeline import Pipeline
+from seamless_seg.inference.prepared import prepare
 from seamless_seg.models.base import CallableModel
 from seamless_seg.models.load import LazyModel
 from seamless_seg.models.tile_model import FittedModel
-from seamless_seg.pipeline import Pipeline
 from seamless_seg.raster.blocks import BlockLayout
 from seamless_seg.raster.source import Reading
-from seamless_seg.task import open_task
 
 
 class FakeReader:
@@ -55,7 +55,7 @@ def test_neighbouring_tiles_of_a_batch_are_read_at_once(align):
     reader = FakeReader(90, 250)
     model = CallableModel(lambda batch: batch)
     options = Options(tile=64, overlap=16, batch_size=3, align=align)
-    task = open_task(reader, LazyModel(model), options)
+    task = prepare(reader, LazyModel(model), options)
     writer = FakeWriter(reader)
     Pipeline(task, task.schedule(), writer, {}).run(None)
     assert task.plan.grid.shape == (2, 5)

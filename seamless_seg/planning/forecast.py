@@ -159,9 +159,7 @@ def _decide_pixels(
             f"out, or give a scale"
         )
     reader.select(bands.value)
-    from .raster_statistics import (
-        measure_pixels,  # only where it is asked for: every import takes time
-    )
+    from .raster_statistics import measure_pixels
 
     return measure_pixels(reader, bands, options)
 

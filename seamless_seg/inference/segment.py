@@ -10,28 +10,27 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import shapely
 
-from .areas.geojson import area_of, around
-from .atomic import check_destination
-from .errors import OptionError
+from ..areas.geojson import area_of, around
+from ..atomic import check_destination
+from ..errors import OptionError
+from ..planning.forecast import Forecast
+from ..planning.memory import Schedule
+from ..planning.open_raster import open_raster
+from ..planning.options import Execution, Options, lazy_model, merged
+from ..planning.outputs import PROBABILITIES, Products, copies_of, reading_of
+from ..planning.settings import Settings
+from ..postprocess.products import ACTIVATIONS
+from ..progress import OnProgress
+from ..raster.blocks import Walk
+from ..raster.creation_options import Encoding
+from ..spill import Spill
 from .pipeline import Pipeline, Tally, Writer
-from .planning.forecast import Forecast
-from .planning.memory import Schedule
-from .planning.open_raster import open_raster
-from .planning.options import Execution, Options, lazy_model, merged
-from .planning.outputs import PROBABILITIES, Products, copies_of, reading_of
-from .planning.settings import Settings
-from .postprocess.products import ACTIVATIONS
-from .progress import OnProgress
-from .raster.blocks import Walk
-from .raster.creation_options import Encoding
-from .spill import Spill
-from .task import Task, inputs_of, open_task
+from .prepared import PreparedRun, inputs_of, prepare
 
 if TYPE_CHECKING:
-    from .delivery import Delivery
-    from .parcels import Parcel
-    from .part import Part
-    from .raster.reader import RasterReader
+    from ..raster.reader import RasterReader
+    from .extent import Part
+    from .output_files import Delivery, Parcel
 
 T = TypeVar("T", Products, Encoding)
 
@@ -132,7 +131,7 @@ def segment(
         model or the disk; a ``BudgetError``, which says what the least is, where ``max_memory`` is
         too little.
     """
-    from .parcels import parcels_of, refuse_twice, stored
+    from .output_files import parcels_of, refuse_twice, stored
 
     products, encoding = _taken(Products, choices), _taken(Encoding, choices)
     options = merged(options, choices)
@@ -149,7 +148,7 @@ def segment(
         region = area_of(area, bbox, reader.size, reader.georeference)
         if options.bands is not None:
             reader.select(options.bands)
-        task = open_task(reader, given, options, execution, region, _holds_nothing(reader))
+        task = prepare(reader, given, options, execution, region, _holds_nothing(reader))
         part = _part(task, region, crop)
         started = time.perf_counter()
         task.forecast.settings.products.update(products.decide(task.model, task.classes))
@@ -174,7 +173,7 @@ def segment(
     )
 
 
-def _product_notes(task: Task, products: Products, is_part: bool) -> Iterator[str]:
+def _product_notes(task: PreparedRun, products: Products, is_part: bool) -> Iterator[str]:
     names = task.model.metadata.class_names
     fitting = (task.classes,) if task.classes > 1 else (1, 2)
     if names and len(names) not in fitting:
@@ -190,14 +189,14 @@ def _product_notes(task: Task, products: Products, is_part: bool) -> Iterator[st
 
 
 def _run(
-    task: Task,
+    task: PreparedRun,
     schedule: Schedule | None,
     parcels: Sequence[Parcel],
     part: Part | None,
     overwrite: bool,
     on_progress: OnProgress | None,
 ) -> Tally:
-    from .delivery import Delivery
+    from .output_files import Delivery
 
     decided = task.forecast.settings.products
     values = {name: decision.value for name, decision in decided.items()}
@@ -223,9 +222,9 @@ def _holds_nothing(reader: RasterReader) -> bool:
     return all(mask is not None and not mask.any() for mask in masks)
 
 
-def _part(task: Task, area: shapely.Geometry | None, crop: bool) -> Part | None:
+def _part(task: PreparedRun, area: shapely.Geometry | None, crop: bool) -> Part | None:
     """What the output has of the raster; None for all of it."""
-    from .part import Part
+    from .extent import Part
 
     if area is None:
         if crop:
@@ -235,7 +234,7 @@ def _part(task: Task, area: shapely.Geometry | None, crop: bool) -> Part | None:
 
 
 def _cropping(delivery: Delivery, part: Part | None) -> Writer:
-    from .crop import CroppingWriter
+    from .extent import CroppingWriter
 
     return CroppingWriter(delivery, part.extent) if part and part.is_cropped else delivery
 

@@ -12,16 +12,16 @@ from typing import Protocol, TypeAlias
 import numpy as np
 import shapely
 
-from .arrays import Mask, Values
-from .planning.memory import Schedule
-from .progress import OnProgress, Progress
-from .task import Task
-from .threads import ParallelMap, ReadAhead, WriteBehind
-from .tiles import TileBatch, answers
-from .tiling.blend import Seams
-from .tiling.grid import Index, shape_to_slices
-from .tiling.plan import Batch
-from .tiling.run import blended, tiles_of
+from ..arrays import Mask, Values
+from ..planning.memory import Schedule
+from ..progress import OnProgress, Progress
+from ..threads import ParallelMap, ReadAhead, WriteBehind
+from ..tiling.blend import Seams
+from ..tiling.grid import Index, shape_to_slices
+from ..tiling.plan import Batch
+from ..tiling.run import blended, tiles_of
+from .prepared import PreparedRun
+from .tile_reader import TileBatch, answers
 
 Answered: TypeAlias = tuple[list[Values], list[Mask | None]]
 """Logits of a batch's tiles, and which of their pixels are valid; None where all of them."""
@@ -55,7 +55,7 @@ class Pipeline:
 
     Parameters
     ----------
-    task : Task
+    task : PreparedRun
         What is run.
     schedule : Schedule
         How.
@@ -69,7 +69,7 @@ class Pipeline:
 
     def __init__(
         self,
-        task: Task,
+        task: PreparedRun,
         schedule: Schedule,
         writer: Writer,
         seams: Seams,

@@ -11,31 +11,31 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import shapely
 
-from .arrays import Mask, Values
-from .decisions import AT_MOST, OPTION, SIDECAR, Decision
-from .errors import BudgetError
-from .models.base import Model
-from .models.files import files_of
-from .models.load import LazyModel
-from .models.mlm import places
-from .models.receptive_field import Probe
-from .models.tile_model import FittedModel
-from .planning.autotune import price
-from .planning.bands import bands_by_name
-from .planning.forecast import Forecast, forecast_raster, warned
-from .planning.memory import Needs, Schedule, cost_of_strips, schedule
-from .planning.options import Execution, Options
-from .planning.probing import probe_for
-from .raster.blocks import FLOAT32, block_shape, cache_bytes
-from .system import release_bytes, resident_bytes, tells_memory
-from .threads import ReadAhead
-from .tiles import TileReader, answers
-from .tiling.grid import Index
-from .tiling.plan import Plan
-from .validation import number_of
+from ..arrays import Mask, Values
+from ..decisions import AT_MOST, OPTION, SIDECAR, Decision
+from ..errors import BudgetError
+from ..models.base import Model
+from ..models.files import files_of
+from ..models.load import LazyModel
+from ..models.mlm import places
+from ..models.receptive_field import Probe
+from ..models.tile_model import FittedModel
+from ..planning.autotune import price
+from ..planning.bands import bands_by_name
+from ..planning.forecast import Forecast, forecast_raster, warned
+from ..planning.memory import Needs, Schedule, cost_of_strips, schedule
+from ..planning.options import Execution, Options
+from ..planning.probing import probe_for
+from ..raster.blocks import FLOAT32, block_shape, cache_bytes
+from ..system import release_bytes, resident_bytes, tells_memory
+from ..threads import ReadAhead
+from ..tiling.grid import Index
+from ..tiling.plan import Plan
+from ..validation import number_of
+from .tile_reader import TileReader, answers
 
 if TYPE_CHECKING:
-    from .raster.reader import RasterReader
+    from ..raster.reader import RasterReader
 
 SMALL = 256
 """Side of a tile that any limit leaves room for."""
@@ -61,7 +61,7 @@ class Answer(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Task:
+class PreparedRun:
     """What runs a model over a raster, or over parts of it."""
 
     reader: RasterReader
@@ -200,7 +200,7 @@ class Task:
     def _needs(
         self, program: int, stored: int | None, block: tuple[int, int] | None, copies: int
     ) -> Needs:
-        from .raster.gdal import user_cache
+        from ..raster.gdal import user_cache
 
         # Where memory is short, two tiles must tell what more of them would take.
         tried = min(self.batch_size, 2) if self.max_memory else self.batch_size
@@ -221,7 +221,7 @@ class Task:
 
     def block_cache(self, plan: Plan | None = None) -> AbstractContextManager[object]:
         """GDAL's block cache at the size that a plan needs, unless the user has set one."""
-        from .raster.gdal import block_cache
+        from ..raster.gdal import block_cache
 
         cache = cache_bytes(self.reader.blocks, plan or self.plan, self.fitted.border)
         return block_cache(cache)
@@ -234,14 +234,14 @@ def inputs_of(model: Any, *readers: RasterReader) -> list[Any]:
     return [*files, *models, *(place for path in models for place in places(path))]
 
 
-def open_task(
+def prepare(
     reader: RasterReader,
     given: LazyModel,
     options: Options,
     execution: Execution | None = None,
     area: shapely.Geometry | None = None,
     is_empty: bool = False,
-) -> Task:
+) -> PreparedRun:
     """Open a model and decide on everything that the options leave open.
 
     A raster that ``is_empty`` does not need to know how the model behaves.
@@ -276,4 +276,6 @@ def open_task(
             "what is known of tiles, queues and caches alone"
         )
     fill = number_of("fill", options.fill)
-    return Task(reader, model, network, forecast, found, execution.max_memory, fill, is_empty)
+    return PreparedRun(
+        reader, model, network, forecast, found, execution.max_memory, fill, is_empty
+    )

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from .errors import RasterError
-from .models.files import files_of, fingerprint, has_functions
-from .normalization import Scaling
-from .planning.options import Options
-from .planning.settings import LINEAR, Settings
-from .tiling.trust import PROFILES, name_of
+from ..errors import RasterError
+from ..models.files import files_of, fingerprint, has_functions
+from ..normalization import Scaling
+from ..planning.options import Options
+from ..planning.settings import LINEAR, Settings
+from ..tiling.trust import PROFILES, name_of
 
 MODEL, DIGEST, VERSION, COMMAND, KIND = "model", "model_sha256", "version", "command", "kind"
 
@@ -46,7 +46,7 @@ def to_tags(settings: Settings, model: Any, command: str | None = None) -> dict[
 
     With them this package's version and, where it is known, the command line.
     """
-    from . import __version__
+    from .. import __version__
 
     tags = {
         name: json.dumps(decision.value, default=_plain)

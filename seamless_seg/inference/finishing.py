@@ -13,10 +13,10 @@ import numpy.typing as npt
 import rasterio
 from rasterio.errors import NotGeoreferencedWarning
 
-from .postprocess.class_raster import Band, WriteWindow
-from .progress import OnProgress, Progress
-from .raster.geotiff import Output, copy_to_cog, try_cog_options
-from .raster.writer import RasterFile, Step
+from ..postprocess.class_raster import Band, WriteWindow
+from ..progress import OnProgress, Progress
+from ..raster.geotiff import Output, copy_to_cog, try_cog_options
+from ..raster.writer import RasterFile, Step
 
 MEGA = 1_000_000
 """Pixels by which progress is told."""
@@ -45,7 +45,7 @@ def steps_of(
     if radius := cleanup.get("smooth"):
 
         def smooth_band(source: Path, target: Path) -> None:
-            from .postprocess.smooth import smooth
+            from ..postprocess.smooth import smooth
 
             with _cleaning(source, target, output, "Mpx smoothed", on_progress) as (band, write):
                 smooth(band, write, radius, cleanup["smooth_by"], _nodata(output))
@@ -54,7 +54,7 @@ def steps_of(
     if least := cleanup.get("sieve"):
 
         def sieve_band(source: Path, target: Path) -> None:
-            from .postprocess.sieve import sieve
+            from ..postprocess.sieve import sieve
 
             with _cleaning(source, target, output, "Mpx sieved", on_progress) as (band, write):
                 sieve(band, write, least, nodata=_nodata(output))

@@ -1,0 +1,1 @@
+"""The run: tiles are read, computed, blended and written."""
