@@ -5,9 +5,9 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from .version import __version__
+
 if TYPE_CHECKING:
-    from .checking import Report, check
-    from .disagreement import Dispute
     from .errors import (
         BudgetError,
         GeometryError,
@@ -17,8 +17,10 @@ if TYPE_CHECKING:
         SeamlessError,
         TileError,
     )
+    from .evaluation.check import Report, check
+    from .evaluation.disagreement import Dispute
+    from .evaluation.quality import Quality
     from .inference.segment import Summary, segment
-    from .judging import Quality
     from .models.receptive_field import Probe, probe
     from .planning.forecast import Forecast
     from .planning.options import Options
@@ -31,8 +33,6 @@ if TYPE_CHECKING:
     from .tiling.plan import Load, Peak, Plan, Unload, Write, plan_run_grid
     from .tiling.run import run_plan, tiles_held
     from .tiling.trust import PROFILES
-
-__version__ = "0.1.0"
 
 __all__ = [
     "PROFILES",
@@ -77,11 +77,6 @@ __all__ = [
 
 # Who runs a model needs nothing that makes polygons: a module is loaded when it is first asked for.
 _MODULES = {
-    "checking": (
-        "Report",
-        "check",
-    ),
-    "disagreement": ("Dispute",),
     "errors": (
         "BudgetError",
         "GeometryError",
@@ -91,11 +86,16 @@ _MODULES = {
         "SeamlessError",
         "TileError",
     ),
+    "evaluation.check": (
+        "Report",
+        "check",
+    ),
+    "evaluation.disagreement": ("Dispute",),
+    "evaluation.quality": ("Quality",),
     "inference.segment": (
         "Summary",
         "segment",
     ),
-    "judging": ("Quality",),
     "models.receptive_field": (
         "Probe",
         "probe",

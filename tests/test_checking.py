@@ -5,8 +5,8 @@ import pytest
 import rasterio
 
 from seamless_seg import OptionError, RasterError, check, segment
-from seamless_seg.sample import Sample
-from seamless_seg.seams import seam_lines
+from seamless_seg.evaluation.quality import seam_lines
+from seamless_seg.evaluation.window_sample import Sample
 from seamless_seg.tiling.axis import Axis
 from seamless_seg.tiling.grid import Grid
 

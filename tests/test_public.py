@@ -24,7 +24,7 @@ def test_those_that_types_are_checked_by_are_the_same():
         if hasattr(getattr(seamless_seg, alias.name), "__module__")
     }
     assert set(seamless_seg.__all__) - set(seen) == {"PROFILES", "__version__"}
-    assert seen["check"] == "seamless_seg.checking"
+    assert seen["check"] == "seamless_seg.evaluation.check"
 
 
 def test_another_name_is_not():
@@ -35,7 +35,7 @@ def test_another_name_is_not():
 def test_a_module_is_loaded_when_it_is_asked_for():
     code = (
         "import sys, seamless_seg; seamless_seg.segment;"
-        "names = ('polygons', 'checking', 'shares');"
+        "names = ('polygons', 'evaluation', 'stats');"
         "print([name for name in names if f'seamless_seg.{name}' in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

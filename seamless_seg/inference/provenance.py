@@ -16,6 +16,7 @@ from ..normalization import Scaling
 from ..planning.options import Options
 from ..planning.settings import LINEAR, Settings
 from ..tiling.trust import PROFILES, name_of
+from ..version import __version__
 
 MODEL, DIGEST, VERSION, COMMAND, KIND = "model", "model_sha256", "version", "command", "kind"
 
@@ -46,8 +47,6 @@ def to_tags(settings: Settings, model: Any, command: str | None = None) -> dict[
 
     With them this package's version and, where it is known, the command line.
     """
-    from .. import __version__
-
     tags = {
         name: json.dumps(decision.value, default=_plain)
         for name, decision in settings.decisions()

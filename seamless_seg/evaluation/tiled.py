@@ -8,14 +8,14 @@ from dataclasses import replace
 import numpy as np
 import shapely
 
-from .arrays import Values
+from ..arrays import Values
+from ..inference.prepared import PreparedRun
+from ..tiling.blend import Blender
+from ..tiling.coverage import Coverage
+from ..tiling.grid import shape_to_slices
+from ..tiling.trust import Profile
+from ..windows import Window, common
 from .disagreement import Disagreement, Disagreements
-from .inference.prepared import PreparedRun
-from .tiling.blend import Blender
-from .tiling.coverage import Coverage
-from .tiling.grid import shape_to_slices
-from .tiling.trust import Profile
-from .windows import Window, common
 
 
 def blend_window(

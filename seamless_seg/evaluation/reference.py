@@ -11,14 +11,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .arrays import Values
-from .inference.tile_reader import Feed, takes_integers
-from .models.base import Model
-from .models.receptive_field import Probe, Reach
-from .models.tile_model import FittedModel
-from .normalization import Normalisation
-from .raster.source import Reader, gaps_extended, read_extended
-from .windows import Window
+from ..arrays import Values
+from ..inference.tile_reader import Feed, takes_integers
+from ..models.base import Model
+from ..models.receptive_field import Probe, Reach
+from ..models.tile_model import FittedModel
+from ..normalization import Normalisation
+from ..raster.source import Reader, gaps_extended, read_extended
+from ..windows import Window
 
 LARGEST = 2048
 """Pixels of a run at most, where they are enough."""

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import shapely
 
-from .arrays import Logits, Mask, classes
-from .tiling.axis import Axis
-from .tiling.blend import Blender, largest, smallest
-from .tiling.grid import Index, shape_to_slices
-from .tiling.plan import Plan
-from .tiling.weights import trusted
+from ..arrays import Logits, Mask, classes
+from ..inference.prepared import PreparedRun
+from ..progress import OnProgress, Progress
+from ..raster.geotiff import Output
+from ..raster.writer import RasterWriter
+from ..tiling.axis import Axis
+from ..tiling.blend import Blender, largest, smallest
+from ..tiling.grid import Index, shape_to_slices
+from ..tiling.plan import Plan
+from ..tiling.weights import trusted
 
 EVERYONE = "flat"
 """The trust by which all tiles speak, outside of their margin."""
@@ -113,3 +118,27 @@ def _speakers(axis: Axis, interval: slice) -> npt.NDArray[np.int64]:
         start, stop = trusted(axis, k, EVERYONE)
         count[max(0, start - interval.start) : max(0, stop - interval.start)] += 1
     return count
+
+
+def map_disagreement(
+    task: PreparedRun, destination: Path, overwrite: bool, on_progress: OnProgress | None
+) -> None:
+    """Run all tiles and write how far they are apart at every pixel.
+
+    One band of float32: the difference of the largest and the smallest logit that tiles give, of
+    the class where it is largest; NaN where one tile alone speaks.
+    """
+    reader = task.reader
+    look = Output(reader.size, 1, reader.georeference, descriptions=["disagreement"], nodata=np.nan)
+    progress, disagreements = Progress(0, task.plan.tiles, 0), Disagreements(task.plan)
+    with RasterWriter(destination, look, overwrite) as writer:
+        for index, geom, tile, valid in task.answers(task.plan):
+            found = disagreements.add(index, geom, tile)
+            apart = np.where(found.shared, found.apart, np.float32(np.nan))
+            window = shape_to_slices(geom)
+            if valid is not None:
+                apart[~valid[: apart.shape[0], : apart.shape[1]]] = np.nan
+            writer.write(*window, apart[..., None])
+            progress = progress.more(apart.size)
+            if on_progress:
+                on_progress(progress)

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from .tiling.axis import Axis
-from .tiling.grid import Grid
-from .windows import Window
+from ..tiling.axis import Axis
+from ..tiling.grid import Grid
+from ..windows import Window
 
 PIXELS, FEWEST = 4_000_000, 4
 """Pixels to look at, and windows at least, where nobody says how many windows."""

@@ -9,29 +9,29 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from ..errors import OptionError
+from ..inference.prepared import PreparedRun, inputs_of, prepare
+from ..inference.provenance import KIND, as_made, doubts
+from ..inference.segment import OnStart
+from ..models.receptive_field import Probe
+from ..planning.exactness import exactness
+from ..planning.forecast import Forecast, warned
+from ..planning.open_raster import open_raster
+from ..planning.options import Execution, Options, lazy_model, merged
+from ..planning.outputs import LOGITS
+from ..planning.probing import is_wanted, probe_anyway
+from ..progress import OnProgress, Progress
+from ..tiling.trust import Profile, name_of
+from ..validation import whole_number
 from .disagreement import Dispute, Disputes
-from .errors import OptionError
-from .inference.prepared import PreparedRun, inputs_of, prepare
-from .inference.provenance import KIND, as_made, doubts
-from .inference.segment import OnStart
-from .judging import Judge, Made, Quality, count_valid, values_beyond
-from .models.receptive_field import Probe
-from .planning.exactness import exactness
-from .planning.forecast import Forecast, warned
-from .planning.open_raster import open_raster
-from .planning.options import Execution, Options, lazy_model, merged
-from .planning.outputs import LOGITS
-from .planning.probing import is_wanted, probe_anyway
-from .progress import OnProgress, Progress
+from .quality import Judge, Made, Quality, count_valid, values_beyond
 from .reference import Reference
-from .sample import Sample
-from .tiling.trust import Profile, name_of
-from .trial import blend_window
-from .validation import whole_number
+from .tiled import blend_window
+from .window_sample import Sample
 
 if TYPE_CHECKING:
-    from .inference.extent import Part
-    from .raster.reader import RasterReader
+    from ..inference.extent import Part
+    from ..raster.reader import RasterReader
 
 
 @dataclass(frozen=True)
@@ -121,11 +121,11 @@ def check(
     SeamlessError
         As ``segment`` does, and where the output does not belong to the raster and the model.
     """
-    from .atomic import check_destination
-    from .disagreement_map import map_disagreement
-    from .inference.extent import part_of
-    from .planning.raster_statistics import as_found
-    from .raster.reader import RasterReader
+    from ..atomic import check_destination
+    from ..inference.extent import part_of
+    from ..planning.raster_statistics import as_found
+    from ..raster.reader import RasterReader
+    from .disagreement import map_disagreement
 
     options = merged(options, choices)
     with ExitStack() as stack:
