@@ -1,6 +1,7 @@
 import hypothesis
 import pytest
-from command import cli, folder  # noqa: F401  # fixtures, for every test
+
+from builders.command import cli, folder  # noqa: F401  # fixtures, for every test
 
 # No deadline: a busy machine is no defect. Speed is for benchmarks/ to show.
 hypothesis.settings.register_profile("default", deadline=None, max_examples=60)

@@ -1,9 +1,9 @@
 import resource
 
-import made
 import numpy as np
 import pytest
 
+from builders import made
 from seamless_seg import RasterError
 from seamless_seg.spill import Spill
 

@@ -1,0 +1,1 @@
+"""Rasters, models and oracles that tests are made of."""

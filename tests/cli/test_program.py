@@ -1,0 +1,41 @@
+import subprocess
+import sys
+
+import pytest
+
+import seamless_seg
+from builders.command import RUN
+
+
+def test_without_arguments_it_shows_its_help(cli):
+    status, out, err = cli()
+    assert (status, err) == (0, "")
+    assert out.startswith("Usage: seamless-seg [OPTIONS] COMMAND")
+
+
+def test_version_and_module(cli):
+    assert cli("--version") == (0, f"seamless-seg, version {seamless_seg.__version__}\n", "")
+    done = subprocess.run(
+        [sys.executable, "-m", "seamless_seg", "--version"], capture_output=True, text=True
+    )
+    assert done.stdout == f"seamless-seg, version {seamless_seg.__version__}\n"
+
+
+@pytest.mark.parametrize("missing", ["click", "rasterio", "onnxruntime"])
+def test_without_its_extra_the_program_says_what_to_install(folder, missing):
+    hidden = (
+        f"import sys; sys.modules[{missing!r}] = None; from seamless_seg_cli import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", hidden, *RUN], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "pip install 'seamless-seg[cpu]'" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_importing_the_library_loads_nothing_heavy():
+    code = (
+        "import sys, seamless_seg; "
+        "print([m for m in ('rasterio', 'onnxruntime', 'click', 'pyarrow') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "[]\n"

@@ -1,0 +1,191 @@
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from builders import made, networks
+from seamless_seg import Options, plan_run_grid, segment
+from seamless_seg.models.base import CallableModel
+from seamless_seg.models.load import open_model
+from seamless_seg.planning.autotune import price
+from seamless_seg.planning.options import Execution
+from seamless_seg.planning.probing import probe_file
+from seamless_seg.planning.tile_timing import Raster, Timing, cheapest, prices, time_tiles
+
+GB = 10**9
+
+
+def raster(size=(8000, 9000), overlap=100, align=8):
+    return Raster(size, (overlap, overlap), (align, align))
+
+
+def timings(**seconds):
+    """Timings of tiles whose pixels take so many nanoseconds, ``_512=200``."""
+    return [Timing(int(tile[1:]), 1, ns * 1e-9, 10**6) for tile, ns in seconds.items()]
+
+
+@given(st.integers(300, 20_000), st.integers(300, 20_000), st.sampled_from([(256, 64), (512, 101)]))
+def test_redundancy_is_that_of_the_plan(height, width, tiling):
+    tile, overlap = tiling
+    plan, _ = plan_run_grid((height, width), tile, overlap, align=8)
+    expected = raster((height, width), overlap).redundancy(tile)
+    assert plan.redundancy == pytest.approx(expected)
+
+
+def test_a_tile_that_overlap_would_fill_is_out_of_question():
+    assert raster(overlap=256).redundancy(512) == np.inf
+    assert min(raster(overlap=200).ladder(is_short=True)) > 400
+
+
+@given(st.integers(600, 20_000), st.lists(st.integers(50, 400), min_size=3, max_size=3))
+def test_the_cheapest_is_as_cheap_as_any_that_was_timed(size, ns):
+    known = timings(_256=ns[0], _512=ns[1], _1024=ns[2])
+    case = raster((size, size))
+    chosen = cheapest(known, case, 512, GB)
+    assert chosen.seconds <= 1.03 * min(listed.seconds for listed in prices(known, case))
+    assert chosen.tile % 8 == 0
+    assert chosen.seconds == pytest.approx(chosen.redundancy * size**2 / chosen.speed)
+
+
+def test_a_cache_that_is_too_small_for_large_tiles_speaks_for_small_ones():
+    assert cheapest(timings(_256=100, _512=100, _1024=100), raster(), 256, GB).tile > 900
+    assert cheapest(timings(_256=100, _512=100, _1024=300), raster(), 256, GB).tile < 700
+
+
+def test_a_tile_that_does_not_fit_is_not_taken():
+    known = [Timing(256, 1, 1e-7, 10**8), Timing(1024, 1, 1e-7, 16 * 10**8)]
+    assert cheapest(known, raster(), 256, 2 * GB).tile > 900
+    assert cheapest(known, raster(), 256, GB / 2).tile < 600
+    assert cheapest(known, raster(), 256, 1).tile == 256
+
+
+def test_several_tiles_at_a_time_must_be_worth_it():
+    one, four = Timing(256, 1, 1e-7, 1), Timing(256, 4, 0.98e-7, 4)
+    assert cheapest([one, four], raster(), 256, GB).batch == 1
+    assert cheapest([one, four._replace(seconds=0.8e-7)], raster(), 256, GB).batch == 4
+
+
+def test_only_what_is_not_known_is_timed():
+    shapes = []
+
+    def function(batch):
+        shapes.append(batch.shape)
+        return batch
+
+    def run(known):
+        shapes.clear()
+        model = CallableModel(function)
+        return time_tiles(model, 3, raster(), known, GB, is_asked=True, is_short=False)
+
+    found = run([])
+    assert [timing.tile for timing in found] == sorted(timing.tile for timing in found)
+    assert {shape[0] for shape in shapes} == {timing.batch for timing in found}
+    sizes = {shape[2] for shape in shapes}
+    assert sizes == {timing.tile for timing in found}
+    assert max(shape[0] * shape[2] * shape[3] for shape in shapes if shape[0] > 1) <= 2**21
+    assert run(found) == found
+    assert not shapes
+    missing = found[0].tile
+    again = run([timing for timing in found if timing.tile != missing])
+    assert {timing.tile for timing in again} == sizes
+    assert {shape[2] for shape in shapes} == {missing}
+
+
+def failing_from(side=0, batch=100, below=0):
+    """A function that takes tiles and batches of some sizes only."""
+
+    def function(pixels):
+        if pixels.shape[0] >= batch or not below <= pixels.shape[2] < side:
+            raise MemoryError("too much")
+        return pixels
+
+    return CallableModel(function)
+
+
+@pytest.mark.parametrize(
+    ("limits", "tiles"),
+    [
+        ({"side": 300}, {256}),
+        ({"side": 400, "below": 300}, {384}),
+        ({"side": 300, "batch": 2}, {256}),
+        ({"side": 0}, set()),
+    ],
+)
+def test_what_the_model_fails_on_is_left_out(limits, tiles):
+    found = time_tiles(failing_from(**limits), 3, raster(), [], GB, is_asked=True, is_short=True)
+    assert {timing.tile for timing in found} == tiles
+    batches = {timing.batch for timing in found}
+    assert max(batches, default=1) < limits.get("batch", 100)
+
+
+def test_batches_that_do_not_fit_are_not_tried():
+    sizes = []
+
+    def function(batch):
+        sizes.append(batch.nbytes)
+        return batch
+
+    time_tiles(CallableModel(function), 3, raster(), [], 1, is_asked=True, is_short=True)
+    assert set(sizes) == {256 * 256 * 3 * 4}
+
+
+def test_tiles_that_overlap_would_fill_have_no_price():
+    known = timings(_256=100, _1024=100)
+    assert [listed.tile for listed in prices(known, raster(overlap=200))] == [1024]
+
+
+class TestFiles:
+    @pytest.fixture
+    def model(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+        return networks.save(tmp_path / "model.onnx", [("conv", 3, 1), ("conv", 3, 1)])
+
+    def price(self, path, **options):
+        model = open_model(path)
+        found = probe_file(path, model)
+        size = (3000, 3000)
+        return price(path, model, Options(**options), found, size, 3, Execution())
+
+    def test_timings_are_remembered(self, model):
+        first = self.price(model, tile="auto")
+        assert [listed.tile for listed in first.timed][:2] == [256, 384]
+        assert self.price(model, tile="auto") == first
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {},  # the second or two would be longer than the run
+            {"tile": 512},
+            {"tile": "auto", "margin": 1},
+            {"tile": "auto", "overlap": 3},
+            {"tile": "auto", "align": 1, "margin": 0},
+        ],
+    )
+    def test_a_tile_that_is_settled_or_changes_the_answer_is_not_timed(self, model, options):
+        small = open_model(model)
+        found = probe_file(model, small)
+        size = (900, 900) if not options else (9000, 9000)
+        assert price(model, small, Options(**options), found, size, 3, Execution()) is None
+
+    def test_a_tile_wide_model_is_not_timed(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+        path = networks.save(tmp_path / "wide.onnx", [("conv", 3, 1), ("global_pool",)])
+        assert probe_file(path, open_model(path)).tile_wide
+        assert self.price(path, tile="auto") is None
+
+    def test_run_and_plan_show_the_table_and_take_the_same_tile(self, model, tmp_path, cli):
+        image = made.raster(tmp_path / "in.tif", made.pixels(3, 700, 800))
+        out = tmp_path / "out.tif"
+        status, table, _ = cli("plan", image, model, "--tile", "auto")
+        assert status == 0
+        rows = re.findall(r"(timed|taken) +(\d+) px by \d+: .* Mpx/s, (.*) x the pixels, .*", table)
+        (taken,) = [tile for mark, tile, _ in rows if mark == "taken"]
+        assert f"tile        {taken} x {taken}  (the cheapest, by timings)" in table
+        status, _, said = cli("run", image, model, out, "--tile", "auto")
+        assert status == 0
+        assert f"taken       {taken} px" in said
+        settled = tmp_path / "settled.tif"
+        segment(image, model, settled, tile=128)
+        np.testing.assert_array_equal(made.read(out), made.read(settled))

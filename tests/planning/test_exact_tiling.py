@@ -1,0 +1,198 @@
+import numpy as np
+import onnxruntime
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from builders import made, networks
+from seamless_seg import segment
+from seamless_seg.models.receptive_field import Reach
+from seamless_seg.planning.exact_tiling import Wish, choose, smoothest_margin
+from seamless_seg.tiling.axis import Axis
+
+OPEN = Wish(
+    size=None,
+    tile=None,
+    usual_tile=512,
+    overlap=None,
+    usual_overlap=0.25,
+    margin=None,
+    align=None,
+    tolerance=None,
+)
+
+
+def wish(**settled):
+    return Wish(**(vars(OPEN) | settled))
+
+
+def reach(radius, stride=1, across=False):
+    """A model that sees so far, less and less."""
+    return Reach(np.geomspace(2.0, 1e-4, radius), stride, across)
+
+
+def cut_off(choice, reach):
+    """Largest change that what is cut off makes; more where the far side lies off the grid."""
+    beyond = reach.stride - 1 if choice.tile % reach.stride else 0
+    return reach.change(max(0, choice.margin - beyond))
+
+
+@given(st.integers(0, 180), st.sampled_from([1, 2, 4, 8, 12, 32]), st.integers(1, 9000))
+def test_a_free_model_of_finite_reach_is_exact_at_moderate_cost(radius, stride, size):
+    choice = choose(wish(size=size), reach(radius, stride))
+    assert cut_off(choice, reach(radius, stride)) == 0
+    assert choice.margin == radius
+    assert choice.overlap == (2 * radius + 1 if radius else 0)
+    assert choice.align == stride
+    assert choice.tile % stride == 0
+    axis = Axis(size, choice.tile, choice.overlap, choice.align, choice.margin)
+    if radius <= 100 or size > 5000:
+        assert (axis.count * axis.length / size) ** 2 <= 1.5 + 1e-9
+
+
+@given(st.integers(0, 300), st.integers(2, 600))
+def test_a_fixed_tile_gets_as_exact_as_less_than_four_times_the_pixels_allow(radius, tile):
+    choice = choose(wish(tile=tile), reach(radius))
+    assert choice.tile == tile
+    assert (tile / (tile - choice.overlap)) ** 2 <= 4
+    Axis(10 * tile, tile, choice.overlap, choice.align, choice.margin)
+    if 2 * radius + 1 <= (tile - 1) // 2:
+        assert (choice.margin, cut_off(choice, reach(radius))) == (radius, 0)
+
+
+@given(st.integers(0, 200), st.integers(0, 300), st.booleans())
+def test_an_overlap_by_hand_caps_the_margin_and_is_kept(radius, overlap, across):
+    choice = choose(wish(tile=512, overlap=overlap), reach(radius, across=across))
+    assert choice.overlap == overlap
+    assert choice.margin == 0 or 2 * choice.margin < overlap
+    if not across and 2 * radius < overlap:
+        assert choice.margin == radius
+
+
+@given(st.integers(0, 100), st.integers(0, 250))
+def test_a_margin_by_hand_is_kept_and_given_room(radius, margin):
+    choice = choose(wish(size=4000, margin=margin), reach(radius))
+    assert choice.margin == margin
+    assert choice.overlap > 2 * margin or margin == 0
+    assert (cut_off(choice, reach(radius)) == 0) == (margin >= radius)
+
+
+def test_a_tile_off_the_model_s_grid_needs_a_stride_more():
+    choice = choose(wish(tile=500), reach(40, stride=8))
+    assert (choice.margin, choice.overlap, cut_off(choice, reach(40, 8))) == (47, 95, 0)
+
+
+def test_a_tolerance_makes_do_with_less():
+    exact, near = (choose(wish(size=8000, tolerance=e), reach(80)) for e in (None, 1e-2))
+    assert near.margin < exact.margin
+    assert cut_off(near, reach(80)) < 1e-2
+    assert near.tile <= exact.tile
+
+
+def test_a_tile_wide_model_overlaps_as_usual_without_a_margin():
+    choice = choose(wish(), reach(512, across=True))
+    assert (choice.tile, choice.overlap, choice.margin) == (512, 128, 0)
+
+
+@pytest.mark.parametrize(
+    ("curve", "margin"),
+    [([1.0] * 60, 0), ([9.0] * 5 + [0.1] * 60, 5), ([1.0] * 3, 3)],
+    ids=["nothing is gained", "a rim is left out", "all is left out"],
+)
+def test_the_smoothest_margin_weighs_disagreement_against_room(curve, margin):
+    assert smoothest_margin(Reach(np.array(curve), 1, False), 64) == margin
+
+
+CONV, RELU = ("conv", 3, 1), ("relu",)
+NETWORKS = {
+    "convolutions": [CONV, RELU, ("conv", 5, 1), RELU, ("conv", 3, 4)],
+    "U-Net": networks.u_net(3),
+    "strided": [("strided", 4, 4), RELU, CONV, RELU, ("deconv", 8, 4), CONV],
+}
+
+
+@pytest.mark.parametrize("size", [(1, 1), (37, 700), (700, 37), (513, 601), (1030, 1041)])
+@pytest.mark.parametrize("layers", NETWORKS.values(), ids=NETWORKS)
+def test_the_default_run_is_the_model_s_answer_to_the_whole_image(tmp_path, layers, size):
+    image = made.pixels(3, *size, "float32")
+    raster = made.raster(tmp_path / "in.tif", image)
+    model = networks.save(tmp_path / "model.onnx", layers)
+    summary = segment(raster, model, tmp_path / "out.tif")
+    stride = networks.stride_of(layers)
+    beyond = [(0, 0)] + [(0, -length % stride) for length in size]
+    values = np.pad(image, beyond, mode="reflect")[None]
+    (whole,) = onnxruntime.InferenceSession(model).run(None, {"image": values})
+    whole = whole[0, :, : size[0], : size[1]]
+    logits = made.read(tmp_path / "out.tif")
+    assert summary.exactness.startswith("exact: ")
+    assert (logits == whole).mean() >= 0.99
+    np.testing.assert_allclose(logits, whole, rtol=0, atol=1e-5)
+    np.testing.assert_array_equal(logits.argmax(axis=0), whole.argmax(axis=0))
+
+
+@pytest.mark.parametrize(
+    ("layers", "options", "sentence"),
+    [
+        ([CONV], {}, "exact: equals one run over the whole image"),
+        ([CONV], {"tile": 512, "overlap": 0}, "exact: one tile holds the whole image"),
+        ([CONV], {"tile": 64, "overlap": 0}, "not exact: what is cut off changes logits by up to"),
+        ([CONV], {"tile": 64, "trust": "crop"}, "exact: equals"),
+        (networks.u_net(2), {"align": 2}, "not exact: tiles start off the model's grid of 4"),
+        (networks.u_net(2), {"tile": 66}, "not exact: the tile is no multiple of the model's grid"),
+        ([("squeeze_excite",)], {"tile": 64}, "not exact: the model sees its whole tile"),
+        ([CONV], {"margin": 1, "align": 1}, None),
+        (8 * [CONV], {"tolerance": 0.1}, "within the tolerance: what is cut off changes no logit"),
+    ],
+)
+def test_the_summary_says_how_exact_it_is(tmp_path, layers, options, sentence):
+    raster = made.raster(tmp_path / "in.tif", made.pixels(3, 200, 210, "float32"))
+    model = networks.save(tmp_path / "model.onnx", layers)
+    options = {"tile": 128} | options
+    summary = segment(raster, model, tmp_path / "out.tif", **options)
+    if sentence is None:
+        assert summary.exactness is None
+    else:
+        assert summary.exactness.startswith(sentence)
+
+
+def test_a_fixed_size_that_a_raster_does_not_fill_is_said(tmp_path):
+    raster = made.raster(tmp_path / "in.tif", made.pixels(3, 50, 64, "float32"))
+    model = networks.save(tmp_path / "model.onnx", [CONV], height=64, width=64)
+    summary = segment(raster, model, tmp_path / "out.tif")
+    extended = "extended by reflection to the model's 64x64"
+    assert summary.exactness == f"exact: one tile holds the whole image, {extended}"
+
+
+def test_a_function_is_probed_only_if_asked_to(tmp_path):
+    raster = made.raster(tmp_path / "in.tif", made.pixels(3, 200, 210, "float32"))
+    calls = []
+
+    def model(batch):
+        calls.append(batch.shape)
+        return batch
+
+    assert segment(raster, model, tmp_path / "out.tif").exactness is None
+    assert len(calls) == 2  # the trial and the tile
+    summary = segment(raster, model, tmp_path / "again.tif", tile=64, margin="auto")
+    assert summary.exactness == "exact: equals one run over the whole image"
+
+
+def test_a_model_that_cannot_be_probed_is_run_all_the_same(tmp_path):
+    raster = made.raster(tmp_path / "in.tif", made.pixels(3, 40, 50, "float32"))
+    notes = []
+
+    def model(batch):
+        if batch.shape[2] > 100:
+            raise RuntimeError("too large for me")
+        return batch
+
+    segment(
+        raster,
+        model,
+        tmp_path / "out.tif",
+        tile=64,
+        align="auto",
+        on_start=lambda forecast: notes.extend(forecast.settings.notes),
+    )
+    assert any("could not be measured: the model fails" in note for note in notes)
+    np.testing.assert_array_equal(made.read(tmp_path / "out.tif"), made.read(raster))

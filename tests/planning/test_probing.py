@@ -1,0 +1,183 @@
+import json
+
+import numpy as np
+import pytest
+
+from builders import made, networks
+from seamless_seg import OptionError
+from seamless_seg.models.files import fingerprint
+from seamless_seg.models.load import open_model
+from seamless_seg.models.onnx_model import OnnxModel
+from seamless_seg.models.onnx_session import OnnxFile
+from seamless_seg.planning.probing import from_json, probe_file, raster_source, to_json
+from seamless_seg.raster.reader import RasterReader
+from seamless_seg_cli.program import run_program
+
+U_NET = networks.u_net(2)
+RADIUS = max(networks.radii(U_NET))
+
+
+@pytest.fixture
+def model(tmp_path, monkeypatch):
+    """A model in a folder where nothing is remembered yet."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    return networks.save(tmp_path / "model.onnx", U_NET)
+
+
+def counted(model, provider="cpu"):
+    """A model that counts how often it is run; where the CPU is the only one, by another name."""
+    file, calls = OnnxFile(model), []
+    file.provider = provider
+    opened = OnnxModel(file, device=None if provider == "cpu" else "cpu")
+
+    class Counting:
+        def __getattr__(self, name):
+            return getattr(opened, name)
+
+        def __call__(self, batch):
+            calls.append(batch.shape)
+            return opened(batch)
+
+    return Counting(), calls
+
+
+def test_what_was_found_is_remembered_by_the_model_s_content(model, tmp_path):
+    first, calls = counted(model)
+    found = probe_file(model, first)
+    assert len(calls) > 10
+    again, calls = counted(model)
+    assert to_json(probe_file(model, again)) == to_json(found)
+    assert not calls
+    moved = model.rename(tmp_path / "moved.onnx")
+    probe_file(moved, again)
+    assert not calls
+    probe_file(moved, again, again=True)
+    assert calls
+
+
+def test_each_provider_is_asked_for_itself(model, tmp_path):
+    probe_file(model, open_model(model))
+    assert made.names(tmp_path / "cache/seamless_seg/probes") == [f"{fingerprint(model)}.json"]
+    for is_known in (False, True):
+        elsewhere, calls = counted(model, "cuda")
+        probe_file(model, elsewhere)
+        assert bool(calls) != is_known
+    assert len(made.names(tmp_path / "cache/seamless_seg/probes")) == 2
+
+
+def test_another_model_under_the_same_name_is_asked_anew(model):
+    probe_file(model, open_model(model))
+    networks.save(model, [("conv", 3, 1)])
+    assert probe_file(model, open_model(model)).radius == (1, 1)
+
+
+@pytest.mark.parametrize("rubbish", ["", "{}", '{"version": 0}', "[1]"])
+def test_a_memory_that_cannot_be_read_is_made_anew(model, tmp_path, rubbish):
+    probe_file(model, open_model(model))
+    (memory,) = (tmp_path / "cache/seamless_seg/probes").iterdir()
+    memory.write_text(rubbish)
+    assert probe_file(model, open_model(model)).radius == (RADIUS, RADIUS)
+    assert from_json(json.loads(memory.read_text())).radius == (RADIUS, RADIUS)
+
+
+def test_without_xdg_it_lies_in_the_home(model, tmp_path, monkeypatch):
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    probe_file(model, open_model(model))
+    assert len(made.names(tmp_path / "home/.cache/seamless_seg/probes")) == 1
+
+
+def test_a_memory_that_cannot_be_written_does_no_harm(model, tmp_path):
+    (tmp_path / "cache").write_text("a file where a folder should be")
+    assert probe_file(model, open_model(model)).radius == (RADIUS, RADIUS)
+
+
+@pytest.mark.parametrize("size", [(2000, 1500), (50, 60), (1, 1)])
+def test_real_pixels_give_the_same_answer(model, tmp_path, size):
+    made.raster(tmp_path / "in.tif", made.pixels(3, *size))
+    opened = open_model(model)
+    with RasterReader(tmp_path / "in.tif") as reader:
+        image = raster_source(reader, opened)(np.random.default_rng(0), (3, 100, 300))
+        assert image.shape == (3, 100, 300)
+        if size != (1, 1):
+            assert 0.45 < image.mean() < 0.55
+            assert 0.25 < image.std() < 0.35
+        assert probe_file(model, opened, reader).radius == (RADIUS, RADIUS)
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_raster_of_other_bands_is_refused(tmp_path):
+    made.raster(tmp_path / "in.tif", made.pixels(4, 50, 50))
+    with RasterReader(tmp_path / "in.tif") as reader:
+        source = raster_source(reader, open_model(lambda batch: batch))
+        with pytest.raises(OptionError, match="the raster has 4 bands, the model takes 3"):
+            source(np.random.default_rng(0), (3, 8, 8))
+
+
+class TestCommand:
+    def run(self, capfd, *arguments):
+        status = run_program(["probe", *map(str, arguments)])
+        out, err = capfd.readouterr()
+        return status, out, err
+
+    def test_it_says_what_to_give_run(self, model, capfd):
+        status, out, _ = self.run(capfd, model)
+        assert status == 0
+        radius, overlap = RADIUS, 2 * RADIUS + 1
+        assert f"sees {radius} px across a cut, on a grid of 4" in out
+        assert f"--margin {radius} --align 4 --overlap {overlap} or more" in out
+        assert "deterministic yes" in out
+
+    def test_json_holds_it_all(self, model, capfd):
+        _, out, _ = self.run(capfd, model, "--json")
+        document = json.loads(out)
+        assert document["radius"] == [RADIUS, RADIUS]
+        assert document["stride"] == [4, 4]
+        assert len(document["sides"]["left"]["curve"]) == document["sides"]["left"]["radius"]
+
+    def test_a_raster_may_be_given(self, model, capfd):
+        made.raster("in.tif", made.pixels(3, 500, 500))
+        assert f"sees {RADIUS} px" in self.run(capfd, model, "in.tif")[1]
+
+    def test_a_tile_wide_model_is_called_so(self, model, capfd):
+        networks.save(model, [("conv", 3, 1), ("squeeze_excite",)])
+        status, out, _ = self.run(capfd, model)
+        assert status == 0
+        assert out.startswith("The model sees the whole tile: no margin makes its answer")
+        assert "tile-wide     yes" in out
+
+    def test_a_picture_is_drawn(self, model, capfd, tmp_path):
+        assert self.run(capfd, model, "--plot", "probe.png")[0] == 0
+        assert (tmp_path / "probe.png").read_bytes().startswith(b"\x89PNG")
+        status, _, err = self.run(capfd, model, "--plot", "no/probe.png")
+        assert status == 2
+        assert "cannot draw no/probe.png" in err
+
+    def test_a_file_that_is_no_model_is_refused(self, model, capfd):
+        status, out, err = self.run(capfd, "gone.onnx")
+        assert (status, out) == (1, "")
+        assert "there is no such model file" in err
+
+
+def test_one_pixel_less_than_the_radius_is_not_exact(model, tmp_path):
+    """The probe's answer, confirmed by sweeping the margin on a raster."""
+    import onnxruntime
+
+    from seamless_seg import segment
+
+    image = made.pixels(3, 203, 310, "float32")
+    made.raster("in.tif", image)
+    beyond = [(0, 0), (0, -203 % 4), (0, -310 % 4)]
+    values = np.pad(image, beyond, mode="reflect")[None]
+    (whole,) = onnxruntime.InferenceSession(model).run(None, {"image": values})
+    found = probe_file(model, open_model(model))
+
+    def difference(margin):
+        options = {"tile": 96, "overlap": 48, "margin": margin, "align": max(found.stride)}
+        options["trust"] = "linear"
+        segment("in.tif", model, "out.tif", overwrite=True, **options)
+        return np.abs(made.read("out.tif") - whole[0, :, :203, :310]).max()
+
+    assert difference(max(found.radius)) < 1e-5
+    assert difference(max(found.radius) - 1) > 1e-4
