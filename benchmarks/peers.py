@@ -162,7 +162,7 @@ def session_of(model: str):
 
 
 def read(image: str) -> np.ndarray:
-    """The whole image, normalised."""
+    """The whole image, normalized."""
     with rasterio.open(image) as source:
         pixels = source.read().astype(np.float32)
     pixels /= 255

@@ -205,7 +205,7 @@ pixels = several(
         type=float,
         metavar="V",
         help="Pixel value for the model where pixels are not valid.  [default: the mean, 0 after "
-        "normalisation]",
+        "normalization]",
     ),
 )
 

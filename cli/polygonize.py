@@ -24,15 +24,15 @@ from .text import say
     "--min-area",
     type=float,
     metavar="A",
-    help="Leave out polygons of less than A: square metres, or pixels where CLASSES has no CRS. "
+    help="Leave out polygons of less than A: square meters, or pixels where CLASSES has no CRS. "
     "Nothing fills their place.",
 )
 @click.option(
     "--simplify",
     type=float,
     metavar="TOLERANCE",
-    help="Drop corners that make a triangle of less than TOLERANCE squared with their neighbours, "
-    "in units of the CRS; 1 pixel smooths its steps. Neighbours keep the edges that they share. "
+    help="Drop corners that make a triangle of less than TOLERANCE squared with their neighbors, "
+    "in units of the CRS; 1 pixel smooths its steps. Neighbors keep the edges that they share. "
     "All polygons are in memory for that.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace OUTPUT where it exists.")

@@ -18,7 +18,7 @@ from .progress import ProgressBar
 from .text import say, to_json
 
 UNITS = [("km2", 1e6, 1e8), ("ha", 1e4, 1e4), ("m2", 1.0, 0.0)]
-"""Units of area: the square metres of one, and from how many square metres on it is used."""
+"""Units of area: the square meters of one, and from how many square meters on it is used."""
 
 WORDS = 3
 """So many columns of the table hold words, the others numbers."""
@@ -117,9 +117,9 @@ def _csv(found: ClassStats) -> str:
 def _table(found: ClassStats) -> str:
     """The result as people read it: names to the left, numbers to the right."""
     largest = max((table.area or 0) + (table.nodata_area or 0) for table in found.tables)
-    unit, metres, _ = next(unit for unit in UNITS if largest >= unit[2])
+    unit, meters, _ = next(unit for unit in UNITS if largest >= unit[2])
     heads = ("zone", "class", "name", "pixels", f"area ({unit})", "share")
-    rows = [heads, *(row for table in found.tables for row in _rows(table, metres))]
+    rows = [heads, *(row for table in found.tables for row in _rows(table, meters))]
     columns = list(zip(*rows, strict=True))
     shown = [k for k, column in enumerate(columns) if any(column[1:])]
     widths = [max(map(len, column)) for column in columns]
@@ -131,12 +131,12 @@ def _line(row: Sequence[str], widths: Sequence[int], shown: Sequence[int]) -> st
     return "  ".join(cells).rstrip() + "\n"
 
 
-def _rows(table: ClassTable, metres: float) -> Iterator[tuple[str, ...]]:
+def _rows(table: ClassTable, meters: float) -> Iterator[tuple[str, ...]]:
     zone = _one_line(table.zone)
 
     def cells(pixels: int, area: float | None, share: float | None = None) -> tuple[str, ...]:
         said = "" if share is None else f"{share:.2%}"
-        return f"{pixels:,}", "" if area is None else f"{area / metres:,.2f}", said
+        return f"{pixels:,}", "" if area is None else f"{area / meters:,.2f}", said
 
     for own in table.classes:
         yield zone, str(own.number), _one_line(own.name), *cells(own.pixels, own.area, own.share)

@@ -57,7 +57,7 @@ def answer(**options: Any) -> npt.NDArray[np.float32]:
 
 
 def picture(logits: npt.NDArray[np.float32]) -> Picture:
-    """Colour of the likeliest class, the darker the less likely it is."""
+    """Color of the likeliest class, the darker the less likely it is."""
     odds = np.exp(logits - logits.max(axis=0))
     confidence = 1 / odds.sum(axis=0)
     shade = np.clip((confidence - 0.2) / 0.8, 0, 1)[..., None]

@@ -4,20 +4,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from canvas import BUILDING, FIELD, FOREST, ROAD, Canvas, FloatImage, Mask, colour
+from canvas import BUILDING, FIELD, FOREST, ROAD, Canvas, FloatImage, Mask, color
 from parcels import Parcels
 
 VILLAGE_RADIUS = (150.0, 230.0)
 PX_PER_VILLAGE = 900_000
 PX_PER_HALL = 210_000
 ROOFS = (
-    colour(178, 86, 60),
-    colour(160, 72, 54),
-    colour(192, 112, 78),
-    colour(120, 74, 58),
-    colour(98, 98, 104),
-    colour(74, 76, 84),
-    colour(158, 150, 140),
+    color(178, 86, 60),
+    color(160, 72, 54),
+    color(192, 112, 78),
+    color(120, 74, 58),
+    color(98, 98, 104),
+    color(74, 76, 84),
+    color(158, 150, 140),
 )
 
 
@@ -71,9 +71,9 @@ def plan_villages(canvas: Canvas, parcels: Parcels) -> tuple[Mask, Mask]:
 def paint_gardens(canvas: Canvas, village: Mask) -> Mask:
     """Paint lawns and beds in the villages; return where they are."""
     garden = village & ~canvas.taken & (canvas.labels == FIELD)
-    lawn = colour(116, 138, 82) * (1 + 0.1 * canvas.noise(14) + 0.06 * canvas.noise(4))[..., None]
+    lawn = color(116, 138, 82) * (1 + 0.1 * canvas.noise(14) + 0.06 * canvas.noise(4))[..., None]
     soil = (canvas.noise(20) > 1.3)[..., None]
-    lawn = np.where(soil, 0.6 * lawn + 0.4 * colour(150, 128, 100), lawn)
+    lawn = np.where(soil, 0.6 * lawn + 0.4 * color(150, 128, 100), lawn)
     canvas.paint(garden, lawn[garden].astype(np.float32), FIELD)
     return garden
 
@@ -111,25 +111,25 @@ def build_halls(canvas: Canvas, parcels: Parcels) -> None:
     free = np.argwhere(~canvas.taken & (parcels.road_distance < 130) & (parcels.road_distance > 50))
     outwards = _gradient_angle(parcels.road_distance)
     wanted = round(canvas.size**2 / PX_PER_HALL)
-    grey = _flat_grey(canvas)
+    gray = _flat_gray(canvas)
     for row, col in free[rng.integers(0, len(free), 14 * wanted)]:
         away = float(outwards[row, col])
         site = Rectangle(row, col, rng.uniform(48, 84), rng.uniform(36, 54), away + np.pi / 2)
-        if _pave(canvas, site, grey, roofed=wanted % 2 == 0):
+        if _pave(canvas, site, gray, roofed=wanted % 2 == 0):
             _pave_drive(canvas, row, col, parcels.road_distance[row, col], away)
             wanted -= 1
         if wanted == 0:
             return
 
 
-def _pave(canvas: Canvas, site: Rectangle, grey: FloatImage, roofed: bool) -> bool:
+def _pave(canvas: Canvas, site: Rectangle, gray: FloatImage, roofed: bool) -> bool:
     window = site.window(canvas.size, margin=24)
     if window is None or _blocked(canvas, site, window, gap=10):
         return False
     rng = canvas.rng
     inset = site.inset(window)
     mask = inset > 0
-    canvas.rgb[window][mask] = grey[window][mask] * np.float32(rng.uniform(0.68, 1.25))
+    canvas.rgb[window][mask] = gray[window][mask] * np.float32(rng.uniform(0.68, 1.25))
     canvas.rgb[window][mask & (inset < 1.5)] *= np.float32(1.12)
     canvas.labels[window][mask] = BUILDING if roofed else ROAD
     if roofed:
@@ -148,15 +148,15 @@ def _pave_drive(canvas: Canvas, row: int, col: int, length: float, away: float) 
     if window is None:
         return
     mask = (drive.inset(window) > 0) & np.isin(canvas.labels[window], (FIELD, FOREST))
-    canvas.rgb[window][mask] = colour(146, 144, 140)
+    canvas.rgb[window][mask] = color(146, 144, 140)
     canvas.labels[window][mask] = ROAD
     canvas.taken[window] |= mask
 
 
-def _flat_grey(canvas: Canvas) -> FloatImage:
+def _flat_gray(canvas: Canvas) -> FloatImage:
     """Return the look shared by flat roofs and paved yards, so that only their edges differ."""
     texture = 1 + 0.03 * canvas.noise(45) + 0.03 * canvas.noise(4)
-    return colour(148, 148, 150) * texture[..., None]
+    return color(148, 148, 150) * texture[..., None]
 
 
 def _park_cars(canvas: Canvas, yard: Rectangle, window: tuple[slice, slice]) -> None:

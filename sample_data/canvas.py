@@ -61,14 +61,14 @@ class Canvas:
         """Return smooth noise for the whole canvas; see `smooth_noise`."""
         return smooth_noise(self.rng, self.size, cell)
 
-    def paint(self, mask: Mask, colour: NDArray[np.float32], label: int) -> None:
-        """Set albedo and class where `mask` holds; `colour` is (3,) or (mask.sum(), 3)."""
-        self.rgb[mask] = colour
+    def paint(self, mask: Mask, color: NDArray[np.float32], label: int) -> None:
+        """Set albedo and class where `mask` holds; `color` is (3,) or (mask.sum(), 3)."""
+        self.rgb[mask] = color
         self.labels[mask] = label
 
-    def blend(self, alpha: FloatImage, colour: NDArray[np.float32]) -> None:
-        """Mix `colour`, (3,) or an image, into the albedo by `alpha`, 0 to 1 per pixel."""
-        self.rgb += alpha[..., None] * (colour - self.rgb)
+    def blend(self, alpha: FloatImage, color: NDArray[np.float32]) -> None:
+        """Mix `color`, (3,) or an image, into the albedo by `alpha`, 0 to 1 per pixel."""
+        self.rgb += alpha[..., None] * (color - self.rgb)
 
 
 def smooth_noise(rng: np.random.Generator, size: int, cell: float) -> FloatImage:
@@ -97,6 +97,6 @@ def ramp(value: FloatImage, start: float, stop: float) -> FloatImage:
     return np.clip((value - start) / (stop - start), 0, 1).astype(np.float32)
 
 
-def colour(*rgb: int) -> NDArray[np.float32]:
-    """Return a colour given as 0 to 255 per band as albedo, 0 to 1."""
+def color(*rgb: int) -> NDArray[np.float32]:
+    """Return a color given as 0 to 255 per band as albedo, 0 to 1."""
     return (np.array(rgb) / 255).astype(np.float32)

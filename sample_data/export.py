@@ -1,4 +1,4 @@
-"""The network as an ONNX file: batch normalisation folded, sizes dynamic, settings as metadata."""
+"""The network as an ONNX file: batch normalization folded, sizes dynamic, settings as metadata."""
 
 import json
 from pathlib import Path

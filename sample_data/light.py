@@ -24,9 +24,9 @@ def photograph(canvas: Canvas) -> NDArray[np.uint8]:
 
 
 def _hazy(picture: FloatImage) -> FloatImage:
-    """Return the picture less colourful, as the air between camera and ground leaves it."""
-    grey = picture.mean(axis=-1, keepdims=True)
-    return grey + HAZE * (picture - grey)
+    """Return the picture less colorful, as the air between camera and ground leaves it."""
+    gray = picture.mean(axis=-1, keepdims=True)
+    return gray + HAZE * (picture - gray)
 
 
 def _slope_light(height: FloatImage) -> FloatImage:

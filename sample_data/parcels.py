@@ -6,23 +6,23 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from canvas import Canvas, FloatImage, colour, ramp
+from canvas import Canvas, FloatImage, color, ramp
 
 BLOCK_SPACING = 430.0
 STRIP_WIDTH = (75.0, 205.0)
 STRIP_LENGTH = (190.0, 420.0)
 BAULK = 2.2
 
-# name: (colour, how strong the furrows are, how often it is grown)
+# name: (color, how strong the furrows are, how often it is grown)
 CROPS = {
-    "wheat": (colour(196, 174, 112), 0.055, 4.0),
-    "stubble": (colour(178, 160, 122), 0.085, 2.0),
-    "maize": (colour(84, 122, 58), 0.11, 3.0),
-    "rapeseed": (colour(186, 184, 74), 0.04, 1.2),
-    "beet": (colour(106, 146, 74), 0.075, 2.0),
-    "soil": (colour(142, 112, 86), 0.075, 2.5),
-    "meadow": (colour(112, 142, 78), 0.012, 4.0),
-    "peat": (colour(50, 54, 48), 0.0, 5.0),
+    "wheat": (color(196, 174, 112), 0.055, 4.0),
+    "stubble": (color(178, 160, 122), 0.085, 2.0),
+    "maize": (color(84, 122, 58), 0.11, 3.0),
+    "rapeseed": (color(186, 184, 74), 0.04, 1.2),
+    "beet": (color(106, 146, 74), 0.075, 2.0),
+    "soil": (color(142, 112, 86), 0.075, 2.5),
+    "meadow": (color(112, 142, 78), 0.012, 4.0),
+    "peat": (color(50, 54, 48), 0.0, 5.0),
 }
 CROP_NAMES = tuple(CROPS)
 MEADOW, PEAT = CROP_NAMES.index("meadow"), CROP_NAMES.index("peat")
@@ -127,18 +127,18 @@ def _cuts(
 
 
 def paint_fields(canvas: Canvas, parcels: Parcels) -> None:
-    """Paint every parcel with its crop: colour, furrows, tramlines, patches and a grassy baulk."""
+    """Paint every parcel with its crop: color, furrows, tramlines, patches and a grassy baulk."""
     rng, count = canvas.rng, int(parcels.parcel.max()) + 1
-    colours = np.stack([crop[0] for crop in CROPS.values()])
+    colors = np.stack([crop[0] for crop in CROPS.values()])
     furrows = np.array([crop[1] for crop in CROPS.values()], np.float32)
     tint = 1 + 0.07 * rng.standard_normal((count, 1)) + 0.02 * rng.standard_normal((count, 3))
-    canvas.rgb[:] = colours[parcels.crop] * tint.astype(np.float32)[parcels.parcel]
+    canvas.rgb[:] = colors[parcels.crop] * tint.astype(np.float32)[parcels.parcel]
     strength = furrows[parcels.crop]
     canvas.rgb *= (1 + strength * _furrows(canvas, parcels, count))[..., None]
     canvas.rgb *= (1 + (0.3 * strength + 0.02) * patches(canvas))[..., None]
     _paint_peat(canvas, parcels)
     baulk = 0.85 * (1 - ramp(parcels.edge_distance, BAULK - 1, BAULK + 1))
-    canvas.blend(baulk, colour(112, 128, 72))
+    canvas.blend(baulk, color(112, 128, 72))
 
 
 def _furrows(canvas: Canvas, parcels: Parcels, count: int) -> FloatImage:
@@ -156,7 +156,7 @@ def patches(canvas: Canvas) -> FloatImage:
 
 
 def dark_ground(canvas: Canvas, chosen: NDArray[np.intp]) -> FloatImage:
-    """Return the colour shared by wet peat fields and by deep water, as an image.
+    """Return the color shared by wet peat fields and by deep water, as an image.
 
     Both come from here so that no patch of one can be told from a patch of the other: only the
     edge tells, which is what makes far context matter to a model.
@@ -182,4 +182,4 @@ def _paint_peat(canvas: Canvas, parcels: Parcels) -> None:
     canvas.rgb[peat] = dark_ground(canvas, parcels.parcel)[peat]
     headland = 1 - ramp(parcels.edge_distance + 2 * canvas.noise(18), 6, 12)
     furrow = 1 + np.float32(0.16) * np.sin(2 * np.pi * parcels.across / 5)
-    canvas.blend(0.75 * headland * peat, colour(98, 82, 64) * furrow[..., None])
+    canvas.blend(0.75 * headland * peat, color(98, 82, 64) * furrow[..., None])

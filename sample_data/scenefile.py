@@ -10,9 +10,9 @@ from rasterio.transform import from_origin
 
 from landscape import Landscape
 
-RESOLUTION = 0.5  # metres per pixel
+RESOLUTION = 0.5  # meters per pixel
 CRS = "EPSG:32632"
-ORIGIN = (568_000.0, 5_934_000.0)  # easting and northing of the north-west corner, metres
+ORIGIN = (568_000.0, 5_934_000.0)  # easting and northing of the north-west corner, meters
 
 PHOTO = {"compress": "JPEG", "photometric": "YCBCR", "jpeg_quality": 90, "interleave": "pixel"}
 CLASSES = {"compress": "DEFLATE", "zlevel": 9}

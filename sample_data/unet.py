@@ -1,4 +1,4 @@
-"""The network: a small U-Net whose every output pixel sees a finite neighbourhood.
+"""The network: a small U-Net whose every output pixel sees a finite neighborhood.
 
 Convolutions, ReLU, 2 x 2 max-pooling and nearest upsampling only, so that the answer at a pixel
 depends on nothing farther away than the receptive radius, whatever the size of the tile.
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class Block(nn.Module):
-    """A 3 x 3 convolution, batch normalisation and ReLU."""
+    """A 3 x 3 convolution, batch normalization and ReLU."""
 
     def __init__(self, inputs: int, outputs: int, dilation: int = 1) -> None:
         super().__init__()

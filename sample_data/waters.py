@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from canvas import WATER, Canvas, FloatImage, colour, ramp
+from canvas import WATER, Canvas, FloatImage, color, ramp
 from parcels import Parcels, dark_ground
 
 LAKE_RADIUS = (68.0, 112.0)
@@ -20,7 +20,7 @@ def paint_waters(canvas: Canvas, parcels: Parcels) -> None:
     water = depth > 0
     canvas.paint(water, dark_ground(canvas, number)[water], WATER)
     shallow = water * (1 - ramp(depth, 1, 10))
-    canvas.blend(0.6 * shallow, colour(92, 106, 84))
+    canvas.blend(0.6 * shallow, color(92, 106, 84))
     _paint_bank(canvas, depth)
     canvas.taken |= depth > -8
 
@@ -28,7 +28,7 @@ def paint_waters(canvas: Canvas, parcels: Parcels) -> None:
 def _paint_bank(canvas: Canvas, depth: FloatImage) -> None:
     bank = (depth <= 0) & (depth > -6)
     sandy = ramp(canvas.noise(60), -0.4, 0.6)[..., None]
-    mixed = sandy * colour(190, 178, 146) + (1 - sandy) * colour(98, 118, 62)
+    mixed = sandy * color(190, 178, 146) + (1 - sandy) * color(98, 118, 62)
     canvas.blend(bank * (1 - ramp(-depth, 2, 6)), mixed)
 
 

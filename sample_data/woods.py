@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import ndimage
 
-from canvas import FIELD, FOREST, Canvas, FloatImage, Mask, colour, ramp
+from canvas import FIELD, FOREST, Canvas, FloatImage, Mask, color, ramp
 from parcels import CROPS, Parcels, jittered_sites, patches
 
 CROWN_SPACING = 8.5
@@ -61,7 +61,7 @@ def plan_hedges(canvas: Canvas, parcels: Parcels, gardens: Mask) -> Mask:
 
 
 def plant_trees(canvas: Canvas, forest: Mask, clearing: Mask, hedge: Mask) -> None:
-    """Grow crowns in forests and hedges: colour, class and height."""
+    """Grow crowns in forests and hedges: color, class and height."""
     rng, size = canvas.rng, canvas.size
     sites = jittered_sites(rng, size, CROWN_SPACING, 0.42).round().astype(int)
     sites = sites[((sites >= 0) & (sites < size)).all(axis=1)]
@@ -74,18 +74,18 @@ def plant_trees(canvas: Canvas, forest: Mask, clearing: Mask, hedge: Mask) -> No
     distance, nearest = ndimage.distance_transform_edt(radius == 0, return_indices=True)
     radius = radius[tuple(nearest)]
     crown = (distance < radius) & ~canvas.taken
-    canvas.paint(wooded, colour(34, 46, 30), FOREST)
+    canvas.paint(wooded, color(34, 46, 30), FOREST)
     canvas.paint(crown, _leaves(canvas, nearest)[crown], FOREST)
     dome = np.sqrt(np.clip(1 - (distance / np.maximum(radius, 1)) ** 2, 0, None))
     canvas.height[crown] = ((2.2 + dome) * radius)[crown]
 
 
 def _leaves(canvas: Canvas, nearest: np.ndarray) -> FloatImage:
-    """Return the colour of leaves: conifers here, broad-leaved trees there, each crown its own."""
+    """Return the color of leaves: conifers here, broad-leaved trees there, each crown its own."""
     rng, size = canvas.rng, canvas.size
     shade = 1 + 0.13 * rng.standard_normal((size, size), dtype=np.float32)
     conifer = ramp(canvas.noise(150) + 0.3 * canvas.noise(20), -0.3, 0.3)[..., None]
-    leaves = conifer * colour(50, 76, 48) + (1 - conifer) * colour(84, 112, 54)
+    leaves = conifer * color(50, 76, 48) + (1 - conifer) * color(84, 112, 54)
     leaves = (leaves * np.clip(shade, 0.65, 1.4)[..., None])[tuple(nearest)]
     grain = 1 + 0.1 * rng.standard_normal((size, size), dtype=np.float32)
     return leaves * grain[..., None]

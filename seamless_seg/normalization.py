@@ -19,7 +19,7 @@ LEAST = float(np.finfo(np.float32).smallest_subnormal)
 
 
 @dataclass(frozen=True)
-class Normalisation:
+class Normalization:
     """``value = (pixel * scale - mean) / std``, in this order, or a ``Scaling`` in place of it.
 
     The arithmetic is in float32, for float64 pixels and integers of 32 bits in float64.
@@ -40,7 +40,7 @@ class Normalisation:
         return f"(pixel * {self.scale:.6g} - {mean}) / {std}"
 
     def apply(self, pixels: npt.NDArray[Any], out: npt.NDArray[np.float32]) -> None:
-        """Normalise pixels of shape ``(bands, height, width)`` into ``out`` of the same shape."""
+        """Normalize pixels of shape ``(bands, height, width)`` into ``out`` of the same shape."""
         # Pixels that float32 cannot hold are brought near zero first, and rounded then.
         wide = np.result_type(pixels.dtype, np.float32)
         with np.errstate(over="ignore", invalid="ignore"):  # infinite logits are counted later
@@ -161,7 +161,7 @@ class Scaling:
             return Scaling((tuple(steps[0] for steps in self.bands),))
         raise OptionError(
             f"value_scaling is for {len(self.bands)} bands and the model gets {count}: choose as "
-            f"many with --bands, or say how to normalise with --scale, --mean and --std"
+            f"many with --bands, or say how to normalize with --scale, --mean and --std"
         )
 
     def apply(self, values: npt.NDArray[np.floating[Any]]) -> None:

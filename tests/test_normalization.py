@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from builders import made
 from seamless_seg import OptionError, check, segment
-from seamless_seg.normalization import Normalisation, parse_scaling
+from seamless_seg.normalization import Normalization, parse_scaling
 
 
 def expected(pixels, operations):
@@ -50,7 +50,7 @@ EACH = [MIN_MAX, Z_SCORE, CLIP, CLIP_MIN, CLIP_MAX, OFFSET, SCALE, NONE]
 def scaled(pixels, value_scaling):
     scaling = parse_scaling(value_scaling).for_bands(len(pixels))
     out = np.full(pixels.shape, np.nan, np.float32)
-    Normalisation(scaling=scaling).apply(pixels, out)
+    Normalization(scaling=scaling).apply(pixels, out)
     return out
 
 

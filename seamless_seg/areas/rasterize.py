@@ -1,4 +1,4 @@
-"""Scanlines: which pixels have their centres in which of many polygons, a few rows at a time."""
+"""Scanlines: which pixels have their centers in which of many polygons, a few rows at a time."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Piece(NamedTuple):
 class Scanlines:
     """The sides of polygons, in the order of the rows in which they begin.
 
-    On its way along a row of pixel centres, one is inside a polygon after each odd crossing of its
+    On its way along a row of pixel centers, one is inside a polygon after each odd crossing of its
     outline and outside after each even one.
 
     Parameters

@@ -24,7 +24,7 @@ DEVIATION = 0.01
 
 CUT = 3 / 8
 """Where an edge is looked at and cut, between its ends; many that are bent do not deviate in the
-middle, those symmetric around the projection's centre."""
+middle, those symmetric around the projection's center."""
 
 CUTS = 24
 """Cuts of one piece at most, one within the other: an edge may leap in the raster's CRS."""

@@ -156,7 +156,7 @@ def check(
         reference = Reference(
             reader,
             task.model,
-            task.forecast.settings.normalisation,
+            task.forecast.settings.normalization,
             found,
             task.plan.grid.tile_shape,
             sample.largest,

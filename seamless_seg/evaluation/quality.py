@@ -163,7 +163,7 @@ class Fidelity:
 
 
 class SeamScore:
-    """The mean absolute step between neighbouring pixels at seams, over that everywhere else.
+    """The mean absolute step between neighboring pixels at seams, over that everywhere else.
 
     Steps that are not finite are left out.
 

@@ -16,7 +16,7 @@ from ..inference.tile_reader import Feed, takes_integers
 from ..models.base import Model
 from ..models.receptive_field import Probe, Reach
 from ..models.tile_model import FittedModel
-from ..normalization import Normalisation
+from ..normalization import Normalization
 from ..raster.source import Reader, gaps_extended, read_extended
 from ..windows import Window
 
@@ -50,9 +50,9 @@ class Pieces(NamedTuple):
         last = -(-max(0, self.size - self.run) // self.stride) * self.stride
         for start in range(window.start, window.stop, self.piece):
             piece = slice(start, min(start + self.piece, window.stop))
-            centred = start - (self.run - self.piece) // 2 + self.stride // 2
-            centred = centred // self.stride * self.stride
-            yield piece, max(0, min(centred, last))
+            centered = start - (self.run - self.piece) // 2 + self.stride // 2
+            centered = centered // self.stride * self.stride
+            yield piece, max(0, min(centered, last))
 
 
 class Reference:
@@ -68,7 +68,7 @@ class Reference:
         Where pixels come from.
     model : Model
         The model.
-    normalisation : Normalisation
+    normalization : Normalization
         What is done to pixels.
     found : Probe or None
         What is known of how far it sees.
@@ -84,7 +84,7 @@ class Reference:
         self,
         reader: Reader,
         model: Model,
-        normalisation: Normalisation,
+        normalization: Normalization,
         found: Probe | None,
         tile: tuple[int, int],
         window: tuple[int, int],
@@ -96,7 +96,7 @@ class Reference:
             for along in zip(reader.size, window, tile, model.tile, reaches, strict=True)
         )
         self._reader = reader
-        self._normalisation, self._fill = normalisation, fill
+        self._normalization, self._fill = normalization, fill
         runs = self.rows.run, self.cols.run
         strides = self.rows.stride, self.cols.stride
         self._model = FittedModel(model, len(reader.bands), runs, strides)
@@ -120,9 +120,9 @@ class Reference:
         rows, cols = slice(top, top + self.rows.run), slice(left, left + self.cols.run)
         pixels = read_extended(self._reader, rows, cols, self._model.border)
         gaps = gaps_extended(self._reader, rows, cols, self._model.border)
-        is_as_it_is = takes_integers(self._model, self._normalisation, pixels.dtype)
+        is_as_it_is = takes_integers(self._model, self._normalization, pixels.dtype)
         as_they_are = pixels.dtype if is_as_it_is else None
-        feed = Feed(self._normalisation, self._fill, len(pixels), as_they_are)
+        feed = Feed(self._normalization, self._fill, len(pixels), as_they_are)
         batch = self._model.empty(1, len(pixels), feed.dtype)
         feed.put(pixels, gaps, self._model.place(batch[0]))
         logits: Values = self._model(batch)[0]
@@ -139,7 +139,7 @@ def _pieces(size: int, window: int, tile: int, fixed: int | None, reach: Reach |
         # So coarse a grid would leave a piece no room in its run.
         stride = 1 if reach is None or reach.stride > run // 4 else reach.stride
         return _clipped(size, run, run // 4, stride, False)
-    # A run starts at the multiple of the stride that centres its piece best.
+    # A run starts at the multiple of the stride that centers its piece best.
     around = 2 * (reach.radius + 2 * reach.stride)
     if fixed is not None:
         # Where the far side is cut off the model's grid, that is seen from up to a stride more.

@@ -46,11 +46,11 @@ class Part:
         return tags
 
     def wanted(self, rows: slice, cols: slice) -> Mask | None:
-        """Pixels of a window of the raster of which the centre is in the area, if it is known."""
+        """Pixels of a window of the raster of which the center is in the area, if it is known."""
         if self.area is None:
             return None
-        centres = np.ogrid[rows, cols]
-        return np.asarray(shapely.contains_xy(self.area, centres[0] + 0.5, centres[1] + 0.5))
+        centers = np.ogrid[rows, cols]
+        return np.asarray(shapely.contains_xy(self.area, centers[0] + 0.5, centers[1] + 0.5))
 
     def covered(self, size: tuple[int, int]) -> Window:
         """Rows and columns of a raster of that size that the output's file has."""

@@ -21,7 +21,7 @@ from ..postprocess.products import Meaning, Reading, label_dtype
 from ..progress import OnProgress
 from ..raster.creation_options import Encoding
 from ..raster.geotiff import Output
-from ..raster.legend import colours_of
+from ..raster.legend import colors_of
 from ..raster.writer import RasterWriter
 from .extent import Part
 from .finishing import steps_of
@@ -86,18 +86,18 @@ def parcels_of(
 
 
 def _described(output: Output, kind: str, metadata: ModelMetadata, classes: int) -> Output:
-    """An output as it looks if it is to hold a kind: its bands, names, colours and nodata.
+    """An output as it looks if it is to hold a kind: its bands, names, colors and nodata.
 
     ``output`` has nodata if some pixels may have nothing.
     """
-    names, colours = metadata.class_names, metadata.class_colors
+    names, colors = metadata.class_names, metadata.class_colors
     if kind in (LOGITS, PROBABILITIES):
         descriptions = names if len(names) == classes else ()
         return replace(output, count=classes, descriptions=descriptions)
     if kind == CONFIDENCE:
         return replace(output, count=1, descriptions=[kind])
     if classes == 1 and len(names) <= 1:  # the other is never named
-        names, colours = (OTHER, *names), (None, *colours)
+        names, colors = (OTHER, *names), (None, *colors)
     count, dtype = max(2, classes), label_dtype(classes)
     return replace(
         output,
@@ -106,7 +106,7 @@ def _described(output: Output, kind: str, metadata: ModelMetadata, classes: int)
         nodata=np.iinfo(dtype).max,
         descriptions=["class"],
         categories=names if len(names) == count else (),
-        colours=colours_of(count, colours if len(colours) == count else ()),
+        colors=colors_of(count, colors if len(colors) == count else ()),
     )
 
 

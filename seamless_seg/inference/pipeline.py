@@ -50,7 +50,7 @@ class Tally:
 class Pipeline:
     """Reader, model, blender and writer, each in a thread, with short queues in between.
 
-    The reader's thread reads and normalises, as many threads as the model wants run it, the
+    The reader's thread reads and normalizes, as many threads as the model wants run it, the
     caller's blends and the writer's compresses. An error in any of them ends them all.
 
     Parameters

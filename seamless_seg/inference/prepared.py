@@ -114,9 +114,9 @@ class PreparedRun:
     @cached_property
     def tiles(self) -> TileReader:
         """The raster's tiles as the model takes them."""
-        normalisation = self.forecast.settings.normalisation
+        normalization = self.forecast.settings.normalization
         dtype = self.reader.dtype
-        return TileReader(self.reader, self.fitted, normalisation, dtype, self.fill)
+        return TileReader(self.reader, self.fitted, normalization, dtype, self.fill)
 
     def answers(self, plan: Plan) -> Iterator[Answer]:
         """Each tile's index, the window that it finishes and the model's answer to it.

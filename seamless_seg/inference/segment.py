@@ -90,7 +90,7 @@ def segment(
         A GeoTIFF of blended logits, one band a class, in the raster's own grid, or of another
         ``kind``. It appears under this name when it is complete, and not at all after an error.
     options : Options, optional
-        How to tile and normalise; or give its fields as keywords: ``tile``, ``overlap``,
+        How to tile and normalize; or give its fields as keywords: ``tile``, ``overlap``,
         ``margin``, ``align``, ``tolerance``, ``trust``, ``batch_size``, ``bands``, ``scale``,
         ``mean``, ``std``, ``value_scaling``, ``normalize``, ``fill``, ``tta``, ``model_output``;
         or how to read the raster: ``nodata``, ``level``, ``resolution``, ``match_resolution``,

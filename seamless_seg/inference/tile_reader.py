@@ -1,4 +1,4 @@
-"""Tiles of a raster: read in batches, normalised, as a model takes them."""
+"""Tiles of a raster: read in batches, normalized, as a model takes them."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import shapely
 from ..arrays import Mask, Pixels, Values
 from ..models.base import FLOAT
 from ..models.tile_model import FittedModel
-from ..normalization import Normalisation
+from ..normalization import Normalization
 from ..raster.source import Reader, gaps_extended, read_extended, valid_extended
 from ..tiling.grid import shape_to_slices
 from ..tiling.plan import Batch, Plan
 
-PLAIN = Normalisation()
+PLAIN = Normalization()
 
 
 class TileBatch(NamedTuple):
@@ -41,30 +41,30 @@ class TileReader:
         Where pixels come from.
     model : FittedModel
         What they are for: it says how much room its tiles need.
-    normalisation : Normalisation
+    normalization : Normalization
         What is done to them; here, or by the model.
     dtype : dtype
         Of the pixels.
     fill : float, optional
-        Value of pixels that are not valid; their mean, zero after normalisation, where None.
+        Value of pixels that are not valid; their mean, zero after normalization, where None.
     """
 
     def __init__(
         self,
         reader: Reader,
         model: FittedModel,
-        normalisation: Normalisation,
+        normalization: Normalization,
         dtype: np.dtype[Any],
         fill: float | None = None,
     ) -> None:
         self._reader = reader
         self._model = model
-        # Where the model normalises, what is missing has no value of its own among bytes.
-        is_as_it_is = takes_integers(model, normalisation, dtype) or (
-            not reader.may_have_gaps and model.normalises(normalisation, dtype)
+        # Where the model normalizes, what is missing has no value of its own among bytes.
+        is_as_it_is = takes_integers(model, normalization, dtype) or (
+            not reader.may_have_gaps and model.normalizes(normalization, dtype)
         )
         as_they_are = dtype if is_as_it_is else None
-        self._feed = Feed(normalisation, fill, len(reader.bands), as_they_are)
+        self._feed = Feed(normalization, fill, len(reader.bands), as_they_are)
 
     def batches(self, plan: Plan, size: int) -> Iterator[TileBatch]:
         """The plan's tiles in its order, ``size`` at a time."""
@@ -85,7 +85,7 @@ class TileReader:
             yield TileBatch(tiles, is_there, valid)
 
     def _valid_run(self, geoms: list[shapely.Polygon]) -> list[Mask | None]:
-        """Valid pixels of neighbouring tiles of one row."""
+        """Valid pixels of neighboring tiles of one row."""
         rows, cols = _along(geoms)
         valid = valid_extended(self._reader, rows, cols)
         if valid is None:
@@ -128,7 +128,7 @@ def _along(geoms: list[shapely.Polygon]) -> tuple[slice, slice]:
 
 
 def _runs(batch: Batch) -> Iterator[tuple[int, int]]:
-    """Half-open intervals of a batch whose tiles are neighbours in one tile row."""
+    """Half-open intervals of a batch whose tiles are neighbors in one tile row."""
     first = 0
     for at, (i, j) in enumerate(batch.indices):
         if at and batch.indices[at - 1] != (i, j - 1):
@@ -138,14 +138,14 @@ def _runs(batch: Batch) -> Iterator[tuple[int, int]]:
 
 
 class Feed:
-    """Puts pixels into a batch: normalised in float32, or as they are.
+    """Puts pixels into a batch: normalized in float32, or as they are.
 
     Parameters
     ----------
-    normalisation : Normalisation
+    normalization : Normalization
         What is done to them.
     fill : float, optional
-        Value of pixels that are not valid; their mean, zero after normalisation, where None.
+        Value of pixels that are not valid; their mean, zero after normalization, where None.
     bands : int
         How many there are.
     as_they_are : dtype, optional
@@ -154,14 +154,14 @@ class Feed:
 
     def __init__(
         self,
-        normalisation: Normalisation,
+        normalization: Normalization,
         fill: float | None,
         bands: int,
         as_they_are: np.dtype[Any] | None = None,
     ) -> None:
         self.dtype: np.dtype[Any] = as_they_are or FLOAT
-        self._normalisation = normalisation if as_they_are is None else None
-        self._fill = normalised_fill(fill, normalisation, bands)
+        self._normalization = normalization if as_they_are is None else None
+        self._fill = normalized_fill(fill, normalization, bands)
         if self.dtype.kind in "iu":  # of which float32 holds not all
             limits = np.iinfo(self.dtype)
             value = np.clip(np.rint(fill or 0.0), limits.min, limits.max)
@@ -171,25 +171,25 @@ class Feed:
         self, pixels: npt.NDArray[Any], gaps: npt.NDArray[np.bool_] | None, to: npt.NDArray[Any]
     ) -> None:
         """Put pixels ``(bands, height, width)`` where they belong, and the fill into gaps."""
-        if self._normalisation is None:
+        if self._normalization is None:
             to[:] = pixels
         else:
-            self._normalisation.apply(pixels, out=to)
+            self._normalization.apply(pixels, out=to)
         if gaps is not None:
             np.copyto(to, self._fill, where=gaps)
 
 
-def takes_integers(model: FittedModel, normalisation: Normalisation, dtype: np.dtype[Any]) -> bool:
+def takes_integers(model: FittedModel, normalization: Normalization, dtype: np.dtype[Any]) -> bool:
     """Whether a model computes with integers just as they are in the raster, gaps or none."""
-    is_its_own = dtype.kind in "iu" and dtype == model.dtype and normalisation == PLAIN
-    return is_its_own and model.normalises(normalisation, dtype)
+    is_its_own = dtype.kind in "iu" and dtype == model.dtype and normalization == PLAIN
+    return is_its_own and model.normalizes(normalization, dtype)
 
 
-def normalised_fill(
-    fill: float | None, normalisation: Normalisation, bands: int
+def normalized_fill(
+    fill: float | None, normalization: Normalization, bands: int
 ) -> npt.NDArray[Any]:
     """What to put where nothing is, ``(bands, 1, 1)``."""
     values = np.zeros((bands, 1, 1), np.float32)
     if fill is not None:
-        normalisation.apply(np.full(values.shape, fill, np.float64), out=values)
+        normalization.apply(np.full(values.shape, fill, np.float64), out=values)
     return values

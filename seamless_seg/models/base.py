@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import ModelError
-from ..normalization import Normalisation
+from ..normalization import Normalization
 from ..windows import Pair
 from .metadata import ModelMetadata
 from .onnx_session import first_line
@@ -61,8 +61,8 @@ class Model(Protocol):
         """Get ready for many tiles of that size; it may change ``workers``."""
         ...
 
-    def normalises(self, normalisation: Normalisation, dtype: np.dtype[Any]) -> bool:
-        """Whether batches may come as pixels from here on, to be normalised where it runs."""
+    def normalizes(self, normalization: Normalization, dtype: np.dtype[Any]) -> bool:
+        """Whether batches may come as pixels from here on, to be normalized where it runs."""
         ...
 
     def __call__(self, batch: Batch, /) -> npt.NDArray[Any]:
@@ -91,7 +91,7 @@ class CallableModel:
     def tune(self, tile: tuple[int, int], most_workers: int | None = None) -> None:
         """Nothing to get ready: nobody knows how it works."""
 
-    def normalises(self, normalisation: Normalisation, dtype: np.dtype[Any]) -> bool:
+    def normalizes(self, normalization: Normalization, dtype: np.dtype[Any]) -> bool:
         """It takes values."""
         return False
 

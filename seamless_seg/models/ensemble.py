@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import ModelError, OptionError
-from ..normalization import Normalisation
+from ..normalization import Normalization
 from ..validation import format_size
 from .base import FLOAT, Batch, Model
 from .metadata import ModelMetadata
@@ -102,9 +102,9 @@ class Ensemble:
             if model.workers > self.workers:
                 model.tune(tile, self.workers)
 
-    def normalises(self, normalisation: Normalisation, dtype: np.dtype[Any]) -> bool:
+    def normalizes(self, normalization: Normalization, dtype: np.dtype[Any]) -> bool:
         """Whether all of them take pixels; those that would still take values."""
-        return all(model.normalises(normalisation, dtype) for model in self._models)
+        return all(model.normalizes(normalization, dtype) for model in self._models)
 
     def __call__(self, batch: Batch, /) -> npt.NDArray[Any]:
         """Average the logits of a batch, which is left as it is."""

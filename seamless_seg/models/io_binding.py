@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..normalization import Normalisation
+from ..normalization import Normalization
 
 DEVICES = {"cuda": "cuda", "tensorrt": "cuda"}
 """Where the tensors of an execution provider lie, by its short name; on the CPU if not listed."""
@@ -55,7 +55,7 @@ class DeviceRunner:
         """
         self._prelude = prelude
 
-    def normalises(self, dtype: np.dtype[Any]) -> bool:
+    def normalizes(self, dtype: np.dtype[Any]) -> bool:
         """Whether batches of that dtype are pixels for the prelude."""
         return self._prelude is not None and dtype == np.uint8
 
@@ -82,7 +82,7 @@ class DeviceRunner:
         # On a CPU it would be the caller's own array.
         given = onnxruntime.OrtValue.ortvalue_from_numpy(batch.copy(), self._device, 0)
         stages, image = [], given
-        if self.normalises(batch.dtype):
+        if self.normalizes(batch.dtype):
             stages.append(_Stage(self._prelude, "pixels", image, "values", self._device))
             image = stages[-1].result
         stages.append(_Stage(self._session, self._image, image, self._logits, self._device))
@@ -139,17 +139,17 @@ def can_be_made() -> bool:
     return find_spec("onnx") is not None
 
 
-def prelude(normalisation: Normalisation, dtype: np.dtype[Any]) -> bytes:
+def prelude(normalization: Normalization, dtype: np.dtype[Any]) -> bytes:
     """An ONNX graph from ``pixels`` of that dtype to ``values``, float32, both ``(B, C, H, W)``.
 
-    The operations and their order are those of ``Normalisation.apply``.
+    The operations and their order are those of ``Normalization.apply``.
     """
     from onnx import TensorProto, helper, numpy_helper
 
     steps = [
-        ("Mul", [normalisation.scale], normalisation.scale != 1),
-        ("Sub", normalisation.mean, any(normalisation.mean)),
-        ("Div", normalisation.std, any(number != 1 for number in normalisation.std)),
+        ("Mul", [normalization.scale], normalization.scale != 1),
+        ("Sub", normalization.mean, any(normalization.mean)),
+        ("Div", normalization.std, any(number != 1 for number in normalization.std)),
     ]
     nodes = [helper.make_node("Cast", ["pixels"], ["cast"], to=TensorProto.FLOAT)]
     numbers = []

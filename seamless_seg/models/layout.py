@@ -189,7 +189,7 @@ def _border(image: Pair, size: Sequence[int]) -> dict[str, int] | None:
 def enlarge(logits: npt.NDArray[np.float32], times: int) -> npt.NDArray[np.float32]:
     """Interpolate bilinearly to so many times the height and width, ``(B, K, H, W)``.
 
-    Values are those of the centres of their pixels, and go on beyond the outermost. Each pixel is
+    Values are those of the centers of their pixels, and go on beyond the outermost. Each pixel is
     made by the same operations wherever it is, so that tiles agree to the bit.
     """
     for axis in (2, 3):
@@ -206,9 +206,9 @@ def _enlarge_along(
     count = logits.shape[axis]
     result = np.empty((*values.shape[:-1], count, times), np.float32)
     for phase in range(times):
-        from_centre = (phase + 0.5) / times - 0.5
-        first = 0 if from_centre < 0 else 1
-        share = np.float32(from_centre % 1)
+        from_center = (phase + 0.5) / times - 0.5
+        first = 0 if from_center < 0 else 1
+        share = np.float32(from_center % 1)
         low, high = values[..., first : first + count], values[..., first + 1 : first + 1 + count]
         result[..., phase] = low + (high - low) * share
     return np.moveaxis(result.reshape(*values.shape[:-1], count * times), -1, axis)

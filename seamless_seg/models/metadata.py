@@ -27,7 +27,7 @@ class ModelMetadata:
     model_type: str | None = None
     class_names: tuple[str, ...] = ()
     resolution: float | None = None
-    """Ground size of a pixel in centimetres."""
+    """Ground size of a pixel in centimeters."""
     tile: int | tuple[int, int] | None = None
     """Pixels; height and width where they differ."""
     overlap_percent: float | None = None

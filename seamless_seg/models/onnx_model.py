@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import ModelError
-from ..normalization import Normalisation
+from ..normalization import Normalization
 from ..system import cores
 from .base import BATCH_PIXELS, DEVICE_BATCH_PIXELS, Batch, naming_failure
 from .io_binding import DEVICES, LANES, DeviceRunner, can_be_made, prelude
@@ -124,19 +124,19 @@ class OnnxModel:
             self._each, self._is_used = each, False
             self._file.reopen(each)
 
-    def normalises(self, normalisation: Normalisation, dtype: np.dtype[Any]) -> bool:
+    def normalizes(self, normalization: Normalization, dtype: np.dtype[Any]) -> bool:
         """What it takes as it is; on a device, bytes: a fourth as much crosses the bus.
 
         A scaling is done before.
         """
-        if self.dtype == dtype and normalisation == Normalisation():
+        if self.dtype == dtype and normalization == Normalization():
             return True
         is_plain = self.dtype == np.float32 and not self._takes.channels_last
         if self._on_device is None or dtype != np.uint8 or not is_plain or not can_be_made():
             return False
-        if normalisation.scaling is not None:
+        if normalization.scaling is not None:
             return False
-        self._on_device.begin_with(self._file.beside(prelude(normalisation, dtype)))
+        self._on_device.begin_with(self._file.beside(prelude(normalization, dtype)))
         return True
 
     def __call__(self, batch: Batch, /) -> npt.NDArray[Any]:
@@ -153,7 +153,7 @@ class OnnxModel:
         return np.asarray(array)
 
     def _is_prelude_for(self, batch: npt.NDArray[Any]) -> bool:
-        return self._on_device is not None and self._on_device.normalises(batch.dtype)
+        return self._on_device is not None and self._on_device.normalizes(batch.dtype)
 
     def _read(self, batch: npt.NDArray[Any], array: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """An output as logits."""

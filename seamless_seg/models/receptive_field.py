@@ -140,7 +140,7 @@ class Probe:
 
 
 def noise(random: np.random.Generator, shape: tuple[int, int, int]) -> Image:
-    """White noise on the scale of normalised pixels."""
+    """White noise on the scale of normalized pixels."""
     return random.standard_normal(shape, np.float32)
 
 

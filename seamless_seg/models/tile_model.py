@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import ModelError
-from ..normalization import Normalisation
+from ..normalization import Normalization
 from ..system import resident_bytes
 from .base import FLOAT, Model
 
@@ -87,9 +87,9 @@ class FittedModel:
         """What the model computes its input from."""
         return self._model.dtype
 
-    def normalises(self, normalisation: Normalisation, dtype: np.dtype[Any]) -> bool:
+    def normalizes(self, normalization: Normalization, dtype: np.dtype[Any]) -> bool:
         """Whether the model takes pixels from here on and does that to them itself."""
-        return self._model.normalises(normalisation, dtype)
+        return self._model.normalizes(normalization, dtype)
 
     def empty(self, count: int, channels: int, dtype: npt.DTypeLike = FLOAT) -> npt.NDArray[Any]:
         """Room for ``count`` tiles of the plan as the model takes them, ``(B, C, H, W)``."""

@@ -11,7 +11,7 @@ from ..decisions import DEFAULT, METADATA, OPTION, SIDECAR, Decision, decide
 from ..errors import OptionError
 from ..models.base import Model
 from ..models.metadata import ModelMetadata
-from ..normalization import Normalisation, Scaling, parse_scaling
+from ..normalization import Normalization, Scaling, parse_scaling
 from ..validation import format_size, number_of, numbers_of
 from .options import Options
 from .settings import LINEAR, Pixels, Tiling
@@ -25,7 +25,7 @@ def decide_pixels(
     dtype: np.dtype[Any],
     names: Sequence[str | None] = (),
 ) -> Pixels:
-    """Decide which of ``count`` bands of ``dtype`` the model gets, and normalised how.
+    """Decide which of ``count`` bands of ``dtype`` the model gets, and normalized how.
 
     Bands that have ``names`` may be chosen by them.
 
@@ -177,7 +177,7 @@ def notes(
         found.append(f"tiles overlap by {format_size(decided.overlap.value)}, given the margin")
     if metadata.value_scaling is not None and (given := _given(options)):
         found.append(f"the value_scaling of {SIDECAR} is left out, given {given}")
-    if model.dtype.kind in "iu" and pixels.normalisation != Normalisation():
+    if model.dtype.kind in "iu" and pixels.normalization != Normalization():
         limits = np.iinfo(model.dtype)
         found.append(
             f"the model takes {model.dtype}: values are rounded, and clipped to {limits.min} to "
@@ -185,7 +185,7 @@ def notes(
         )
     if (options.scale, options.value_scaling, options.normalize) == (None, None, None):
         origin = pixels.scale.origin
-        found.append(f"pixels are normalised as {pixels.normalisation} ({origin})")
+        found.append(f"pixels are normalized as {pixels.normalization} ({origin})")
         if origin == METADATA and dtype != np.uint8:
             found.append(
                 f"the model's metadata is meant for 8-bit pixels, and these are {dtype}: "

@@ -80,7 +80,7 @@ def choose(wish: Wish, reach: Reach) -> Choice:
 
 
 def smoothest_margin(reach: Reach, overlap: int) -> int:
-    """The margin that leaves the smallest step between neighbouring pixels of the output.
+    """The margin that leaves the smallest step between neighboring pixels of the output.
 
     Tiles disagree by ``change(margin)`` at most where they are blended, over ``overlap - 2 *
     margin`` pixels: a larger margin leaves less disagreement and less room to blend it in.

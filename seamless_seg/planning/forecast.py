@@ -211,7 +211,7 @@ def _forecast(
         trust=decided.trust.value,
     )
     if area is not None and not plan.tiles:
-        raise OptionError("the area holds the centre of no pixel of the raster")
+        raise OptionError("the area holds the center of no pixel of the raster")
     said = None if found is None else exactness(found, plan, tolerance, model)
     return Forecast(settings, plan, model.classes if model else None, said)
 

@@ -33,7 +33,7 @@ def open_raster(path: Any, options: Options, model: LazyModel | None = None) -> 
     options : Options
         Of them ``nodata``, ``level``, ``resolution``, ``match_resolution`` and ``unscale``.
     model : LazyModel, optional
-        It is opened where its resolution is wanted or the raster has a colour table.
+        It is opened where its resolution is wanted or the raster has a color table.
 
     Raises
     ------
@@ -90,14 +90,14 @@ def _matched(path: Any, model: LazyModel | None) -> tuple[float, float]:
     if model is None:
         raise OptionError("match-resolution takes the resolution from the model: give one")
     network = model.opened
-    centimetres = network.metadata.resolution
-    if centimetres is None:
+    centimeters = network.metadata.resolution
+    if centimeters is None:
         raise OptionError(
             f"match-resolution: the metadata of {network.name} states no resolution: say with "
             f"--resolution how large a pixel is to be"
         )
     with RasterReader(path) as reader:
-        return reader.matched(centimetres)
+        return reader.matched(centimeters)
 
 
 def _lengths(value: Any) -> tuple[float, float]:

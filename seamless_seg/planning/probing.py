@@ -53,7 +53,7 @@ def probe_file(
     model : Model
         The same, opened.
     reader : RasterReader, optional
-        Ask with windows of this raster, normalised as ``run`` would; with white noise without.
+        Ask with windows of this raster, normalized as ``run`` would; with white noise without.
         Only what was found on noise is remembered.
     channels : int, optional
         Bands that it is given, where it takes any number.
@@ -119,12 +119,12 @@ def probe_anyway(
 
 
 def raster_source(reader: RasterReader, model: Model) -> Source:
-    """Random windows of a raster, normalised; reflected where it is smaller than asked for.
+    """Random windows of a raster, normalized; reflected where it is smaller than asked for.
 
     A little white noise is added: windows of a small or empty raster may be the same, and
     replacing pixels by the same pixels shows nothing.
     """
-    normalise = forecast_raster(reader, model, Options()).settings.normalisation.apply
+    normalize = forecast_raster(reader, model, Options()).settings.normalization.apply
 
     def source(random: np.random.Generator, shape: tuple[int, int, int]) -> Image:
         bands, *wanted = shape
@@ -135,7 +135,7 @@ def raster_source(reader: RasterReader, model: Model) -> Source:
             start = int(random.integers(0, max(1, whole - length + 1)))
             slices.append(slice(start, start + length))
         image = np.empty(shape, np.float32)
-        normalise(read_extended(reader, slices[0], slices[1]), out=image)
+        normalize(read_extended(reader, slices[0], slices[1]), out=image)
         gaps = gaps_extended(reader, slices[0], slices[1])
         if gaps is not None:
             np.copyto(image, 0, where=gaps)

@@ -28,7 +28,7 @@ ENOUGH = 16
 def measure_pixels(
     source: Source, bands: Decision[tuple[int, ...]], options: Options
 ) -> tuple[Pixels, list[str]]:
-    """Decide on the normalisation of the source's bands by what is in them.
+    """Decide on the normalization of the source's bands by what is in them.
 
     Nodata and pixels that are not finite do not count.
 
@@ -63,11 +63,11 @@ def measure_pixels(
         Decision(tuple(mean for mean, _ in lines), origin),
         Decision(tuple(std for _, std in lines), origin),
     )
-    return pixels, [f"pixels are normalised by {origin}, as with {as_options(pixels)}", *odd]
+    return pixels, [f"pixels are normalized by {origin}, as with {as_options(pixels)}", *odd]
 
 
 def as_options(pixels: Pixels) -> str:
-    """The command line's options for a normalisation; pasted, they give the same bits."""
+    """The command line's options for a normalization; pasted, they give the same bits."""
     values = ((pixels.scale.value,), pixels.mean.value, pixels.std.value)
     parts = (",".join(map(_exactly, numbers)) for numbers in values)
     return " ".join(f"--{name} {part}" for name, part in zip(LINEAR, parts, strict=True))

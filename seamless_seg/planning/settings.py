@@ -12,7 +12,7 @@ from typing import Any
 
 from ..decisions import DEFAULT, Decision
 from ..models.tta import NONE
-from ..normalization import Normalisation, Scaling
+from ..normalization import Normalization, Scaling
 from ..raster.source import Reading
 from ..tiling.trust import Profile
 from ..windows import Pair
@@ -49,17 +49,17 @@ class Pixels:
 
     @classmethod
     def scaled(cls, bands: Decision[tuple[int, ...]], scaling: Decision[Scaling]) -> Pixels:
-        """Pixels that are scaled, and not normalised otherwise."""
+        """Pixels that are scaled, and not normalized otherwise."""
         scale: Decision[float] = Decision(1.0, scaling.origin)
         mean: Decision[tuple[float, ...]] = Decision((0.0,), scaling.origin)
         std: Decision[tuple[float, ...]] = Decision((1.0,), scaling.origin)
         return cls(bands, scale, mean, std, scaling)
 
     @property
-    def normalisation(self) -> Normalisation:
+    def normalization(self) -> Normalization:
         """The arithmetic that it comes to."""
         scaling = None if self.value_scaling is None else self.value_scaling.value
-        return Normalisation(self.scale.value, self.mean.value, self.std.value, scaling)
+        return Normalization(self.scale.value, self.mean.value, self.std.value, scaling)
 
     def decisions(self) -> Iterator[tuple[str, Decision[Any]]]:
         """Those that matter, by name."""
@@ -84,9 +84,9 @@ class Settings:
     """What is made of logits, where that is not what they are."""
 
     @property
-    def normalisation(self) -> Normalisation:
+    def normalization(self) -> Normalization:
         """What is done to pixels: nothing where no raster is known."""
-        return Normalisation() if self.pixels is None else self.pixels.normalisation
+        return Normalization() if self.pixels is None else self.pixels.normalization
 
     def decisions(self) -> Iterator[tuple[str, Decision[Any]]]:
         """Each setting's name and decision, in the order in which they are shown."""

@@ -77,7 +77,7 @@ def polygonize(
     min_area : float, optional
         Polygons with a smaller ``area`` are not written.
     simplify : float, optional
-        Simplify outlines, in units of the raster's CRS: corners go that with their neighbours make
+        Simplify outlines, in units of the raster's CRS: corners go that with their neighbors make
         a triangle of less than the square of this. Edges that polygons share stay shared. All
         polygons are in memory for that.
     overwrite : bool
@@ -88,7 +88,7 @@ def polygonize(
     Returns
     -------
     PolygonSummary
-        ``area`` is in square metres: in the plane of a projected CRS, on the ellipsoid of a
+        ``area`` is in square meters: in the plane of a projected CRS, on the ellipsoid of a
         geographic one; without a CRS it is in pixels.
 
     Raises
@@ -205,7 +205,7 @@ def _layer(destination: Path, surface: Surface) -> Layer:
         return Layer(destination.stem, surface.crs)
     if not surface.is_on_earth:
         return Layer(destination.stem, None)
-    # A hundredth of a pixel, and never less than a centimetre.
+    # A hundredth of a pixel, and never less than a centimeter.
     decimals = max(7, 2 + math.ceil(-math.log10(surface.pixel_degrees)))
     return Layer(destination.stem, surface.crs, decimals)
 

@@ -20,8 +20,8 @@ ORDERS = 4
 """Pixels at most with which each pixel is compared."""
 
 
-class Neighbours(NamedTuple):
-    """The largest neighbour of each fragment, of several the one that is met first."""
+class Neighbors(NamedTuple):
+    """The largest neighbor of each fragment, of several the one that is met first."""
 
     largest: Places
     """Its number; -1 where there is none, or none was asked for."""
@@ -46,7 +46,7 @@ class Fragments:
     Each pixel is compared with the one above it, if diagonals count with those above on the left
     and on the right, and then with the one on its left; pixels come row by row, and comparisons
     are numbered in that order. Pixels of the same value belong together, and fragments of
-    different values are neighbours where pixels of theirs are compared.
+    different values are neighbors where pixels of theirs are compared.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ class Fragments:
     diagonal : bool
         Whether pixels that share no more than a corner are compared.
     nodata : int, optional
-        The value of pixels that have no neighbours, and are none.
+        The value of pixels that have no neighbors, and are none.
     """
 
     def __init__(
@@ -98,8 +98,8 @@ class Fragments:
         along: Integers = self._of_run[runs]
         return along
 
-    def neighbours(self, sizes: Places, asked: npt.NDArray[np.bool_]) -> Neighbours:
-        """The largest neighbours of those that are asked for, by sizes that are given."""
+    def neighbors(self, sizes: Places, asked: npt.NDArray[np.bool_]) -> Neighbors:
+        """The largest neighbors of those that are asked for, by sizes that are given."""
         mine, its, when = self._contacts_of(asked)
         size = sizes[its]
         most = np.zeros(self.count, np.int64)
@@ -111,7 +111,7 @@ class Fragments:
         first = when == met[mine]
         largest = np.full(self.count, -1)
         largest[mine[first]] = its[first]
-        return Neighbours(largest, met)
+        return Neighbors(largest, met)
 
     def throughout(self, comparisons: Places) -> Places:
         """Numbers of comparisons as they are in the whole raster and not in the window."""
@@ -127,7 +127,7 @@ class Fragments:
         return np.repeat(values[self._of_run], lengths).reshape(self.window.shape)
 
     def _contacts_of(self, asked: npt.NDArray[np.bool_]) -> tuple[Integers, Integers, Places]:
-        """Fragments that are asked for, their neighbours, and the comparisons by which they are."""
+        """Fragments that are asked for, their neighbors, and the comparisons by which they are."""
         found = []
         is_asked = asked[self._of_run]
         for one, other, comparison in self._contacts:

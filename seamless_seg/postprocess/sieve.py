@@ -1,4 +1,4 @@
-"""Sieving: small regions take the class of their largest neighbour, as GDAL's sieve does it."""
+"""Sieving: small regions take the class of their largest neighbor, as GDAL's sieve does it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..arrays import Pixels
 from ..errors import OptionError
 from ..windows import Window
 from .class_raster import Source, WriteWindow, windows
-from .regions import Fragments, Integers, Neighbours, Places, connected, ends
+from .regions import Fragments, Integers, Neighbors, Places, connected, ends
 
 SIDE = 1024
 """Height and width in pixels of the windows in which a raster is sieved."""
@@ -32,11 +32,11 @@ def sieve(
     nodata: int | None = None,
     side: int = SIDE,
 ) -> None:
-    """Give small regions of a raster of classes the class of their largest neighbour.
+    """Give small regions of a raster of classes the class of their largest neighbor.
 
     A region is what is connected of one class. One of fewer than ``least`` pixels takes the class
-    of its largest neighbour, of several that which GDAL meets first; where that is small as well,
-    that of its largest neighbour, and so on. Where no large one is ever come to, it stays: if all
+    of its largest neighbor, of several that which GDAL meets first; where that is small as well,
+    that of its largest neighbor, and so on. Where no large one is ever come to, it stays: if all
     are small, nothing happens. The result is that of GDAL's sieve of the whole raster, to the bit.
 
     The raster is read three times. What is held are some windows, a row of pixels, and a few
@@ -53,7 +53,7 @@ def sieve(
     connectivity : int
         4, or 8 where pixels that share no more than a corner are connected, too.
     nodata : int, optional
-        Pixels of that value stay as they are, and are nobody's neighbour.
+        Pixels of that value stay as they are, and are nobody's neighbor.
     side : int
         Height and width of the windows. The result does not depend on it.
 
@@ -71,8 +71,8 @@ def sieve(
     outcome = _settle(parts, regions, least)
     for part in parts:
         sizes = _sizes(part, regions)
-        neighbours = part.fragments.neighbours(sizes, sizes < least)
-        values = outcome[_aims(part, regions, neighbours)]
+        neighbors = part.fragments.neighbors(sizes, sizes < least)
+        values = outcome[_aims(part, regions, neighbors)]
         own = part.fragments.values
         kept = np.where(values == KEPT, own, values).astype(own.dtype)
         painted = part.fragments.painted(kept)[part.window.within(part.fragments.window)]
@@ -185,11 +185,11 @@ def _settle(parts: _Parts, regions: _Regions, least: int) -> Integers:
     size, met = np.zeros(count, np.int64), np.full(count, np.iinfo(np.int64).max)
     for part in parts:
         sizes = _sizes(part, regions)
-        neighbours = part.fragments.neighbours(sizes, sizes < least)
-        aims = _aims(part, regions, neighbours)
-        is_asking = neighbours.largest[part.cut] >= 0
+        neighbors = part.fragments.neighbors(sizes, sizes < least)
+        aims = _aims(part, regions, neighbors)
+        is_asking = neighbors.largest[part.cut] >= 0
         own, cut = regions.of(part)[is_asking], part.cut[is_asking]
-        largest, when = neighbours.largest[cut], part.fragments.throughout(neighbours.met[cut])
+        largest, when = neighbors.largest[cut], part.fragments.throughout(neighbors.met[cut])
         best = np.lexsort((when, -sizes[largest], own))
         own, first = np.unique(own[best], return_index=True)
         largest, when = largest[best[first]], when[best[first]]
@@ -207,15 +207,15 @@ def _sizes(part: _Part, regions: _Regions) -> Places:
     return sizes
 
 
-def _aims(part: _Part, regions: _Regions, neighbours: Neighbours) -> Places:
+def _aims(part: _Part, regions: _Regions, neighbors: Neighbors) -> Places:
     """To what each fragment of a part comes, as far as the part itself can tell.
 
-    A small one goes on to its largest neighbour, until one is large or cut. Numbers are those of
+    A small one goes on to its largest neighbor, until one is large or cut. Numbers are those of
     regions; then come classes, and ``KEPT``.
     """
-    goes_on = neighbours.largest >= 0
+    goes_on = neighbors.largest >= 0
     goes_on[part.cut] = False
-    end = ends(np.where(goes_on, neighbours.largest, np.arange(part.fragments.count)))
+    end = ends(np.where(goes_on, neighbors.largest, np.arange(part.fragments.count)))
     aims = part.fragments.values.astype(np.int64) + regions.count
     aims[part.cut] = regions.of(part)
     return np.where(end >= 0, aims[end], regions.count + KEPT)

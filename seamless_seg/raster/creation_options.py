@@ -67,7 +67,7 @@ SETTLED = {
     "ZOOM_LEVEL": "outputs are in the raster's own grid",
     "ADD_ALPHA": "outputs have nodata",
     "ALPHA": "outputs have nodata",
-    "PHOTOMETRIC": "bands are classes, or one of them with colours of its own",
+    "PHOTOMETRIC": "bands are classes, or one of them with colors of its own",
     "PIXELTYPE": "the kind of output settles it",
     **dict.fromkeys(RASTERIO, "it is none of GDAL's"),
 }

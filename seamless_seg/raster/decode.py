@@ -11,11 +11,11 @@ import numpy.typing as npt
 from rasterio.enums import ColorInterp
 
 CHANNELS = {3: "RGB", 4: "RGBA"}
-"""Bands that a colour table can be expanded to."""
+"""Bands that a color table can be expanded to."""
 
 
 class Palette:
-    """The colour table of a dataset's only band; indices that it lacks are black, and transparent.
+    """The color table of a dataset's only band; indices that it lacks are black, and transparent.
 
     Parameters
     ----------
@@ -25,16 +25,16 @@ class Palette:
 
     def __init__(self, dataset: Any) -> None:
         self._table = np.zeros((np.iinfo(dataset.dtypes[0]).max + 1, 4), np.uint8)
-        for index, colour in dataset.colormap(1).items():
-            self._table[index] = colour
+        for index, color in dataset.colormap(1).items():
+            self._table[index] = color
 
-    def colours(self, indices: npt.NDArray[Any], bands: Sequence[int]) -> npt.NDArray[np.uint8]:
-        """Bands of the colours, counted from 1, of indices of shape ``(height, width)``."""
+    def colors(self, indices: npt.NDArray[Any], bands: Sequence[int]) -> npt.NDArray[np.uint8]:
+        """Bands of the colors, counted from 1, of indices of shape ``(height, width)``."""
         return np.stack([self._table[:, band - 1][indices] for band in bands])
 
 
 def has_palette(dataset: Any) -> bool:
-    """Whether a dataset's pixels are indices into a table of colours, and nothing else."""
+    """Whether a dataset's pixels are indices into a table of colors, and nothing else."""
     return (
         dataset.count == 1
         and dataset.dtypes[0] in ("uint8", "uint16")

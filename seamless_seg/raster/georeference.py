@@ -25,12 +25,12 @@ MERCATOR = ("merc", "webmerc")
 """Projections, as PROJ calls them, on which what is far from the equator is far too large."""
 
 STATED = re.compile(r'(?:SPHEROID|ELLIPSOID)\["[^"]*",\s*([\d.eE+]+),\s*([\d.eE+]+)')
-"""Semi-major axis in metres and inverse flattening (0 for a sphere) in the text of a CRS."""
+"""Semi-major axis in meters and inverse flattening (0 for a sphere) in the text of a CRS."""
 
 WGS84 = "6378137", "298.257223563"
 
 DEGREE = 111_000.0
-"""Metres, roughly."""
+"""Meters, roughly."""
 
 
 class Ground:
@@ -38,7 +38,7 @@ class Ground:
 
     In a projected CRS all pixels are alike, as large as they are on the map. In a geographic one
     they are the part of the ellipsoid between their meridians and parallels, in closed form; on a
-    rotated grid, the ellipsoid's area at the pixel's centre times the pixel's size in degrees.
+    rotated grid, the ellipsoid's area at the pixel's center times the pixel's size in degrees.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ class Ground:
 
     def __init__(self, place: Georeference) -> None:
         self.constant: float | None = None
-        """Square metres of every pixel, where they are alike."""
+        """Square meters of every pixel, where they are alike."""
         self.note: str | None = None
         """What a user should know of the areas."""
         self._transform = place.transform
@@ -68,7 +68,7 @@ class Ground:
         return self._is_known
 
     def areas(self, window: Window) -> Areas:
-        """Square metres of the pixels of a window, a shape that broadcasts to the window's."""
+        """Square meters of the pixels of a window, a shape that broadcasts to the window's."""
         if self.constant is not None:
             return np.array(self.constant)
         a, b, _, d, e, f = (float(number) for number in self._transform[:6])
@@ -105,7 +105,7 @@ class Ground:
             )
 
     def _between(self, edges: Areas) -> Areas:
-        """Square metres between parallels, per unit of longitude; nothing beyond the poles."""
+        """Square meters between parallels, per unit of longitude; nothing beyond the poles."""
         latitudes = np.clip(edges * self._radians, -np.pi / 2, np.pi / 2)
         return np.abs(np.diff(self._ellipsoid.from_equator(np.sin(latitudes)))) * self._radians
 
@@ -114,7 +114,7 @@ def cropped(place: Georeference, extent: Window) -> Georeference:
     """Where the extent of a raster lies, one without ground control points: those have no areas."""
     top, left = extent.rows.start, extent.cols.start
     transform = place.transform
-    if transform:  # spelt out: releases of affine differ in the operator for it
+    if transform:  # spelled out: releases of affine differ in the operator for it
         a, b, c, d, e, f = transform[:6]
         transform = Affine(a, b, a * left + b * top + c, d, e, d * left + e * top + f)
     return replace(place, transform=transform, rpcs=_shifted(place.rpcs, top, left))
@@ -140,18 +140,18 @@ class Ellipsoid:
         axis, inverse = map(float, found.groups() if found else WGS84)
         flattening = 1 / inverse if inverse else 0.0
         self.axis = axis
-        """Metres from the centre to the equator."""
+        """Meters from the center to the equator."""
         self._polar = axis * (1 - flattening)
         self._squared = flattening * (2 - flattening)
 
     def from_equator(self, sine: Floats) -> Floats:
-        """Square metres between the equator and latitudes of that sine, per radian of longitude."""
+        """Square meters between the equator and latitudes of that sine, per radian of longitude."""
         e = math.sqrt(self._squared)
         far = np.arctanh(e * sine) / e if e else sine
         return np.asarray(self._polar**2 / 2 * (sine / (1 - self._squared * sine**2) + far))
 
     def density(self, latitudes: Floats) -> Floats:
-        """Square metres per square radian at latitudes: the derivative of the above by them."""
+        """Square meters per square radian at latitudes: the derivative of the above by them."""
         bend = 1 - self._squared * np.sin(latitudes) ** 2
         return np.asarray(self._polar**2 * np.cos(latitudes) / bend**2)
 
@@ -165,7 +165,7 @@ class Georeference:
     gcps: Sequence[Any]
     rpcs: Any
     is_point: bool = False
-    """Whether the file says that its pixels are points, at their centres, and not areas."""
+    """Whether the file says that its pixels are points, at their centers, and not areas."""
 
 
 class Surface:

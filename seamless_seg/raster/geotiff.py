@@ -63,7 +63,7 @@ class Output:
     nodata: float | None = None
     is_sparse: bool = False
     """Whether pixels, and whole blocks, may be left out; they are nodata then."""
-    colours: Sequence[RGB] = ()
+    colors: Sequence[RGB] = ()
     """Of each class, from 0 on."""
     categories: Sequence[str] = ()
     """Names of the classes, from 0 on."""
@@ -106,8 +106,8 @@ def create(path: Path, output: Output) -> Any:
     if place.is_point and not place.gcps:  # GDAL would move these by a pixel
         dataset.update_tags(AREA_OR_POINT="Point")
     dataset.update_tags(ns=NAMESPACE, **output.tags)
-    if output.colours:
-        dataset.write_colormap(1, dict(enumerate(output.colours)))
+    if output.colors:
+        dataset.write_colormap(1, dict(enumerate(output.colors)))
     for band, description in enumerate(output.descriptions, start=1):
         dataset.set_band_description(band, description)
     return dataset

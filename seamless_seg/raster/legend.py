@@ -25,7 +25,7 @@ DATASET, BAND = "PAMDataset", "PAMRasterBand"
 
 RGB = tuple[int, int, int]
 
-# Grey, then Okabe and Ito (https://jfly.uni-koeln.de/color/), then Tol's muted scheme
+# Gray, then Okabe and Ito (https://jfly.uni-koeln.de/color/), then Tol's muted scheme
 # (https://personal.sron.nl/~pault/).
 PALETTE = (
     "BBBBBB",
@@ -90,8 +90,8 @@ def write_categories(path: Path, names: Sequence[str]) -> None:
     aux.write_bytes(ElementTree.tostring(document, encoding="utf-8"))
 
 
-def colours_of(count: int, stated: Sequence[str | None] = ()) -> list[RGB]:
-    """A colour for each class, the stated ones where there are some."""
+def colors_of(count: int, stated: Sequence[str | None] = ()) -> list[RGB]:
+    """A color for each class, the stated ones where there are some."""
     given = [*stated, *[None] * count][:count]
     return [_rgb(own) if own else _usual(number) for number, own in enumerate(given)]
 

@@ -85,7 +85,7 @@ class RasterReader:
 
     @property
     def count(self) -> int:
-        """Number of bands in the file, or of those that its colour table is expanded to."""
+        """Number of bands in the file, or of those that its color table is expanded to."""
         return self._channels or int(self._file.count)
 
     @property
@@ -109,7 +109,7 @@ class RasterReader:
 
     @property
     def has_palette(self) -> bool:
-        """Whether its one band has indices into a table of colours."""
+        """Whether its one band has indices into a table of colors."""
         return has_palette(self._file)
 
     @property
@@ -175,27 +175,27 @@ class RasterReader:
         self.bands = tuple(int(band) for band in bands)
 
     def expand(self, channels: int) -> None:
-        """Read the colours of a raster that ``has_palette``, 3 for RGB and 4 for RGBA.
+        """Read the colors of a raster that ``has_palette``, 3 for RGB and 4 for RGBA.
 
         For another number of them, the indices are read as they are.
         """
         if channels not in CHANNELS:
-            self.notes.append(f"{self.path} has a colour table: the model gets the indices into it")
+            self.notes.append(f"{self.path} has a color table: the model gets the indices into it")
             return
-        self.notes.append(f"{self.path} has a colour table: it is expanded to {CHANNELS[channels]}")
+        self.notes.append(f"{self.path} has a color table: it is expanded to {CHANNELS[channels]}")
         self._palette, self._channels = Palette(self._file), channels
         self.bands = tuple(range(1, channels + 1))
 
-    def matched(self, centimetres: float) -> Resolution:
+    def matched(self, centimeters: float) -> Resolution:
         """The resolution at which a pixel is so large on the ground, in units of the CRS."""
-        return matched(self._file, centimetres)
+        return matched(self._file, centimeters)
 
     def read(self, rows: slice, cols: slice) -> npt.NDArray[Any]:
         """Pixels of a window inside the raster, shape ``(bands, height, width)``."""
         with self._reading(rows, cols):
             pixels = self._stored(Window.from_slices(rows, cols))
         if self._palette:
-            return self._palette.colours(pixels[0], self.bands)
+            return self._palette.colors(pixels[0], self.bands)
         if self._unscaling:
             return self._unscaling.apply(pixels, self.bands)
         return pixels

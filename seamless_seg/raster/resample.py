@@ -27,7 +27,7 @@ MOST = 500_000_000
 """Bytes of a raster at most that it may need at once for that."""
 
 EQUATOR, FLATTENING = 6_378_137.0, 1 / 298.257_223_563
-"""Metres from the Earth's centre to its equator, and how flat it is: WGS 84."""
+"""Meters from the Earth's center to its equator, and how flat it is: WGS 84."""
 
 
 def resolution_of(dataset: Any) -> Resolution:
@@ -39,9 +39,9 @@ def resolution_of(dataset: Any) -> Resolution:
 def resampled(dataset: Any, resolution: Resolution, nodata: float | None = None) -> Any:
     """A dataset of the same pixels on a north-up grid of that resolution; itself on its own.
 
-    The grid begins at the raster's upper left corner, and each pixel's centre lies on the raster
-    where that is not rotated. Pixels are interpolated between their neighbours, and averaged where
-    they become larger; nodata takes no part. Those of a colour table are the nearest.
+    The grid begins at the raster's upper left corner, and each pixel's center lies on the raster
+    where that is not rotated. Pixels are interpolated between their neighbors, and averaged where
+    they become larger; nodata takes no part. Those of a color table are the nearest.
 
     Parameters
     ----------
@@ -107,8 +107,8 @@ class Resampled(WarpedVRT):  # type: ignore[misc]  # rasterio has no types
         return np.concatenate(parts, axis=-2)
 
 
-def matched(dataset: Any, centimetres: float) -> Resolution:
-    """The resolution at which a pixel is so large on the ground; at the centre, for degrees.
+def matched(dataset: Any, centimeters: float) -> Resolution:
+    """The resolution at which a pixel is so large on the ground; at the center, for degrees.
 
     Raises
     ------
@@ -121,12 +121,12 @@ def matched(dataset: Any, centimetres: float) -> Resolution:
             f"match-resolution: {dataset.name} has no CRS that says how large its pixels are: "
             f"give --resolution in its own units"
         )
-    metres, factor = centimetres / 100, dataset.crs.units_factor[1]
+    meters, factor = centimeters / 100, dataset.crs.units_factor[1]
     if not dataset.crs.is_geographic:
-        return metres / factor, metres / factor
+        return meters / factor, meters / factor
     _, latitude = _at(dataset.transform, dataset.width / 2, dataset.height / 2)
     along_meridian, along_parallel = _radii(latitude * factor)
-    return metres / along_meridian / factor, metres / along_parallel / factor
+    return meters / along_meridian / factor, meters / along_parallel / factor
 
 
 def refuse_without_place(dataset: Any, option: str) -> None:
@@ -148,7 +148,7 @@ def _refuse_far_coarser(dataset: Any, resolution: Resolution, old: Resolution) -
 
 
 def _radii(latitude: float) -> tuple[float, float]:
-    """Radii of the Earth along a meridian and along a parallel, in metres, at radians north."""
+    """Radii of the Earth along a meridian and along a parallel, in meters, at radians north."""
     squared = FLATTENING * (2 - FLATTENING)
     bend = 1 - squared * math.sin(latitude) ** 2
     meridian = EQUATOR * (1 - squared) / bend**1.5
@@ -175,7 +175,7 @@ def _grid(dataset: Any, resolution: Resolution) -> tuple[Affine, tuple[int, int]
 
 
 def _at(transform: Affine, col: float, row: float) -> tuple[float, float]:
-    """Where a corner of pixels lies; spelt out, since not every affine has the same operator."""
+    """Where a corner of pixels lies; spelled out, since not every affine has the same operator."""
     x = transform.a * col + transform.b * row + transform.c
     return x, transform.d * col + transform.e * row + transform.f
 

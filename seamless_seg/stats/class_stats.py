@@ -40,7 +40,7 @@ class ClassShare:
     """As the raster calls it."""
     pixels: int
     area: float | None
-    """Square metres; None where the raster does not say how large its pixels are."""
+    """Square meters; None where the raster does not say how large its pixels are."""
     share: float | None
     """Of the area of all classes, or else of their pixels; None where there are none."""
 
@@ -53,7 +53,7 @@ class ClassTable:
     pixels: int
     """Of all classes, without nodata."""
     area: float | None
-    """Of all classes, without nodata, in square metres."""
+    """Of all classes, without nodata, in square meters."""
     nodata_pixels: int
     nodata_area: float | None
     zone: str | None = None
@@ -90,7 +90,7 @@ def class_stats(
         nodata value, mask or alpha band leaves out counts apart.
     zones : str or path-like, optional
         GeoJSON polygons, WGS 84 unless the file names a CRS, each of which gets a table of its own.
-        A pixel belongs to a zone if its centre lies inside; zones may overlap.
+        A pixel belongs to a zone if its center lies inside; zones may overlap.
     zone_key : str, optional
         Their property that is the zone's name, by default ``name`` or ``id``.
     nodata : float, optional

@@ -39,7 +39,7 @@ class Coded:
     valid : booleans, shape (height, width), optional
         Which of them are there; all where None.
     areas : floats that broadcast to (height, width), optional
-        Square metres of pixels, where they differ.
+        Square meters of pixels, where they differ.
     """
 
     def __init__(self, values: Ints, valid: Mask | None = None, areas: Areas | None = None) -> None:
@@ -56,7 +56,7 @@ class Coded:
     def count(
         self, part: tuple[slice, slice] = (slice(None), slice(None)), mask: Mask | None = None
     ) -> tuple[Ints, Areas | None]:
-        """Pixels, and square metres where they differ, of each class and of nodata.
+        """Pixels, and square meters where they differ, of each class and of nodata.
 
         Of a part of the window, and of it those pixels that a mask of its shape has.
         """
@@ -106,7 +106,7 @@ def _counts(codes: Ints, bins: int) -> Ints:
 
 
 class Tally:
-    """Pixels and square metres of each class, added up; None stands for nodata.
+    """Pixels and square meters of each class, added up; None stands for nodata.
 
     Parameters
     ----------

@@ -28,7 +28,7 @@ class Axis:
     tile : int
         Pixels of a tile, at least 1. An image no larger than that is one tile.
     overlap : int
-        Least overlap of neighbours: ``0 <= overlap < tile``.
+        Least overlap of neighbors: ``0 <= overlap < tile``.
     align : int
         Starts are multiples of this. The last tile then may stick out of the image by less
         than ``align``; without alignment no tile does.

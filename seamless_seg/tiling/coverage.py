@@ -1,6 +1,6 @@
 """Coverage: which tiles of a grid an area needs, and which pixels of a window it wants.
 
-A pixel is wanted where its centre lies inside the area. A tile is loaded if and only if it
+A pixel is wanted where its center lies inside the area. A tile is loaded if and only if it
 covers a wanted pixel; so every tile that speaks for a wanted pixel is loaded, and leaving out
 the others changes no wanted bit.
 """
@@ -54,17 +54,17 @@ class Coverage:
 
     def wanted(self, box: shapely.Geometry) -> Mask | None:
         """Wanted pixels of a box, shape ``(height, width)``; None where all of them are."""
-        return None if self._area.covers(box) else self._centres_inside(box, 1)
+        return None if self._area.covers(box) else self._centers_inside(box, 1)
 
     def _row(self, i: int) -> Mask:
         boxes = self._grid.tile_boxes(i, self.columns)
         loaded = shapely.covers(self._area, boxes)
         for j in np.flatnonzero(~loaded & shapely.intersects(self._area, boxes)):
             box = boxes[j]
-            loaded[j] = any(self._centres_inside(box, step).any() for step in (COARSE, 1))
+            loaded[j] = any(self._centers_inside(box, step).any() for step in (COARSE, 1))
         return np.asarray(loaded)
 
-    def _centres_inside(self, box: shapely.Geometry, step: int) -> Mask:
+    def _centers_inside(self, box: shapely.Geometry, step: int) -> Mask:
         row_low, col_low, row_high, col_high = box.bounds
         # What sticks out of the image is not wanted.
         row_high = min(row_high, self._grid.rows.size)

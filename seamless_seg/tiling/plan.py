@@ -274,10 +274,10 @@ def plan_run_grid(
     image_size, tile_size : int or (height, width)
         Pixels. A tile is never larger than the image.
     overlap : int or (height, width)
-        Least overlap of neighbouring tiles in pixels; they are spaced evenly, so that no
+        Least overlap of neighboring tiles in pixels; they are spaced evenly, so that no
         overlap is much larger than the others.
     area : shapely.Geometry, optional
-        Polygon in (y, x) pixels; tiles that cover no pixel whose centre is inside are skipped.
+        Polygon in (y, x) pixels; tiles that cover no pixel whose center is inside are skipped.
         Inside it every bit is that of the full run.
     margin : int or (height, width)
         Pixels next to a cut side that are not trusted at all: a model's receptive radius

@@ -1,6 +1,6 @@
 """Trust: how much a tile's word counts at each of its pixels, in one dimension.
 
-A profile is highest at the tile's centre and falls towards a side only where a neighbour
+A profile is highest at the tile's center and falls towards a side only where a neighbor
 overlaps that side: beyond the image's border there is nothing whose absence could have
 misled the model. Within the margin of a cut side it is zero. All profiles share one
 signature and stand in one table, ``PROFILES``.
@@ -27,7 +27,7 @@ there is none.
 
 
 def depth(length: int, before: int, after: int, margin: int) -> Trust:
-    """How deep each pixel lies inside its tile: 1 at the centre, towards 0 at a cut side.
+    """How deep each pixel lies inside its tile: 1 at the center, towards 0 at a cut side.
 
     depth(d) = (d + 1 - margin) / ((length + 1) / 2 - margin), clipped to [0, 1],
 
@@ -65,13 +65,13 @@ def bell(length: int, before: int, after: int, margin: int) -> Trust:
 
 
 def gaussian(length: int, before: int, after: int, margin: int) -> Trust:
-    """Trust as a Gaussian about the centre, sigma an eighth of the trusted length."""
+    """Trust as a Gaussian about the center, sigma an eighth of the trusted length."""
     inside = depth(length, before, after, margin)
     return np.where(inside > 0, _gauss(inside), 0.0)
 
 
 def _gauss(inside: Trust) -> Trust:
-    """A Gaussian of depth: its sigma is a quarter of the way from a side to the centre."""
+    """A Gaussian of depth: its sigma is a quarter of the way from a side to the center."""
     return np.asarray(np.exp(-0.5 * (4 * (1 - inside)) ** 2))
 
 

@@ -25,7 +25,7 @@ def write(tmp_path):
 
 @pytest.fixture
 def place(tmp_path):
-    """Size and georeference of a raster of 300 x 200 pixels of half a metre."""
+    """Size and georeference of a raster of 300 x 200 pixels of half a meter."""
     with RasterReader(made.raster(tmp_path / "in.tif", made.pixels(1, 300, 200))) as reader:
         return reader.size, reader.georeference
 

@@ -32,13 +32,13 @@ def place(crs, transform):
 
 
 def wanted(area, size):
-    """Pixels of which the centre lies inside."""
+    """Pixels of which the center lies inside."""
     rows, cols = np.mgrid[: size[0], : size[1]] + 0.5
     return shapely.contains_xy(area, rows, cols)
 
 
 def exactly(size, where, crs, is_inside):
-    """The slow way: every pixel's centre, brought to the area instead."""
+    """The slow way: every pixel's center, brought to the area instead."""
     rows, cols = np.mgrid[: size[0], : size[1]] + 0.5
     xs, ys = where @ (cols.ravel(), rows.ravel())
     lons, lats = (np.array(part) for part in transform(crs, "OGC:CRS84", xs, ys))
@@ -125,7 +125,7 @@ def test_edges_are_straight_in_the_areas_own_coordinates(tmp_path, crs, where):
 
 
 def test_an_edge_that_does_not_deviate_in_its_middle(tmp_path):
-    """Symmetric around the centre of the projection, and bent like an S."""
+    """Symmetric around the center of the projection, and bent like an S."""
     size, where, crs = (400, 400), from_origin(-2e6, 2e6, 1e4, 1e4), "+proj=sinu +datum=WGS84"
     corners = [(-17, -17), (17, 17), (17, -17)]
     area = read_area(write(tmp_path / "a.json", corners), size, place(crs, where))
@@ -146,7 +146,7 @@ def test_an_area_around_the_pole(tmp_path):
 
 
 def test_only_edges_that_the_raster_sees_become_many(tmp_path):
-    """Else a country's outline would, in pixels of a centimetre, come to billions of vertices."""
+    """Else a country's outline would, in pixels of a centimeter, come to billions of vertices."""
     size, where = (1000, 1000), place("EPSG:32632", from_origin(500_000, 5_540_000, 0.01, 0.01))
     angles = np.linspace(0, 2 * np.pi, 5000, endpoint=False)
     circle = np.column_stack([9 + 40 * np.cos(angles), 50 + 35 * np.sin(angles)]).tolist()
@@ -163,7 +163,7 @@ def test_an_area_in_the_rasters_crs_keeps_its_vertices(tmp_path):
 
 
 class TestRefusals:
-    def test_metres_without_a_crs(self, folder, cli):
+    def test_meters_without_a_crs(self, folder, cli):
         write(folder / "a.json", ring(500_000, 5_599_960, 500_050, 5_600_000))
         message = (
             "area a.json has coordinates such as 500000, 5599960, which are no longitude and "
@@ -174,7 +174,7 @@ class TestRefusals:
         made.raster("in.tif", made.pixels(3, 20, 20), crs="EPSG:4326")
         refused(cli(*run), 2, "no longitude and latitude .*EPSG:32632")
 
-    def test_metres_that_are_said_to_be_degrees(self, folder, cli):
+    def test_meters_that_are_said_to_be_degrees(self, folder, cli):
         write(folder / "a.json", ring(500_000, 0, 500_050, 10), crs="EPSG:4326")
         result = cli("plan", "in.tif", "--area", "a.json")
         refused(result, 2, "such as 500000, 0, which are no longitude and latitude of EPSG:4326")

@@ -23,7 +23,7 @@ SIZE = 203, 331
 BLOCKS = {"tiled": True, "blockxsize": 64, "blockysize": 32, "compress": "deflate"}
 ROTATED = Affine.translation(5e5, 5.6e6) @ Affine.rotation(30) @ Affine.scale(2, -0.5)
 PLACES = {
-    "metres": made.UTM,
+    "meters": made.UTM,
     "degrees": {"crs": "EPSG:4326", "transform": from_origin(9, 57, 0.002, 0.001)},
     "rotated": {"crs": "EPSG:32632", "transform": ROTATED},
     "rotated degrees": {
@@ -43,13 +43,13 @@ def classes_of(seed=0):
     return np.random.default_rng(seed).integers(0, 6, SIZE, "uint8")
 
 
-def star(centre, radius, corners, seed):
+def star(center, radius, corners, seed):
     """A polygon that is not convex, in columns and rows."""
     random = np.random.default_rng(seed)
     angles = np.sort(random.random(corners)) * 2 * np.pi
     radii = radius * random.uniform(0.2, 1, corners)
     return shapely.Polygon(
-        np.column_stack([centre[0] + radii * np.cos(angles), centre[1] + radii * np.sin(angles)])
+        np.column_stack([center[0] + radii * np.cos(angles), center[1] + radii * np.sin(angles)])
     )
 
 
@@ -66,7 +66,7 @@ SHAPES = {
         [star((60.3, 150.1), 30, 9, 5), shapely.box(200.3, 9.1, 320.2, 90.7)]
     ),
     "a bow-tie": shapely.Polygon([(70.1, 20.2), (130.3, 80.4), (130.3, 20.2), (70.1, 80.4)]),
-    "between centres": shapely.box(100.6, 50.1, 101.4, 90.2),
+    "between centers": shapely.box(100.6, 50.1, 101.4, 90.2),
     "everything": shapely.box(-50, -50, 500, 500),
     "outside": star((900.3, 47.1), 9, 7, 1),
 }
@@ -88,14 +88,14 @@ def save_zones(path, shapes, place, crs=None):
 
 
 def inside(shape):
-    """Pixels of the whole array of which the centre is inside."""
+    """Pixels of the whole array of which the center is inside."""
     rows, cols = np.mgrid[: SIZE[0], : SIZE[1]] + 0.5
     return shapely.contains_xy(shapely.make_valid(shape), cols, rows)
 
 
 @pytest.mark.usefixtures("steps")
 @pytest.mark.parametrize("place", PLACES)
-def test_each_zone_has_the_pixels_of_which_the_centre_is_inside(tmp_path, place):
+def test_each_zone_has_the_pixels_of_which_the_center_is_inside(tmp_path, place):
     classes, place = classes_of(), PLACES[place]
     classes[30:60, 30:60] = 255
     path = made.raster(tmp_path / "c.tif", classes[None], nodata=255, **BLOCKS, **place)
@@ -194,7 +194,7 @@ def test_outlines_are_drawn_in_any_windows(stars, step):
 
 
 def test_zones_that_share_a_side_share_no_pixel():
-    """Also where sides run through centres: each pixel belongs to one of them."""
+    """Also where sides run through centers: each pixel belongs to one of them."""
     corners = [(10.5, 10.5), (20.5, 10.5), (20.5, 20.5), (10.5, 20.5)]
     parts = [
         shapely.Polygon([a, b, (15.5, 15.5)])

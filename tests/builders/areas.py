@@ -14,17 +14,17 @@ IN_PARTS = shapely.MultiPolygon([shapely.box(-20, -5, 12, 7), shapely.box(90, 13
 
 TRIANGLE = shapely.Polygon([(3, 3), (90, 30), (20, 99)])
 
-SLIVER = shapely.box(31.2, 5, 31.7, 90)  # it holds the centres of one row of pixels
+SLIVER = shapely.box(31.2, 5, 31.7, 90)  # it holds the centers of one row of pixels
 
-BETWEEN_CENTRES = shapely.box(31.6, 5, 32.4, 90)  # and this one holds none
+BETWEEN_CENTERS = shapely.box(31.6, 5, 32.4, 90)  # and this one holds none
 
 OUTSIDE = shapely.box(1000, 1000, 1100, 1100)
 
-areas = st.sampled_from([None, HOLED, IN_PARTS, TRIANGLE, SLIVER, BETWEEN_CENTRES, OUTSIDE])
+areas = st.sampled_from([None, HOLED, IN_PARTS, TRIANGLE, SLIVER, BETWEEN_CENTERS, OUTSIDE])
 
 
 def inside(area, height, width):
-    """The pixels whose centre lies in the area, one by one."""
+    """The pixels whose center lies in the area, one by one."""
     if area is None:
         return np.ones((height, width), dtype=bool)
     rows, cols = np.mgrid[:height, :width] + 0.5

@@ -6,9 +6,9 @@ A network is a list of layers, each a tuple of a name and its numbers:
     ("conv_left", kernel)                 keeps the size, padded before only
     ("strided", kernel, stride)           divides the size by stride
     ("pool", n)                           maxima of n x n
-    ("up", n)                             nearest neighbour
+    ("up", n)                             nearest neighbor
     ("deconv", kernel, stride)            multiplies the size by stride
-    ("relu",), ("norm",)                  pointwise; batch normalisation
+    ("relu",), ("norm",)                  pointwise; batch normalization
     ("valid", kernel)                    without padding: it loses a border
     ("skip", [layers])                    the input beside what the layers make of it
     ("crop_skip", [layers])               the same, the input cropped to what is left of it

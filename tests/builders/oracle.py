@@ -10,7 +10,7 @@ import numpy as np
 
 
 def pyramid(length, cut_before, cut_after, margin):
-    """Distance in pixels from the nearer cut side, the margin taken off; at most the centre's."""
+    """Distance in pixels from the nearer cut side, the margin taken off; at most the center's."""
     if not (cut_before or cut_after):
         return np.ones(length)
     trust = []

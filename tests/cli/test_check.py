@@ -41,7 +41,7 @@ class TestReport:
         assert lines[-1].startswith(
             "Where tiles overlap they are 0 apart on average, 0 at the 95th"
         )
-        assert err.startswith("note: pixels are normalised as ")
+        assert err.startswith("note: pixels are normalized as ")
 
     @pytest.mark.parametrize("quiet", [[], ["-q"]])
     def test_what_overlap_cannot_mend_is_said_once(self, folder, cli, quiet):

@@ -18,7 +18,7 @@ class TestRun:
         status, out, err = cli("run", "in.tif", "model.onnx", "out/out.tif", "--tile", "64")
         assert (status, out) == (0, "")
         note, summary = err.splitlines()
-        assert note.startswith("note: pixels are normalised as (pixel * 0.00392157 - 0) / 1")
+        assert note.startswith("note: pixels are normalized as (pixel * 0.00392157 - 0) / 1")
         assert re.fullmatch(
             r"4 tiles in \d+\.\d s, \d+\.\d\d Mpx/s, \d+% of the time in the model, "
             r"peak memory [\d.]+ [MG]B; exact: equals one run over the whole image",
@@ -159,7 +159,7 @@ class TestBadInput:
             ((*RUN[:3], "out"), 2, "output out is a folder"),
             ((*RUN[:3], "/dev/null", "--overwrite"), 2, "not a regular file"),
             (("run", "in.tif"), 2, "Missing argument 'MODEL'"),
-            ((*RUN, "--colour"), 2, "No such option.*--colour"),
+            ((*RUN, "--color"), 2, "No such option.*--color"),
             (("walk",), 2, "No such command 'walk'"),
         ],
     )

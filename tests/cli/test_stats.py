@@ -81,8 +81,8 @@ def test_the_unit_of_the_table_is_one_for_such_areas(folder, cli, pixel, unit):
     made.raster("c.tif", np.ones((1, 300, 200), np.uint8), **place)
     head, first, *_ = cli("stats", "c.tif")[1].splitlines()
     assert f"area ({unit})" in head
-    square_metres = {"m2": 1, "ha": 1e4, "km2": 1e6}[unit]
-    assert f" {60_000 * pixel**2 / square_metres:,.2f} " in first
+    square_meters = {"m2": 1, "ha": 1e4, "km2": 1e6}[unit]
+    assert f" {60_000 * pixel**2 / square_meters:,.2f} " in first
 
 
 @pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")

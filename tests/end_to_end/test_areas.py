@@ -50,7 +50,7 @@ def write_area(path, ring, holes=()):
 
 
 def inside(ring, holes=()):
-    """Pixels of which the centre lies inside."""
+    """Pixels of which the center lies inside."""
     rows, cols = np.mgrid[: SIZE[0], : SIZE[1]] + 0.5
     return shapely.contains_xy(shapely.Polygon(ring, holes), cols, rows)
 

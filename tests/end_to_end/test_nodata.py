@@ -32,16 +32,16 @@ OPTIONS = {"tile": 64, "overlap": 16, "margin": 2}
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 8])
-@pytest.mark.parametrize("normalisation", [{}, {"mean": [0.3, 0.1, 0.9], "std": 0.2}])
-def test_valid_pixels_equal_a_run_in_which_nothing_is_skipped(paths, batch_size, normalisation):
+@pytest.mark.parametrize("normalization", [{}, {"mean": [0.3, 0.1, 0.9], "std": 0.2}])
+def test_valid_pixels_equal_a_run_in_which_nothing_is_skipped(paths, batch_size, normalization):
     raster, _, output = paths
     valid = holes()
     made.raster(raster, image_with(valid), nodata=NODATA)
-    options = OPTIONS | normalisation | {"batch_size": batch_size}
+    options = OPTIONS | normalization | {"batch_size": batch_size}
     watched = Watched()
     summary = segment(raster, watched, output, **options)
     # The same values, with nothing to say that some of them are not there.
-    mean = np.array(normalisation.get("mean", [0.0] * 3), np.float32)[:, None, None]
+    mean = np.array(normalization.get("mean", [0.0] * 3), np.float32)[:, None, None]
     filled = np.where(valid, made.read(raster) * np.float32(1 / 255), mean)
     made.raster(raster.with_name("filled.tif"), filled.astype(np.float32))
     everything = output.with_name("all.tif")

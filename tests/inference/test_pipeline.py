@@ -51,7 +51,7 @@ class FakeWriter:
 
 
 @pytest.mark.parametrize("align", [1, 8])
-def test_neighbouring_tiles_of_a_batch_are_read_at_once(align):
+def test_neighboring_tiles_of_a_batch_are_read_at_once(align):
     reader = FakeReader(90, 250)
     model = CallableModel(lambda batch: batch)
     options = Options(tile=64, overlap=16, batch_size=3, align=align)

@@ -14,7 +14,7 @@ from seamless_seg.models.load import open_models
 from seamless_seg.models.onnx_model import OnnxModel
 from seamless_seg.models.onnx_session import OnnxFile
 from seamless_seg.models.tta import TURNS
-from seamless_seg.normalization import Normalisation
+from seamless_seg.normalization import Normalization
 
 FLIPS = [
     (lambda x: x, lambda y: y),
@@ -60,7 +60,7 @@ def session(path):
 
 
 def slanted(batch):
-    """Sums with neighbours at the left and above that no turn leaves as they are."""
+    """Sums with neighbors at the left and above that no turn leaves as they are."""
     padded = np.pad(batch, ((0, 0), (0, 0), (2, 0), (1, 0)))
     moved = padded[..., :-2, 1:] * 3 + padded[..., 2:, :-1]
     return np.concatenate([batch + moved, moved - 5 * batch], axis=1)
@@ -403,14 +403,14 @@ class TestSeveral:
             np.testing.assert_allclose(opened(batch), expected, atol=1e-6)
 
     @pytest.mark.parametrize("takes_bytes", [True, False])
-    def test_bytes_are_turned_before_a_device_normalises_them(self, paths, models, takes_bytes):
+    def test_bytes_are_turned_before_a_device_normalizes_them(self, paths, models, takes_bytes):
         raster, _, output = paths
         made.raster(raster, made.pixels(3, 100, 130))
         files, functions = models
         members = [OnnxModel(OnnxFile(path), device="cpu") for path in files]
         if not takes_bytes:
             files, members = [*files, functions[0]], [*members, functions[0]]
-        assert open_models(members).normalises(Normalisation(), np.dtype("uint8")) == takes_bytes
+        assert open_models(members).normalizes(Normalization(), np.dtype("uint8")) == takes_bytes
         options = {"tta": "d4", "tile": (64, 48), "margin": 3, "align": 1, "mean": 0.5}
         segment(raster, files, output, **options)
         expected = made.read(output)

@@ -12,7 +12,7 @@ from seamless_seg.models.io_binding import LANES
 from seamless_seg.models.load import open_model
 from seamless_seg.models.onnx_model import OnnxModel
 from seamless_seg.models.onnx_session import OnnxFile
-from seamless_seg.normalization import Normalisation, parse_scaling
+from seamless_seg.normalization import Normalization, parse_scaling
 
 
 @pytest.fixture
@@ -74,34 +74,34 @@ def test_tuning_lets_go_of_buffers_and_keeps_to_the_lanes_that_are_wanted(model)
 
 
 @pytest.mark.parametrize(
-    "normalisation",
+    "normalization",
     [
-        Normalisation(),
-        Normalisation(1 / 255),
-        Normalisation(1 / 255, (0.4, 0.5, 0.3)),
-        Normalisation(1 / 255, (0.4, 0.5, 0.3), (0.2,)),
-        Normalisation(1.0, (0.0,), (0.2, 7.1, 3.3)),
+        Normalization(),
+        Normalization(1 / 255),
+        Normalization(1 / 255, (0.4, 0.5, 0.3)),
+        Normalization(1 / 255, (0.4, 0.5, 0.3), (0.2,)),
+        Normalization(1.0, (0.0,), (0.2, 7.1, 3.3)),
     ],
 )
-def test_bytes_are_normalised_on_the_device_to_the_same_bits(model, normalisation):
+def test_bytes_are_normalized_on_the_device_to_the_same_bits(model, normalization):
     bound = on_device(model)
-    assert bound.normalises(normalisation, np.dtype(np.uint8))
+    assert bound.normalizes(normalization, np.dtype(np.uint8))
     for seed, count in enumerate((3, 2, 3)):
         pixels = np.stack([made.pixels(3, 32, 40, seed=10 * seed + n) for n in range(count)])
         values = np.empty(pixels.shape, np.float32)
         for tile, out in zip(pixels, values, strict=True):
-            normalisation.apply(tile, out)
+            normalization.apply(tile, out)
         np.testing.assert_array_equal(bound(pixels), bound(values))
         np.testing.assert_array_equal(bound(values), open_model(model, threads=1)(values))
 
 
-def test_what_is_not_bytes_is_normalised_before(model, monkeypatch):
-    assert not on_device(model).normalises(Normalisation(), np.dtype(np.uint16))
-    assert not open_model(model).normalises(Normalisation(), np.dtype(np.uint8))
-    scaled = Normalisation(scaling=parse_scaling([{"type": "scale", "value": 255}]))
-    assert not on_device(model).normalises(scaled, np.dtype(np.uint8))
+def test_what_is_not_bytes_is_normalized_before(model, monkeypatch):
+    assert not on_device(model).normalizes(Normalization(), np.dtype(np.uint16))
+    assert not open_model(model).normalizes(Normalization(), np.dtype(np.uint8))
+    scaled = Normalization(scaling=parse_scaling([{"type": "scale", "value": 255}]))
+    assert not on_device(model).normalizes(scaled, np.dtype(np.uint8))
     monkeypatch.setattr("seamless_seg.models.onnx_model.can_be_made", lambda: False)
-    assert not on_device(model).normalises(Normalisation(), np.dtype(np.uint8))
+    assert not on_device(model).normalizes(Normalization(), np.dtype(np.uint8))
 
 
 def test_bytes_reach_the_device_as_bytes(model, tmp_path, monkeypatch):

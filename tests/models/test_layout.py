@@ -233,9 +233,9 @@ def bilinear(values, times):
     result = np.empty((*values.shape[:-2], height, width))
 
     def around(at, length):
-        centre = min(max((at + 0.5) / times - 0.5, 0), length - 1)
-        low = int(centre)
-        return low, min(low + 1, length - 1), centre - low
+        center = min(max((at + 0.5) / times - 0.5, 0), length - 1)
+        low = int(center)
+        return low, min(low + 1, length - 1), center - low
 
     for row in range(height):
         top, bottom, down = around(row, values.shape[-2])
@@ -282,7 +282,7 @@ def test_a_fraction_of_a_fixed_size_and_of_a_raster_that_is_no_multiple_of_it(pa
 
 
 def valid(path, border, size=(None, None), **options):
-    """Convolutions that give no answer for pixels without a full neighbourhood."""
+    """Convolutions that give no answer for pixels without a full neighborhood."""
     layers = [("valid", 3)] * border
     lengths = {"height": size[0] or "h", "width": size[1] or "w"}
     out = [length and length - 2 * border for length in size]

@@ -54,7 +54,7 @@ class TestScaling:
         assert not {"scale", "mean", "std"} & set(decided)
         (note,) = notes
         assert note == (
-            "pixels are normalised as z-score(100, 20); clip(0, 200) then scale(200); pixel "
+            "pixels are normalized as z-score(100, 20); clip(0, 200) then scale(200); pixel "
             "(the model's MLM sidecar)"
         )
 
@@ -92,7 +92,7 @@ class TestScaling:
         made.sidecar(paths[1].with_name("model.json"), value_scaling=None)
         logits, _, notes = run(*paths)
         np.testing.assert_allclose(logits, answer(image), rtol=1e-4, atol=1e-3)
-        assert notes == ["pixels are normalised as pixel (the model's MLM sidecar)"]
+        assert notes == ["pixels are normalized as pixel (the model's MLM sidecar)"]
 
     @pytest.mark.parametrize("given", [{}, {"value_scaling": None}])
     def test_a_function_is_not_called_with_a_note(self, paths, image, given):
@@ -301,7 +301,7 @@ class TestOutput:
         (note,) = metadata.notes
         assert note.startswith("the model's MLM sidecar has classification:classes [{")
 
-    def test_a_colour_that_is_none_costs_no_name(self, paths):
+    def test_a_color_that_is_none_costs_no_name(self, paths):
         made.pointwise(paths[1], 3, 2)
         output = self.classes("land", "water", color_hint="blue")
         made.sidecar(paths[1].with_name("model.json"), output=output)

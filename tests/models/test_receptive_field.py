@@ -21,7 +21,7 @@ FINITE = {
     "pooled": [("pool", 4), CONV, RELU, ("up", 4)],
     "transposed": [("pool", 2), CONV, RELU, ("deconv", 4, 2), CONV],
     "transposed without overlap": [("strided", 4, 4), RELU, ("deconv", 2, 2), ("deconv", 2, 2)],
-    "batch normalisation": [CONV, ("norm",), RELU, CONV, ("norm",)],
+    "batch normalization": [CONV, ("norm",), RELU, CONV, ("norm",)],
     "U-Net of depth 1": networks.u_net(1),
     "U-Net of depth 2": networks.u_net(2, convolutions=2),
     "U-Net of depth 3": networks.u_net(3),

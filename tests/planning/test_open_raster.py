@@ -231,7 +231,7 @@ class TestResolution:
             assert not reader.georeference.crs
             np.testing.assert_allclose(whole(reader)[1][5, 5:-5], np.arange(5, 35) * 4 + 2)
 
-    def test_indices_into_colours_are_the_nearest(self, tmp_path):
+    def test_indices_into_colors_are_the_nearest(self, tmp_path):
         path = paletted(tmp_path / "in.tif", [3, 9])
         with open_raster(path, Options(resolution=0.3)) as reader:
             assert set(np.unique(whole(reader))) == {3, 9}
@@ -295,14 +295,14 @@ class TestResolution:
 
 
 class TestMatchResolution:
-    def model(self, path, centimetres):
-        metadata = {} if centimetres is None else {"resolution": centimetres}
+    def model(self, path, centimeters):
+        metadata = {} if centimeters is None else {"resolution": centimeters}
         return made.pointwise(path, 3, 2, metadata=metadata)[0]
 
     @pytest.mark.parametrize(
         ("crs", "unit"), [("EPSG:32632", 1), ("EPSG:2263", 0.3048006096), ("EPSG:2222", 0.3048)]
     )
-    def test_centimetres_become_units_of_the_crs(self, paths, crs, unit):
+    def test_centimeters_become_units_of_the_crs(self, paths, crs, unit):
         raster, model, _ = paths
         made.raster(raster, made.pixels(3, 100, 80), crs=crs)
         options = Options(match_resolution=True)
@@ -313,14 +313,14 @@ class TestMatchResolution:
             assert any("the model's metadata" in note for note in reader.notes)
 
     @pytest.mark.parametrize("latitude", [0, 47, -80])
-    def test_degrees_are_those_at_the_centre(self, paths, latitude):
+    def test_degrees_are_those_at_the_center(self, paths, latitude):
         raster, model, _ = paths
         place = from_origin(8, latitude + 0.005, 0.0001, 0.0001)
         made.raster(raster, made.pixels(3, 100, 120), crs="EPSG:4326", transform=place)
         options = Options(match_resolution=True)
         with open_raster(raster, options, LazyModel(self.model(model, 3000))) as reader:
             transform = reader.georeference.transform
-        # A transverse Mercator around the raster's centre is true to scale there.
+        # A transverse Mercator around the raster's center is true to scale there.
         there = f"+proj=tmerc +lat_0={latitude} +lon_0=8 +ellps=WGS84 +units=m"
         corners = [8, 8 + transform.a, 8], [latitude, latitude, latitude - transform.e]
         xs, ys = rasterio.warp.transform("EPSG:4326", there, *corners)
@@ -416,23 +416,23 @@ class TestUnscale:
 
 
 def paletted(path, indices, dtype="uint8"):
-    """A raster of some indices into a table of colours."""
+    """A raster of some indices into a table of colors."""
     drawn = np.random.default_rng(0).choice(np.array(indices, dtype), (1, 50, 60))
     height, width = drawn.shape[1:]
     profile = {"driver": "GTiff", "dtype": dtype, "count": 1} | made.UTM
     with rasterio.open(path, "w", height=height, width=width, **profile) as dataset:
         dataset.write(drawn)
-        dataset.write_colormap(1, {n: colour(n) for n in range(16)})
+        dataset.write_colormap(1, {n: color(n) for n in range(16)})
     return path
 
 
-def colour(index):
+def color(index):
     return 10 * index, 255 - index, index**2, 255  # GeoTIFFs keep no more than that of an alpha
 
 
 class TestPalette:
     def expected(self, path, channels):
-        table = np.array([colour(n)[:channels] for n in range(16)])
+        table = np.array([color(n)[:channels] for n in range(16)])
         return table[made.read(path)[0]].transpose(2, 0, 1)
 
     @pytest.mark.parametrize("channels", [3, 4])
@@ -452,7 +452,7 @@ class TestPalette:
         np.testing.assert_allclose(
             made.read(output), answer(self.expected(raster, channels) / 255), atol=1e-5
         )
-        assert f"{raster} has a colour table: it is expanded to {'RGBA'[:channels]}" in notes
+        assert f"{raster} has a color table: it is expanded to {'RGBA'[:channels]}" in notes
 
     def test_a_model_of_one_band_gets_the_indices(self, paths):
         raster, model, output = paths
@@ -461,15 +461,15 @@ class TestPalette:
         segment(raster, model, output, tile=32, scale=1)
         np.testing.assert_allclose(made.read(output), answer(made.read(raster)), rtol=1e-5)
 
-    def test_bands_are_chosen_among_its_colours(self, paths):
+    def test_bands_are_chosen_among_its_colors(self, paths):
         raster, model, output = paths
         paletted(raster, range(16))
         _, answer = made.pointwise(model, 3, 2)
         segment(raster, model, output, tile=32, bands=[3, 2, 1])
-        colours = self.expected(raster, 3)[::-1] / 255
-        np.testing.assert_allclose(made.read(output), answer(colours), atol=1e-5)
+        colors = self.expected(raster, 3)[::-1] / 255
+        np.testing.assert_allclose(made.read(output), answer(colors), atol=1e-5)
 
-    def test_a_function_that_is_given_three_bands_gets_colours(self, paths):
+    def test_a_function_that_is_given_three_bands_gets_colors(self, paths):
         raster, _, output = paths
         paletted(raster, range(16))
         segment(raster, lambda batch: batch, output, bands=[1, 2, 3], scale=1, tile=32)

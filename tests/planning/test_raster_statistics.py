@@ -28,7 +28,7 @@ def line(values, how):
 
 
 def stretched(image, how, valid=None):
-    """An image with every band normalised by its own valid pixels."""
+    """An image with every band normalized by its own valid pixels."""
     bands = []
     for band in image.astype(np.float64):
         counts = np.isfinite(band) & (True if valid is None else valid)
@@ -130,7 +130,7 @@ class TestAsOptions:
         monkeypatch.setattr(measuring, "_gather", None)
         report = check(raster, model, output)
         assert report.judged.identical == 1
-        assert report.forecast.settings.normalisation == summary.settings.normalisation
+        assert report.forecast.settings.normalization == summary.settings.normalization
         assert report.forecast.settings.pixels.mean.origin == "option"
 
     def test_a_check_says_where_the_output_was_made_otherwise(self, folder, cli):
@@ -350,7 +350,7 @@ def test_tiles_batches_and_threads_change_nothing(paths):
         summary = segment(
             raster, model, output, normalize="percentile:2,98", overwrite=True, **choices
         )
-        found.append(summary.settings.normalisation)
+        found.append(summary.settings.normalization)
     assert found[0] == found[1] == found[2]
 
 

@@ -5,7 +5,7 @@ from builders import made
 from seamless_seg import OptionError, segment
 
 
-class TestNormalisation:
+class TestNormalization:
     def run(self, paths, image, metadata=None, **options):
         raster, model, output = paths
         made.raster(raster, image)

@@ -55,7 +55,7 @@ def classes(tmp_path, monkeypatch):
 
 
 def whole(array, transform=None):
-    """GDAL's polygons of a whole raster of uint8: (class, polygon), normalised and sorted."""
+    """GDAL's polygons of a whole raster of uint8: (class, polygon), normalized and sorted."""
     options = {} if transform is None else {"transform": transform}
     shapes = rasterio.features.shapes(array, mask=array != 255, **options)
     found = [(int(value), shapely.geometry.shape(shape)) for shape, value in shapes]
@@ -121,7 +121,7 @@ def test_geojson_is_as_its_standard_has_it(classes):
     assert "crs" not in document
     assert all(shapely.is_ccw(polygon.exterior) for polygon in found["geometry"])
     corners = shapely.get_coordinates(found["geometry"])
-    assert np.array_equal(corners, corners.round(8))  # pixels of half a metre
+    assert np.array_equal(corners, corners.round(8))  # pixels of half a meter
     polygonize("classes.tif", "out.gpkg")
     for got, polygon in zip(found["geometry"], read("out.gpkg")["geometry"], strict=True):
         shape = rasterio.warp.transform_geom("EPSG:32632", "OGC:CRS84", polygon.__geo_interface__)
@@ -232,7 +232,7 @@ def test_without_polygons_the_file_is_empty(classes, ending):
 
 @pytest.mark.parametrize("ending", ENDINGS)
 @pytest.mark.parametrize("tolerance", [0.6, 3])
-def test_simplified_neighbours_share_their_edges(classes, ending, tolerance):
+def test_simplified_neighbors_share_their_edges(classes, ending, tolerance):
     array = classes()
     summary = polygonize("classes.tif", f"out.{ending}", simplify=tolerance)
     found, expected = read(f"out.{ending}"), whole(array, made.UTM["transform"])

@@ -12,7 +12,7 @@ from seamless_seg.polygons.trace import trace, window_shape
 
 
 def whole(classes, valid=None):
-    """GDAL's polygons of the whole raster at once, normalised, with their classes."""
+    """GDAL's polygons of the whole raster at once, normalized, with their classes."""
     known = np.unique(classes)
     indices = np.searchsorted(known, classes).astype(np.int32)
     shapes = rasterio.features.shapes(indices, mask=valid)

@@ -222,7 +222,7 @@ def test_probabilities_may_be_blended(paths):
 NAMES = {str(n): name for n, name in enumerate(["field", "forest & wood", "water"])}
 
 
-def test_classes_have_names_and_colours(paths):
+def test_classes_have_names_and_colors(paths):
     raster, model, output = paths
     made.raster(raster, made.pixels(3, 20, 30, "float32"))
     made.pointwise(model, 3, 3, metadata={"class_names": NAMES})
@@ -230,15 +230,15 @@ def test_classes_have_names_and_colours(paths):
     segment(raster, model, output, kind="classes", also={"probabilities": chance})
     assert category_names(output) == list(NAMES.values())
     with rasterio.open(output) as dataset:
-        colours = dataset.colormap(1)
+        colors = dataset.colormap(1)
         assert dataset.colorinterp[0].name == "palette"
         assert dataset.descriptions == ("class",)
-    assert len({colours[n][:3] for n in range(3)}) == 3
+    assert len({colors[n][:3] for n in range(3)}) == 3
     with rasterio.open(chance) as dataset:
         assert dataset.descriptions == tuple(NAMES.values())
 
 
-def test_a_sidecar_s_colours_are_taken(paths):
+def test_a_sidecar_s_colors_are_taken(paths):
     raster, model, output = paths
     made.raster(raster, made.pixels(3, 20, 30, "float32"))
     made.pointwise(model, 3, 3)
@@ -250,9 +250,9 @@ def test_a_sidecar_s_colours_are_taken(paths):
     made.sidecar(f"{model}.json", output={"classification:classes": listed})
     segment(raster, model, output, kind="classes")
     with rasterio.open(output) as dataset:
-        colours = dataset.colormap(1)
-    assert colours[0][:3] == (0, 255, 0)
-    assert colours[2][:3] == (0, 0, 255)
+        colors = dataset.colormap(1)
+    assert colors[0][:3] == (0, 255, 0)
+    assert colors[2][:3] == (0, 0, 255)
     assert category_names(output) == ["c0", "c1", "c2"]
 
 

@@ -86,7 +86,7 @@ def test_of_regions_that_wind_through_many_windows(shape, connectivity, least):
     assert_is_gdal_s(shape(64), least, connectivity)
 
 
-def test_small_regions_go_where_their_neighbours_go():
+def test_small_regions_go_where_their_neighbors_go():
     #  2 is largest to 1, 3 to 2, and 3 is large enough
     pixels = np.repeat(np.array([[1, 2, 3]], np.uint8), [1, 2, 5], axis=1)
     np.testing.assert_array_equal(cleaned(sieve, pixels, 4, side=2), np.full((1, 8), 3))
@@ -94,7 +94,7 @@ def test_small_regions_go_where_their_neighbours_go():
 
 
 @pytest.mark.parametrize("side", [1, 2, 4])
-def test_of_equally_large_neighbours_the_one_on_the_left_comes_last(side):
+def test_of_equally_large_neighbors_the_one_on_the_left_comes_last(side):
     pixels = np.array([[5, 6, 1, 1], [2, 3, 7, 8], [2, 9, 4, 0]], np.uint8)
     assert cleaned(sieve, pixels, 2, connectivity=8, side=side)[1, 1] == 1
     assert_is_gdal_s(pixels, 2, connectivity=8, side=side)

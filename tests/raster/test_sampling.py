@@ -79,11 +79,11 @@ def test_windows_lie_along_blocks_where_they_are_not_parts_of_large_ones(drawn):
 
 def test_light_that_falls_off_to_one_side_is_seen_as_it_is():
     size = 40_000, 50_000
-    centres = [
+    centers = [
         [(part.start + part.stop) / 2 / length for part, length in zip(window, size, strict=True)]
         for window in Excerpt(size, BlockLayout(256, 256, 1))
     ]
-    for along in np.sort(np.transpose(centres)):
+    for along in np.sort(np.transpose(centers)):
         evenly = (np.arange(len(along)) + 0.5) / len(along)
         assert np.abs(along - evenly).max() < 0.01
 

@@ -162,7 +162,7 @@ class TestNodata:
 
 
 class TestArea:
-    def test_feet_become_metres(self, tmp_path):
+    def test_feet_become_meters(self, tmp_path):
         place = {"crs": "EPSG:2263", "transform": from_origin(980_000, 200_000, 2, 3)}
         table = table_of(saved(tmp_path / "c.tif", classes_of(), **place))
         assert math.isclose(table.area, math.prod(SIZE) * 6 * (1200 / 3937) ** 2, rel_tol=1e-9)
@@ -179,7 +179,7 @@ class TestArea:
         assert class_stats(saved(tmp_path / "d.tif", classes_of())).notes == ()
 
     @pytest.mark.usefixtures("steps")
-    def test_the_earth_has_510065621_7_square_kilometres(self, tmp_path):
+    def test_the_earth_has_510065621_7_square_kilometers(self, tmp_path):
         # Half a pixel sticks out beyond either pole, as where pixels are points.
         place = {"crs": "EPSG:4326", "transform": from_origin(-180, 90.5, 1, 1)}
         table = table_of(saved(tmp_path / "c.tif", classes_of(size=(181, 360)), **place))

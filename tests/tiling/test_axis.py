@@ -7,7 +7,7 @@ from seamless_seg.tiling.axis import Axis
 
 
 @given(axes())
-def test_neighbours_overlap_enough_and_evenly(axis):
+def test_neighbors_overlap_enough_and_evenly(axis):
     overlaps = [axis.overlap_before(k) for k in range(1, axis.count)]
     assert all(overlap >= axis.overlap for overlap in overlaps)
     assert max(overlaps, default=0) - min(overlaps, default=0) <= axis.align

@@ -22,7 +22,7 @@ def on_the_axis(axis, trust):
 
 
 def largest_step(axis, trust):
-    """Largest change of a tile's weight between neighbouring pixels, over the ideal one."""
+    """Largest change of a tile's weight between neighboring pixels, over the ideal one."""
     steps = np.abs(np.diff(on_the_axis(axis, trust), axis=1))
     return steps.max(initial=0) * (axis.overlap - 2 * axis.margin + 1)
 
