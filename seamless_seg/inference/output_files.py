@@ -16,8 +16,8 @@ from ..arrays import Mask, Values
 from ..atomic import SIDECARS, beside
 from ..errors import OptionError
 from ..models.metadata import ModelMetadata
-from ..planning.outputs import CLASSES, CONFIDENCE, LOGITS, PROBABILITIES, Products
-from ..postprocess.products import Meaning, Reading, label_dtype
+from ..planning.outputs import CLASSES, CONFIDENCE, LOGITS, PROBABILITIES, OutputOptions
+from ..postprocess.products import Interpretation, Products, label_dtype
 from ..progress import OnProgress
 from ..raster.creation_options import Encoding
 from ..raster.geotiff import Output
@@ -32,7 +32,7 @@ OTHER = "other"
 """What a pixel is called that is not of the one class that a model knows."""
 
 
-class Parcel(NamedTuple):
+class OutputFile(NamedTuple):
     """A file that is to be made."""
 
     kind: str
@@ -43,21 +43,21 @@ class Parcel(NamedTuple):
     """What it will look like."""
 
 
-def parcels_of(
+def output_files(
     task: PreparedRun,
-    products: Products,
+    products: OutputOptions,
     paths: Sequence[Path],
     encoding: Encoding,
     part: Part | None,
     command: str | None,
-) -> Iterator[Parcel]:
+) -> Iterator[OutputFile]:
     """The files that are to be made.
 
     Parameters
     ----------
     task : PreparedRun
         What is run.
-    products : Products
+    products : OutputOptions
         What is made of its logits.
     paths : sequence of Path
         Where to, for each of the products' kinds.
@@ -82,7 +82,7 @@ def parcels_of(
     )
     for kind, path in zip(products.kinds, paths, strict=True):
         tagged = replace(plain, tags=tags | {KIND: json.dumps(kind)})
-        yield Parcel(kind, path, _described(tagged, kind, task.model.metadata, task.classes))
+        yield OutputFile(kind, path, _described(tagged, kind, task.model.metadata, task.classes))
 
 
 def _described(output: Output, kind: str, metadata: ModelMetadata, classes: int) -> Output:
@@ -110,9 +110,9 @@ def _described(output: Output, kind: str, metadata: ModelMetadata, classes: int)
     )
 
 
-def stored(parcels: Sequence[Parcel]) -> tuple[int, tuple[int, int]]:
+def stored(files: Sequence[OutputFile]) -> tuple[int, tuple[int, int]]:
     """Bytes of a pixel in all files, and the shape of their blocks."""
-    outputs = [parcel.output for parcel in parcels]
+    outputs = [file.output for file in files]
     return sum(own.count * own.dtype.itemsize for own in outputs), outputs[0].block
 
 
@@ -137,9 +137,9 @@ class Delivery:
 
     Parameters
     ----------
-    parcels : sequence of Parcel
+    files : sequence of OutputFile
         The files.
-    reading : Reading
+    interpretation : Interpretation
         How values are to be read.
     overwrite : bool
         Replace what is there under their names.
@@ -153,36 +153,34 @@ class Delivery:
 
     def __init__(
         self,
-        parcels: Sequence[Parcel],
-        reading: Reading,
+        files: Sequence[OutputFile],
+        interpretation: Interpretation,
         overwrite: bool,
         held: int | None = None,
         cleanup: dict[str, Any] | None = None,
         on_progress: OnProgress | None = None,
     ) -> None:
-        self._parcels = parcels
-        self._reading = reading
+        self._files = files
+        self._interpretation = interpretation
         self._stack = ExitStack()
         self._writers = [
             RasterWriter(
-                parcel.path,
-                parcel.output,
+                file.path,
+                file.output,
                 overwrite,
                 held,
-                steps_of(
-                    parcel.output, cleanup or {} if parcel.kind == CLASSES else {}, on_progress
-                ),
+                steps_of(file.output, cleanup or {} if file.kind == CLASSES else {}, on_progress),
             )
-            for parcel in parcels
+            for file in files
         ]
 
     def write(self, rows: slice, cols: slice, values: Values, is_there: Mask | None) -> None:
         """Write a window of blended values, ``(height, width, K)``; elsewhere there is nothing."""
-        meaning = Meaning(values, self._reading)
-        for parcel, writer in zip(self._parcels, self._writers, strict=True):
-            window = getattr(meaning, parcel.kind)
+        made = Products(values, self._interpretation)
+        for file, writer in zip(self._files, self._writers, strict=True):
+            window = getattr(made, file.kind)
             if is_there is not None:
-                nothing = window.dtype.type(parcel.output.nodata)
+                nothing = window.dtype.type(file.output.nodata)
                 window = np.where(is_there[..., None], window, nothing)
             writer.write(rows, cols, window)
 

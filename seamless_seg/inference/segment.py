@@ -17,7 +17,7 @@ from ..planning.forecast import Forecast
 from ..planning.memory import Schedule
 from ..planning.open_raster import open_raster
 from ..planning.options import Execution, Options, lazy_model, merged
-from ..planning.outputs import PROBABILITIES, Products, copies_of, reading_of
+from ..planning.outputs import PROBABILITIES, OutputOptions, copies_of, interpretation_of
 from ..planning.settings import Settings
 from ..postprocess.products import ACTIVATIONS
 from ..progress import OnProgress
@@ -30,9 +30,9 @@ from .prepared import PreparedRun, inputs_of, prepare
 if TYPE_CHECKING:
     from ..raster.reader import RasterReader
     from .extent import Part
-    from .output_files import Delivery, Parcel
+    from .output_files import Delivery, OutputFile
 
-T = TypeVar("T", Products, Encoding)
+T = TypeVar("T", OutputOptions, Encoding)
 
 OnStart: TypeAlias = Callable[[Forecast], object]
 
@@ -118,7 +118,7 @@ def segment(
     on_progress : callable, optional
         Called with a ``Progress`` after every tile.
     **choices
-        Beside the fields of ``Options``, those of ``Products``: the ``kind`` of the output and
+        Beside the fields of ``Options``, those of ``OutputOptions``: the ``kind`` of the output and
         what is ``also`` to be made in the same run, ``activation``, ``threshold``,
         ``confidence``, ``blend``, ``smooth``, ``smooth_by``, ``sieve``; and those of
         ``Encoding``: ``compress``, ``compress_level``, ``max_error``, ``dtype``, ``cog``,
@@ -131,9 +131,9 @@ def segment(
         model or the disk; a ``BudgetError``, which says what the least is, where ``max_memory`` is
         too little.
     """
-    from .output_files import parcels_of, refuse_twice, stored
+    from .output_files import output_files, refuse_twice, stored
 
-    products, encoding = _taken(Products, choices), _taken(Encoding, choices)
+    products, encoding = _taken(OutputOptions, choices), _taken(Encoding, choices)
     options = merged(options, choices)
     execution = Execution(provider, threads, max_memory)
     given = lazy_model(model, options, provider, threads)
@@ -153,13 +153,13 @@ def segment(
         started = time.perf_counter()
         task.forecast.settings.products.update(products.decide(task.model, task.classes))
         task.forecast.settings.notes.extend(_product_notes(task, products, region is not None))
-        parcels = list(parcels_of(task, products, paths, encoding, part, command))
+        files = list(output_files(task, products, paths, encoding, part, command))
         schedule = None
         if not task.is_empty:
-            schedule = task.schedule(*stored(parcels), copies_of(products.kinds))
+            schedule = task.schedule(*stored(files), copies_of(products.kinds))
         if on_start:
             on_start(replace(task.forecast, schedule=schedule))
-        tally = _run(task, schedule, parcels, part, overwrite, on_progress)
+        tally = _run(task, schedule, files, part, overwrite, on_progress)
     return Summary(
         tiles=task.plan.tiles - tally.skipped,
         pixels=task.plan.written,
@@ -173,7 +173,7 @@ def segment(
     )
 
 
-def _product_notes(task: PreparedRun, products: Products, is_part: bool) -> Iterator[str]:
+def _product_notes(task: PreparedRun, products: OutputOptions, is_part: bool) -> Iterator[str]:
     names = task.model.metadata.class_names
     fitting = (task.classes,) if task.classes > 1 else (1, 2)
     if names and len(names) not in fitting:
@@ -191,7 +191,7 @@ def _product_notes(task: PreparedRun, products: Products, is_part: bool) -> Iter
 def _run(
     task: PreparedRun,
     schedule: Schedule | None,
-    parcels: Sequence[Parcel],
+    files: Sequence[OutputFile],
     part: Part | None,
     overwrite: bool,
     on_progress: OnProgress | None,
@@ -201,14 +201,14 @@ def _run(
     decided = task.forecast.settings.products
     values = {name: decision.value for name, decision in decided.items()}
     held = schedule.held_blocks if schedule else None
-    delivery = Delivery(parcels, reading_of(values), overwrite, held, values, on_progress)
+    delivery = Delivery(files, interpretation_of(values), overwrite, held, values, on_progress)
     before = None
     if values.get("blend") == PROBABILITIES:
         before = ACTIVATIONS[values["activation"]]
     if schedule is None:
         with delivery:  # nothing is all there is to write
             return Tally(skipped=task.plan.tiles)
-    seams: Spill[int] = Spill(parcels[0].path.parent)
+    seams: Spill[int] = Spill(files[0].path.parent)
     with task.block_cache(schedule.plan), seams, delivery:
         writer = _cropping(delivery, part)
         return Pipeline(task, schedule, writer, seams, before).run(on_progress)

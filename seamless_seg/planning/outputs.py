@@ -1,4 +1,4 @@
-"""Products: what a run makes of a model's logits, and into which files."""
+"""OutputOptions: what a run makes of a model's logits, and into which files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..errors import OptionError
 from ..models.base import Model
 from ..models.graph_analysis import activation_within
 from ..models.metadata import ModelMetadata
-from ..postprocess.products import ACTIVATIONS, CONFIDENCES, Reading, label_dtype
+from ..postprocess.products import ACTIVATIONS, CONFIDENCES, Interpretation, label_dtype
 from ..raster.blocks import FLOAT32
 from ..validation import check_among, number_of
 
@@ -40,7 +40,7 @@ REGRESSORS = ("regressor", "superresolution")
 
 
 @dataclass(frozen=True)
-class Products:
+class OutputOptions:
     """What is to be made of logits; None where that is left open.
 
     Raises
@@ -167,12 +167,12 @@ def pixel_bytes(kinds: Sequence[str], classes: int) -> int:
     return sum(of_kind.get(kind, classes * FLOAT32) for kind in kinds)
 
 
-def reading_of(values: Mapping[str, Any]) -> Reading:
+def interpretation_of(values: Mapping[str, Any]) -> Interpretation:
     """How blended values are to be read: the values of what was decided, by name."""
     activation = values.get("activation", "none")
     if values.get("blend") == PROBABILITIES:  # which it has made before
         activation = "none"
-    return Reading(
+    return Interpretation(
         activation, values.get("threshold", 0.5), values.get("confidence", "probability")
     )
 

@@ -19,7 +19,7 @@ BYTES = 255
 
 
 @dataclass(frozen=True)
-class Reading:
+class Interpretation:
     """How values are to be read."""
 
     activation: str
@@ -35,26 +35,26 @@ def label_dtype(classes: int) -> np.dtype[np.unsignedinteger[Any]]:
     return np.dtype(np.uint8 if classes <= BYTES else np.uint16)
 
 
-class Meaning:
+class Products:
     """What a window of values says; each kind is worked out when it is first asked for.
 
     Parameters
     ----------
     values : ndarray
         Blended values, ``(height, width, K)``; they are not changed.
-    reading : Reading
+    interpretation : Interpretation
         How they are to be read.
     """
 
-    def __init__(self, values: Values, reading: Reading) -> None:
+    def __init__(self, values: Values, interpretation: Interpretation) -> None:
         self.logits = values
         """The values themselves."""
-        self._reading = reading
+        self._interpretation = interpretation
 
     @cached_property
     def probabilities(self) -> Values:
         """Of each class, ``(height, width, K)``."""
-        return ACTIVATIONS[self._reading.activation](self.logits)
+        return ACTIVATIONS[self._interpretation.activation](self.logits)
 
     @cached_property
     def classes(self) -> Labels:
@@ -66,7 +66,7 @@ class Meaning:
         dtype = label_dtype(count)
         nothing = np.iinfo(dtype).max
         if count == 1:
-            is_above = self.probabilities > np.float32(self._reading.threshold)
+            is_above = self.probabilities > np.float32(self._interpretation.threshold)
             return np.where(np.isnan(self.logits), nothing, is_above).astype(dtype)
         # The order of logits is that of their probabilities, but for rounding.
         planes = np.moveaxis(self.logits, -1, 0)
@@ -86,7 +86,7 @@ class Meaning:
         planes = np.moveaxis(self.probabilities, -1, 0)
         if len(planes) == 1:  # of it or not
             planes = np.stack([1 - planes[0], planes[0]])
-        measure = CONFIDENCES[self._reading.confidence]
+        measure = CONFIDENCES[self._interpretation.confidence]
         return measure(planes, self.classes[..., 0])[..., None]
 
 
