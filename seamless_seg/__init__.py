@@ -20,10 +20,13 @@ if TYPE_CHECKING:
     from .evaluation.check import Report, check
     from .evaluation.disagreement import Dispute
     from .evaluation.quality import Quality
+    from .inference.dry_run import forecast
     from .inference.segment import Summary, segment
-    from .models.receptive_field import Probe, probe
+    from .models.receptive_field import Probe
+    from .planning.describe_model import ModelDescription, describe_model
     from .planning.forecast import Forecast
     from .planning.options import Options
+    from .planning.probing import probe
     from .planning.settings import Settings
     from .polygons.polygonize import PolygonSummary, polygonize
     from .progress import Progress
@@ -45,6 +48,7 @@ __all__ = [
     "GeometryError",
     "Grid",
     "Load",
+    "ModelDescription",
     "ModelError",
     "OptionError",
     "Options",
@@ -65,6 +69,8 @@ __all__ = [
     "__version__",
     "check",
     "class_stats",
+    "describe_model",
+    "forecast",
     "overlap_weights",
     "plan_run_grid",
     "polygonize",
@@ -75,7 +81,7 @@ __all__ = [
     "tiles_held",
 ]
 
-# Who runs a model needs nothing that makes polygons: a module is loaded when it is first asked for.
+# A run needs nothing that makes polygons: a module is loaded when a name of it is first used.
 _MODULES = {
     "errors": (
         "BudgetError",
@@ -86,51 +92,24 @@ _MODULES = {
         "SeamlessError",
         "TileError",
     ),
-    "evaluation.check": (
-        "Report",
-        "check",
-    ),
+    "evaluation.check": ("Report", "check"),
     "evaluation.disagreement": ("Dispute",),
     "evaluation.quality": ("Quality",),
-    "inference.segment": (
-        "Summary",
-        "segment",
-    ),
-    "models.receptive_field": (
-        "Probe",
-        "probe",
-    ),
+    "inference.dry_run": ("forecast",),
+    "inference.segment": ("Summary", "segment"),
+    "models.receptive_field": ("Probe",),
+    "planning.describe_model": ("ModelDescription", "describe_model"),
     "planning.forecast": ("Forecast",),
     "planning.options": ("Options",),
+    "planning.probing": ("probe",),
     "planning.settings": ("Settings",),
-    "polygons.polygonize": (
-        "PolygonSummary",
-        "polygonize",
-    ),
+    "polygons.polygonize": ("PolygonSummary", "polygonize"),
     "progress": ("Progress",),
-    "stats.class_stats": (
-        "ClassShare",
-        "ClassStats",
-        "ClassTable",
-        "class_stats",
-    ),
-    "tiling.grid": (
-        "Grid",
-        "shape_to_slices",
-    ),
+    "stats.class_stats": ("ClassShare", "ClassStats", "ClassTable", "class_stats"),
+    "tiling.grid": ("Grid", "shape_to_slices"),
     "tiling.overlap_weights": ("overlap_weights",),
-    "tiling.plan": (
-        "Load",
-        "Peak",
-        "Plan",
-        "Unload",
-        "Write",
-        "plan_run_grid",
-    ),
-    "tiling.run": (
-        "run_plan",
-        "tiles_held",
-    ),
+    "tiling.plan": ("Load", "Peak", "Plan", "Unload", "Write", "plan_run_grid"),
+    "tiling.run": ("run_plan", "tiles_held"),
     "tiling.trust": ("PROFILES",),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}

@@ -6,12 +6,11 @@ import math
 import operator
 from collections.abc import Iterable, Sequence
 from numbers import Real
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from .errors import GeometryError, OptionError
-from .windows import Size
 
 LARGEST_INTEGER = 2**31 - 1
 """Pixels along an axis at most, as in GDAL."""
@@ -69,11 +68,6 @@ def nodata_of(value: Any) -> float:
         raise OptionError(f"nodata must be a number or nan, not {value!r}")
     # Not all integers of 64 bits are floats.
     return int(value) if isinstance(value, int | np.integer) else float(value)
-
-
-def pair_of(name: str, value: Size | Literal["auto"] | None, least: int) -> tuple[int, int] | None:
-    """(height, width), or None where that is left open."""
-    return None if value is None or value == "auto" else pair(name, value, least)
 
 
 def format_size(lengths: Any) -> str:

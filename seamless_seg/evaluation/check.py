@@ -7,17 +7,16 @@ import math
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from ..errors import OptionError
 from ..inference.prepared import PreparedRun, inputs_of, prepare
 from ..inference.provenance import KIND, as_made, doubts
 from ..inference.segment import OnStart
 from ..models.receptive_field import Probe
-from ..planning.exactness import exactness
-from ..planning.forecast import Forecast, warned
+from ..planning.forecast import Forecast, judged
 from ..planning.open_raster import open_raster
-from ..planning.options import Execution, Options, lazy_model, merged
+from ..planning.options import Execution, OptionChoices, Options, merged
 from ..planning.outputs import LOGITS
 from ..planning.probing import is_wanted, probe_anyway
 from ..progress import OnProgress, Progress
@@ -77,7 +76,7 @@ def check(
     on_start: OnStart | None = None,
     on_progress: OnProgress | None = None,
     on_report: Callable[[Report], object] | None = None,
-    **choices: Any,
+    **choices: Unpack[OptionChoices],
 ) -> Report:
     """Compare a model's logits from tiles with its logits with all the context that there is.
 
@@ -123,7 +122,6 @@ def check(
     """
     from ..atomic import check_destination
     from ..inference.extent import part_of
-    from ..planning.raster_statistics import as_found
     from ..raster.reader import RasterReader
     from .disagreement import map_disagreement
 
@@ -131,21 +129,19 @@ def check(
     with ExitStack() as stack:
         made = None if output is None else stack.enter_context(RasterReader(output))
         tiling = options if made is None else as_made(options, made.tags, output)
-        given = lazy_model(model, tiling, provider, threads)
+        execution = Execution(provider, threads)
+        given = execution.model(model, tiling)
         reader = stack.enter_context(open_raster(raster, tiling, given))
         destination = None
         if disagreement_map is not None:
             inputs = inputs_of(model, reader, *([] if made is None else [made]))
             destination = check_destination(disagreement_map, inputs, overwrite)
-        task, found = _measured(
-            prepare(reader, given, tiling, Execution(provider, threads)), tiling
-        )
+        task, found = _measured(prepare(reader, given, tiling, execution), tiling)
         part = None if made is None else part_of(made.tags)
         if made is not None:
             _check_output(made, task, part)
-            notes = task.forecast.settings.notes
-            explicit = as_found(options, task.forecast.settings.pixels)
-            notes.extend(doubts(explicit, made.tags, output, model))
+            explicit = options.measured(task.forecast.settings.pixels)
+            task = task.noting(*doubts(explicit, made.tags, output, model))
         if on_start:
             on_start(task.forecast)
         stack.enter_context(task.block_cache())
@@ -175,13 +171,11 @@ def _measured(task: PreparedRun, options: Options) -> tuple[PreparedRun, Probe |
     """What is known of how far the model sees, whether or not a run would have to know it."""
     if is_wanted(task.source, options):
         return task, task.found
-    notes = task.forecast.settings.notes
-    found = probe_anyway(task.source, task.model, notes, len(task.reader.bands))
+    found, notes = probe_anyway(task.source, task.model, len(task.reader.bands))
+    task = task.noting(*notes)
     if found is None:
         return task, None
-    said = exactness(found, task.plan, options.tolerance, task.model)
-    forecast = warned(replace(task.forecast, exactness=said), task.model, found)
-    return replace(task, forecast=forecast), found
+    return replace(task, forecast=judged(task.forecast, task.model, found, options)), found
 
 
 def _report(
@@ -219,15 +213,15 @@ def _report(
         progress = progress.more(math.prod(window.shape))
         if on_progress:
             on_progress(progress)
+    forecast = task.forecast
     if made is not None and beyond:
-        said = f"{made.path} has values at {beyond} pixels that are not valid"
-        task.forecast.settings.notes.append(said)
+        forecast = forecast.noting(f"{made.path} has values at {beyond} pixels that are not valid")
     if not pixels:
         raise OptionError(f"no pixel of the {len(sample)} windows is valid: nothing can be checked")
     # Without a comparison, an output speaks for itself.
     shown = [file, *(judges if compare else [])] if file else judges
     return Report(
-        forecast=task.forecast,
+        forecast=forecast,
         windows=len(sample),
         population=sample.population,
         pixels=pixels,

@@ -13,7 +13,6 @@ import shapely
 from ..arrays import Mask, Values
 from ..raster.georeference import cropped
 from ..windows import Window, common
-from .pipeline import Writer
 
 if TYPE_CHECKING:
     from ..raster.georeference import Georeference
@@ -78,25 +77,3 @@ def part_of(tags: Mapping[str, str]) -> Part | None:
     rows, cols = (slice(*bounds) for bounds in json.loads(tags[PART]))
     area = shapely.from_wkb(tags[AREA]) if AREA in tags else None
     return Part(Window(rows, cols), json.loads(tags.get(CROPPED, "false")), area)
-
-
-class CroppingWriter:
-    """Passes on what falls into an extent, in its own rows and columns.
-
-    Parameters
-    ----------
-    writer : Writer
-        Where to.
-    extent : Window
-        Rows and columns of the raster that the writer's raster has.
-    """
-
-    def __init__(self, writer: Writer, extent: Window) -> None:
-        self._writer = writer
-        self._extent = extent
-
-    def write(self, rows: slice, cols: slice, values: Values, is_there: Mask | None) -> None:
-        """Take a window, shape ``(height, width, classes)``."""
-        to, part = common(self._extent, (rows, cols))
-        if values[part].size:
-            self._writer.write(*to, values[part], None if is_there is None else is_there[part])

@@ -17,12 +17,14 @@ from ..atomic import SIDECARS, beside
 from ..errors import OptionError
 from ..models.metadata import ModelMetadata
 from ..planning.outputs import CLASSES, CONFIDENCE, LOGITS, PROBABILITIES, OutputOptions
+from ..planning.settings import Settings
 from ..postprocess.products import Interpretation, Products, label_dtype
 from ..progress import OnProgress
 from ..raster.creation_options import Encoding
 from ..raster.geotiff import Output
 from ..raster.legend import colors_of
 from ..raster.writer import RasterWriter
+from ..windows import Window, common
 from .extent import Part
 from .finishing import steps_of
 from .prepared import PreparedRun
@@ -44,45 +46,48 @@ class OutputFile(NamedTuple):
 
 
 def output_files(
-    task: PreparedRun,
-    products: OutputOptions,
+    run: PreparedRun,
+    settings: Settings,
+    outputs: OutputOptions,
     paths: Sequence[Path],
     encoding: Encoding,
     part: Part | None,
     command: str | None,
 ) -> Iterator[OutputFile]:
-    """The files that are to be made.
+    """Describe the files that a run makes.
 
     Parameters
     ----------
-    task : PreparedRun
-        What is run.
-    products : OutputOptions
-        What is made of its logits.
+    run : PreparedRun
+        The run.
+    settings : Settings
+        All decisions, those about outputs included; they become tags.
+    outputs : OutputOptions
+        What the files hold.
     paths : sequence of Path
-        Where to, for each of the products' kinds.
+        Where they go, one path for each kind of output.
     encoding : Encoding
         How they are stored.
     part : Part or None
-        What they have of the raster; all of it where None.
+        The part of the raster that they cover; None for all of it.
     command : str or None
-        What made them.
+        The command that the tags name.
     """
-    reader, tags = task.reader, to_tags(task.forecast.settings, task.source, command)
+    reader, tags = run.reader, to_tags(settings, run.source, command)
     tags |= part.to_tags() if part else {}
     tags |= {name: json.dumps(value) for name, value in encoding.to_tags().items()}
     has_nodata = part is not None or reader.may_have_nodata
     plain = Output(
         part.covered(reader.size).shape if part else reader.size,
-        task.classes,
+        run.classes,
         part.place(reader.georeference) if part else reader.georeference,
         encoding,
         nodata=math.nan if has_nodata else None,
-        is_sparse=part is not None or task.is_empty,
+        is_sparse=part is not None or run.is_empty,
     )
-    for kind, path in zip(products.kinds, paths, strict=True):
+    for kind, path in zip(outputs.kinds, paths, strict=True):
         tagged = replace(plain, tags=tags | {KIND: json.dumps(kind)})
-        yield OutputFile(kind, path, _described(tagged, kind, task.model.metadata, task.classes))
+        yield OutputFile(kind, path, _described(tagged, kind, run.model.metadata, run.classes))
 
 
 def _described(output: Output, kind: str, metadata: ModelMetadata, classes: int) -> Output:
@@ -129,10 +134,10 @@ def refuse_twice(paths: Sequence[Path]) -> None:
                 )
 
 
-class Delivery:
-    """Writes what windows of values mean into the files of a run.
+class OutputWriter:
+    """Makes products of windows of blended values, and writes them into the files of a run.
 
-    They appear under their names together, once all of them are complete. Use it as a context
+    The files appear under their names together, once all of them are complete. Use it as a context
     manager; an error leaves nothing, but for what has replaced another file by then.
 
     Parameters
@@ -145,6 +150,8 @@ class Delivery:
         Replace what is there under their names.
     held : int, optional
         Open blocks of each file in memory at most.
+    extent : Window, optional
+        The part of the raster that the files cover; all of it where None.
     cleanup : mapping, optional
         ``smooth``, ``smooth_by`` and ``sieve`` of the classes.
     on_progress : callable, optional
@@ -157,11 +164,13 @@ class Delivery:
         interpretation: Interpretation,
         overwrite: bool,
         held: int | None = None,
+        extent: Window | None = None,
         cleanup: dict[str, Any] | None = None,
         on_progress: OnProgress | None = None,
     ) -> None:
         self._files = files
         self._interpretation = interpretation
+        self._extent = extent
         self._stack = ExitStack()
         self._writers = [
             RasterWriter(
@@ -175,7 +184,22 @@ class Delivery:
         ]
 
     def write(self, rows: slice, cols: slice, values: Values, is_there: Mask | None) -> None:
-        """Write a window of blended values, ``(height, width, K)``; elsewhere there is nothing."""
+        """Write a window of the raster.
+
+        Parameters
+        ----------
+        rows, cols : slice
+            Its pixels.
+        values : ndarray
+            Blended values, ``(height, width, K)``.
+        is_there : ndarray of bool or None
+            Pixels that have a value; the others become nodata. None: all of them.
+        """
+        if self._extent is not None:
+            (rows, cols), part = common(self._extent, (rows, cols))
+            values, is_there = values[part], None if is_there is None else is_there[part]
+            if not values.size:
+                return
         made = Products(values, self._interpretation)
         for file, writer in zip(self._files, self._writers, strict=True):
             window = getattr(made, file.kind)

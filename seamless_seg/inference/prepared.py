@@ -1,4 +1,4 @@
-"""The task: a raster and a model, opened, with all that was decided about the two."""
+"""A prepared run: a raster and a model, opened, with all that was decided about the two."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import shapely
 
 from ..arrays import Mask, Values
-from ..decisions import AT_MOST, OPTION, SIDECAR, Decision
+from ..decisions import AT_MOST
 from ..errors import BudgetError
 from ..models.base import Model
 from ..models.files import files_of
@@ -20,12 +20,11 @@ from ..models.load import LazyModel
 from ..models.mlm import places
 from ..models.receptive_field import Probe
 from ..models.tile_model import FittedModel
-from ..planning.autotune import price
+from ..planning.autotune import Measured, measure
 from ..planning.bands import bands_by_name
-from ..planning.forecast import Forecast, forecast_raster, warned
-from ..planning.memory import Needs, Schedule, cost_of_strips, schedule
+from ..planning.forecast import Forecast, forecast_raster
+from ..planning.memory import Needs, Schedule, schedule
 from ..planning.options import Execution, Options
-from ..planning.probing import probe_for
 from ..raster.blocks import FLOAT32, block_shape, cache_bytes
 from ..system import release_bytes, resident_bytes, tells_memory
 from ..threads import ReadAhead
@@ -37,18 +36,24 @@ from .tile_reader import TileReader, answers
 if TYPE_CHECKING:
     from ..raster.reader import RasterReader
 
-SMALL = 256
-"""Side of a tile that any limit leaves room for."""
+TRIAL_SIDE = 256
+"""Height and width in pixels of a tile for which any limit on memory leaves room."""
 
-FAR_BEYOND = 2
-"""What is expected of a large tile from a small one is not that wrong."""
+EXTRAPOLATION = 2
+"""Safety factor where the memory of a large tile is extrapolated from a small one."""
+
+UNTOLD = (
+    "this system does not tell what a process has in memory, so the limit is kept by what is "
+    "known of tiles, queues and caches alone"
+)
+"""A note where memory is limited and cannot be measured."""
 
 WORTH_WHILE = 0.01
-"""Seconds in the model beside which handing a batch from thread to thread costs nothing."""
+"""Seconds in the model from which on handing a batch to another thread costs nothing beside."""
 
 
 class Answer(NamedTuple):
-    """What a model says of one tile."""
+    """The model's output for one tile."""
 
     tile: Index
     """Which tile."""
@@ -62,7 +67,7 @@ class Answer(NamedTuple):
 
 @dataclass(frozen=True)
 class PreparedRun:
-    """What runs a model over a raster, or over parts of it."""
+    """A raster and a model, opened, with all that was decided about the two."""
 
     reader: RasterReader
     source: Any
@@ -70,18 +75,22 @@ class PreparedRun:
     model: Model
     forecast: Forecast
     found: Probe | None
-    """How far the model sees; None where nobody needed to know."""
+    """The model's receptive field; None where nobody needed to know."""
     max_memory: int | None = None
     """Bytes that the process may have."""
     fill: float | None = None
-    """What pixels are fed as that are not valid, if not as their mean."""
+    """Value that the model gets in place of nodata; the mean where None."""
     is_empty: bool = False
-    """Whether no pixel is valid, so that the model has nothing to say."""
+    """Whether no pixel of the raster is valid, so that the model never runs."""
 
     @property
     def plan(self) -> Plan:
         """The plan for the whole raster."""
         return self.forecast.plan
+
+    def noting(self, *notes: str) -> PreparedRun:
+        """The same run with more notes; before a tile has been tried."""
+        return replace(self, forecast=self.forecast.noting(*notes))
 
     @cached_property
     def batch_size(self) -> int:
@@ -98,11 +107,9 @@ class PreparedRun:
 
     @property
     def classes(self) -> int:
-        """Classes that the model tells apart; where there is nothing to tell, as it declares."""
+        """Number of classes; of a raster without a valid pixel, as the model declares."""
         if self.is_empty and self.model.classes:
             return self.model.classes
-        if not self.is_empty:
-            self.prepared  # noqa: B018  # a tile is tried only then
         return self.fitted.classes
 
     @cached_property
@@ -131,36 +138,8 @@ class PreparedRun:
                 for tile, valid in zip(answers(self.fitted, tiles), tiles.valid, strict=True):
                     yield Answer(*next(windows), tile, valid)
 
-    def schedule(
-        self,
-        stored: int | None = None,
-        block: tuple[int, int] | None = None,
-        copies: int = 0,
-    ) -> Schedule:
-        """How to run the whole plan as fast as it can be, in the memory that there may be.
-
-        ``stored`` are bytes of a pixel in all outputs, those of logits
-        where None; ``block`` is the shape of their blocks; ``copies`` are windows of values that
-        are held while they are read.
-
-        Raises
-        ------
-        BudgetError
-            Where it takes more, however it is done.
-        """
-        tile = self.plan.grid.tile_shape
-        needs = self._needs(self.prepared, stored, block, copies)
-        chosen = schedule(needs, self.batch_size, self.model.workers, self.max_memory)
-        if costly := cost_of_strips(needs, chosen):
-            self.forecast.settings.notes.append(costly)
-        if (chosen.workers, chosen.batch_size) != (self.model.workers, self.batch_size):
-            self.model.tune(tile, chosen.workers)  # what the trials took is let go
-            release_bytes()
-        return chosen
-
-    @cached_property
-    def prepared(self) -> int:
-        """Tune the model for the plan's tiles; bytes of the process before it has seen one.
+    def tune(self) -> int:
+        """Tune the model for the plan's tiles; return the process's bytes before it has run.
 
         Raises
         ------
@@ -174,19 +153,61 @@ class PreparedRun:
             self._refuse_untried(program, self.max_memory)
         return program
 
-    def _refuse_untried(self, program: int, limit: int) -> None:
-        """Refuse a tile that a small one lets expect to take several times a limit.
+    def schedule(
+        self,
+        program: int,
+        stored: int | None = None,
+        block: tuple[int, int] | None = None,
+        copies: int = 0,
+    ) -> Schedule:
+        """Choose how to run the whole plan as fast as memory allows.
 
-        Trying it could take all memory that there is.
+        Parameters
+        ----------
+        program : int
+            From ``tune``.
+        stored : int, optional
+            Bytes of a pixel in all outputs; those of logits where None.
+        block : (height, width), optional
+            Pixels of the outputs' blocks.
+        copies : int
+            Windows of values that are held while products are made of them.
+
+        Raises
+        ------
+        BudgetError
+            Where it takes more than ``max_memory``, however it is done.
+        """
+        needs = self._needs(program, stored, block, copies)
+        chosen = schedule(needs, self.batch_size, self.model.workers, self.max_memory)
+        if (chosen.workers, chosen.batch_size) != (self.model.workers, self.batch_size):
+            # What the trials took is let go.
+            self.model.tune(self.plan.grid.tile_shape, chosen.workers)
+            release_bytes()
+        return chosen
+
+    def block_cache(self, plan: Plan | None = None) -> AbstractContextManager[object]:
+        """GDAL's block cache at the size that a plan needs, unless the user has set one."""
+        from ..raster.gdal import block_cache
+
+        cache = cache_bytes(self.reader.blocks, plan or self.plan, self.fitted.border)
+        return block_cache(cache)
+
+    def _refuse_untried(self, program: int, limit: int) -> None:
+        """Refuse a tile that is expected to take several times a limit, before it is tried.
+
+        The expectation comes from a small tile: trying a large one could exhaust the memory.
         """
         shape = self.plan.grid.tile_shape
-        if self.model.tile != (None, None) or math.prod(shape) <= SMALL**2:
+        if self.model.tile != (None, None) or math.prod(shape) <= TRIAL_SIDE**2:
             return
-        small = FittedModel(self.model, len(self.reader.bands), (SMALL, SMALL), self._align)
-        expected = small.working_bytes(1).on(1) * math.prod(shape) // SMALL**2
+        small = FittedModel(
+            self.model, len(self.reader.bands), (TRIAL_SIDE, TRIAL_SIDE), self._align
+        )
+        expected = small.working_bytes(1).on(1) * math.prod(shape) // TRIAL_SIDE**2
         self.model.tune(shape)
         release_bytes()
-        if program + expected > FAR_BEYOND * limit:
+        if program + expected > EXTRAPOLATION * limit:
             raise BudgetError(
                 f"max-memory {limit / 1e6:.0f} MB is too little: tiles of "
                 f"{shape[0]} x {shape[1]} need some {(program + expected) / 1e6:.0f} MB; smaller "
@@ -219,13 +240,6 @@ class PreparedRun:
             cache=user_cache(),
         )
 
-    def block_cache(self, plan: Plan | None = None) -> AbstractContextManager[object]:
-        """GDAL's block cache at the size that a plan needs, unless the user has set one."""
-        from ..raster.gdal import block_cache
-
-        cache = cache_bytes(self.reader.blocks, plan or self.plan, self.fitted.border)
-        return block_cache(cache)
-
 
 def inputs_of(model: Any, *readers: RasterReader) -> list[Any]:
     """All files that are read, and so must not be written."""
@@ -236,7 +250,7 @@ def inputs_of(model: Any, *readers: RasterReader) -> list[Any]:
 
 def prepare(
     reader: RasterReader,
-    given: LazyModel,
+    model: LazyModel,
     options: Options,
     execution: Execution | None = None,
     area: shapely.Geometry | None = None,
@@ -244,38 +258,41 @@ def prepare(
 ) -> PreparedRun:
     """Open a model and decide on everything that the options leave open.
 
-    A raster that ``is_empty`` does not need to know how the model behaves.
+    Parameters
+    ----------
+    reader : RasterReader
+        The raster; it is set to the bands that the model gets.
+    model : LazyModel
+        The model.
+    options : Options
+        What the user asked for.
+    execution : Execution, optional
+        What the model runs on.
+    area : shapely.Geometry, optional
+        Polygon in (y, x) pixels: tiles that do not touch it are skipped.
+    is_empty : bool
+        Whether no pixel of the raster is valid: the model is neither probed nor timed.
     """
     execution = execution or Execution()
-    model, network = given.source, given.opened
-    notes: list[str] = []
-    bands = options.bands
+    network, bands = model.opened, options.bands
     if bands is None:
         bands = bands_by_name(options, network, reader.descriptions)
     channels = reader.count if bands is None else len(bands)
-    found = None if is_empty else probe_for(model, network, options, notes, channels)
-    channels = network.channels or channels
-    pricing = None
+    measured = Measured()
     if not is_empty:
-        pricing = price(model, network, options, found, reader.size, channels, execution)
-    chosen = None if pricing is None else pricing.chosen
-    forecast = forecast_raster(reader, network, options, area, found, chosen)
-    forecast = warned(replace(forecast, pricing=pricing), network, found)
-    forecast.settings.notes.extend(notes)
-    if options.model_output is not None:
-        forecast.settings.model["model_output"] = Decision(options.model_output, OPTION)
-    elif network.metadata.output is not None:
-        forecast.settings.model["model_output"] = Decision(network.metadata.output, SIDECAR)
-    if options.fill is not None:
-        forecast.settings.model["fill"] = Decision(options.fill, OPTION)
-    if pricing is not None:
+        measured = measure(model, options, execution, reader.size, channels)
+    forecast = forecast_raster(reader, network, options, area, measured)
+    if measured.pricing is not None:
         network.tune(forecast.plan.grid.tile_shape, 1)  # it is as the last timing left it
     if execution.max_memory is not None and not tells_memory():
-        forecast.settings.notes.append(
-            "this system does not tell what a process has in memory, so the limit is kept by "
-            "what is known of tiles, queues and caches alone"
-        )
-    fill = number_of("fill", options.fill)
+        forecast = forecast.noting(UNTOLD)
     return PreparedRun(
-        reader, model, network, forecast, found, execution.max_memory, fill, is_empty
+        reader,
+        model.source,
+        network,
+        forecast,
+        measured.found,
+        execution.max_memory,
+        number_of("fill", options.fill),
+        is_empty,
     )

@@ -1,61 +1,70 @@
-"""The job: one raster through one model into rasters of what it says of each pixel."""
+"""A run: one raster through one model into one or several rasters."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
-
-import shapely
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, Unpack
 
 from ..areas.geojson import area_of, around
 from ..atomic import check_destination
 from ..errors import OptionError
 from ..planning.forecast import Forecast
-from ..planning.memory import Schedule
 from ..planning.open_raster import open_raster
-from ..planning.options import Execution, Options, lazy_model, merged
-from ..planning.outputs import PROBABILITIES, OutputOptions, copies_of, interpretation_of
+from ..planning.options import Execution, OptionChoices, Options, merged, taken
+from ..planning.outputs import (
+    PROBABILITIES,
+    OutputChoices,
+    OutputOptions,
+    copies_of,
+    interpretation_of,
+)
 from ..planning.settings import Settings
 from ..postprocess.products import ACTIVATIONS
 from ..progress import OnProgress
 from ..raster.blocks import Walk
-from ..raster.creation_options import Encoding
+from ..raster.creation_options import Encoding, EncodingChoices
 from ..spill import Spill
-from .pipeline import Pipeline, Tally, Writer
+from .extent import Part
+from .output_files import OutputFile, OutputWriter, output_files, refuse_twice, stored
+from .pipeline import Pipeline, Tally
 from .prepared import PreparedRun, inputs_of, prepare
 
 if TYPE_CHECKING:
     from ..raster.reader import RasterReader
-    from .extent import Part
-    from .output_files import Delivery, OutputFile
-
-T = TypeVar("T", OutputOptions, Encoding)
 
 OnStart: TypeAlias = Callable[[Forecast], object]
 
 
+class SegmentChoices(OptionChoices, OutputChoices, EncodingChoices, total=False):
+    """What ``segment`` takes as keywords beside its own."""
+
+
 @dataclass(frozen=True)
 class Summary:
-    """What a job did and what it took."""
+    """What a run did and what it took."""
 
     tiles: int
-    """Tiles that the model has seen."""
+    """Tiles that the model was run on."""
     pixels: int
     """Pixels of the raster, or of the windows that an area touches."""
     classes: int
+    """Number of classes of the model."""
     seconds: float
+    """From the first tile to the published output."""
     model_seconds: float
     """Seconds during which the model was running."""
     not_finite: int
     """Logits of wanted pixels that came out as NaN or infinite."""
     skipped: int
-    """Tiles that the model has not seen: outside the area, or without a valid pixel."""
+    """Tiles that the model was not run on: outside the area, or without a valid pixel."""
     settings: Settings
+    """All decisions, and notes for the user."""
     exactness: str | None
-    """How far the output is the model's answer to the whole image; None where nobody asked."""
+    """How near the output is to the model run on the whole image; None where that is unknown."""
 
 
 def segment(
@@ -74,9 +83,9 @@ def segment(
     command: str | None = None,
     on_start: OnStart | None = None,
     on_progress: OnProgress | None = None,
-    **choices: Any,
+    **choices: Unpack[SegmentChoices],
 ) -> Summary:
-    """Run a segmentation model over a raster of any size and write what it says of each pixel.
+    """Run a segmentation model over a raster of any size and write its blended output.
 
     Parameters
     ----------
@@ -90,39 +99,37 @@ def segment(
         A GeoTIFF of blended logits, one band a class, in the raster's own grid, or of another
         ``kind``. It appears under this name when it is complete, and not at all after an error.
     options : Options, optional
-        How to tile and normalize; or give its fields as keywords: ``tile``, ``overlap``,
-        ``margin``, ``align``, ``tolerance``, ``trust``, ``batch_size``, ``bands``, ``scale``,
-        ``mean``, ``std``, ``value_scaling``, ``normalize``, ``fill``, ``tta``, ``model_output``;
-        or how to read the raster: ``nodata``, ``level``, ``resolution``, ``match_resolution``,
-        ``unscale``. Where margin and alignment are left open, an ONNX model is probed for them, a
-        function only if one of them is ``"auto"``.
+        How to tile, normalize and read the raster; or give its fields as keywords. Where margin
+        and alignment are left open, an ONNX model is probed for them, a function only if one of
+        them is ``"auto"``.
     provider, threads
-        Of onnxruntime: see ``OnnxModel``.
+        Of onnxruntime: where it runs, and on how many threads.
     max_memory : int, optional
-        Bytes that the process may have in memory. It changes no bit: what is held becomes less by
-        walking narrower panels of columns with smaller batches.
+        Bytes that the process may have in memory. It changes no bit of the output: narrower panels
+        of columns and smaller batches hold less.
     overwrite : bool
         Replace an existing output.
     area : str or path-like, optional
-        GeoJSON file of polygons: only tiles that they touch are run. Inside, the bits are those
-        of the whole run; what is outside is NaN, declared as nodata.
+        GeoJSON file of polygons: only tiles that they touch are run. Inside, the output is the same
+        bits as that of a run over the whole raster; outside it is NaN, declared as nodata.
     bbox : sequence of 4 floats, optional
         The same for bounds in the raster's CRS: west, south, east, north.
     crop : bool
-        Let the output cover the area's bounding window alone.
+        Crop the output to the area's bounding window.
     command : str, optional
-        What stands in the output's tags as the command that made it.
+        The command that the output's tags name as its origin.
     on_start : callable, optional
         Called with the ``Forecast`` once everything is decided and no tile is read yet;
         ``forecast.settings.notes`` are sentences that the user should see.
     on_progress : callable, optional
         Called with a ``Progress`` after every tile.
-    **choices
-        Beside the fields of ``Options``, those of ``OutputOptions``: the ``kind`` of the output and
-        what is ``also`` to be made in the same run, ``activation``, ``threshold``,
-        ``confidence``, ``blend``, ``smooth``, ``smooth_by``, ``sieve``; and those of
-        ``Encoding``: ``compress``, ``compress_level``, ``max_error``, ``dtype``, ``cog``,
-        ``creation_options``.
+    **choices : Unpack[SegmentChoices]
+        The fields of ``Options``; those of ``OutputOptions``, which say what outputs hold; and
+        those of ``Encoding``, which say how they are stored.
+
+    Returns
+    -------
+    Summary
 
     Raises
     ------
@@ -131,57 +138,84 @@ def segment(
         model or the disk; a ``BudgetError``, which says what the least is, where ``max_memory`` is
         too little.
     """
-    from .output_files import output_files, refuse_twice, stored
-
-    products, encoding = _taken(OutputOptions, choices), _taken(Encoding, choices)
-    options = merged(options, choices)
+    given: dict[str, Any] = dict(choices)
+    outputs, encoding = taken(OutputOptions, given), taken(Encoding, given)
+    options = merged(options, given)
     execution = Execution(provider, threads, max_memory)
-    given = lazy_model(model, options, provider, threads)
+    lazy = execution.model(model, options)
+    if crop and area is None and bbox is None:
+        raise OptionError("crop to what? Give an area or a bbox, too")
     with ExitStack() as stack:
-        reader = stack.enter_context(open_raster(raster, options, given))
-        inputs = inputs_of(model, reader)
-        paths = [
-            check_destination(path, inputs, overwrite)
-            for path in (output, *(path for _, path in products.others))
-        ]
-        refuse_twice(paths)
+        reader = stack.enter_context(open_raster(raster, options, lazy))
+        paths = _destinations((output, *outputs.paths), inputs_of(model, reader), overwrite)
         region = area_of(area, bbox, reader.size, reader.georeference)
         if options.bands is not None:
             reader.select(options.bands)
-        task = prepare(reader, given, options, execution, region, _holds_nothing(reader))
-        part = _part(task, region, crop)
+        run = prepare(reader, lazy, options, execution, region, _holds_nothing(reader))
         started = time.perf_counter()
-        task.forecast.settings.products.update(products.decide(task.model, task.classes))
-        task.forecast.settings.notes.extend(_product_notes(task, products, region is not None))
-        files = list(output_files(task, products, paths, encoding, part, command))
-        schedule = None
-        if not task.is_empty:
-            schedule = task.schedule(*stored(files), copies_of(products.kinds))
+        part = None if region is None else Part(around(region, reader.size), crop, region)
+        prepared = _decide(run, outputs, encoding, paths, part, command)
         if on_start:
-            on_start(replace(task.forecast, schedule=schedule))
-        tally = _run(task, schedule, files, part, overwrite, on_progress)
+            on_start(prepared.forecast)
+        tally = _run(prepared, part, overwrite, on_progress)
     return Summary(
-        tiles=task.plan.tiles - tally.skipped,
-        pixels=task.plan.written,
-        classes=task.classes,
+        tiles=run.plan.tiles - tally.skipped,
+        pixels=run.plan.written,
+        classes=run.classes,
         seconds=time.perf_counter() - started,
         model_seconds=tally.model_seconds,
         not_finite=tally.not_finite,
-        skipped=task.plan.skipped + tally.skipped,
-        settings=task.forecast.settings,
-        exactness=task.forecast.exactness,
+        skipped=run.plan.skipped + tally.skipped,
+        settings=prepared.forecast.settings,
+        exactness=prepared.forecast.exactness,
     )
 
 
-def _product_notes(task: PreparedRun, products: OutputOptions, is_part: bool) -> Iterator[str]:
-    names = task.model.metadata.class_names
-    fitting = (task.classes,) if task.classes > 1 else (1, 2)
+class _Decided(NamedTuple):
+    """A run of which outputs and schedule are decided, too."""
+
+    run: PreparedRun
+    forecast: Forecast
+    files: list[OutputFile]
+
+
+def _decide(
+    run: PreparedRun,
+    outputs: OutputOptions,
+    encoding: Encoding,
+    paths: Sequence[Path],
+    part: Part | None,
+    command: str | None,
+) -> _Decided:
+    """Tune the model, decide on the outputs and schedule the run."""
+    program = None if run.is_empty else run.tune()
+    decided = outputs.decide(run.model, run.classes)
+    settings = run.forecast.settings.writing(decided)
+    settings = settings.noting(*_output_notes(run, outputs, part is not None))
+    files = list(output_files(run, settings, outputs, paths, encoding, part, command))
+    schedule = None
+    if program is not None:
+        schedule = run.schedule(program, *stored(files), copies_of(outputs.kinds))
+        settings = settings.noting(*schedule.notes)
+    return _Decided(run, replace(run.forecast, settings=settings, schedule=schedule), files)
+
+
+def _destinations(paths: Sequence[Any], inputs: Sequence[Any], overwrite: bool) -> list[Path]:
+    """Where outputs go: no input and no other output stands there."""
+    checked = [check_destination(path, inputs, overwrite) for path in paths]
+    refuse_twice(checked)
+    return checked
+
+
+def _output_notes(run: PreparedRun, outputs: OutputOptions, is_part: bool) -> Iterator[str]:
+    names = run.model.metadata.class_names
+    fitting = (run.classes,) if run.classes > 1 else (1, 2)
     if names and len(names) not in fitting:
         yield (
-            f"the model's metadata names {len(names)} classes, and it tells {task.classes} apart: "
+            f"the model's metadata names {len(names)} classes, and it tells {run.classes} apart: "
             f"the names are left out"
         )
-    if is_part and (products.smooth or products.sieve):
+    if is_part and (outputs.smooth or outputs.sieve):
         yield (
             "classes are smoothed and sieved as if there were nothing outside the area: near its "
             "border they may be others than in a run over the whole raster"
@@ -189,29 +223,29 @@ def _product_notes(task: PreparedRun, products: OutputOptions, is_part: bool) ->
 
 
 def _run(
-    task: PreparedRun,
-    schedule: Schedule | None,
-    files: Sequence[OutputFile],
-    part: Part | None,
-    overwrite: bool,
-    on_progress: OnProgress | None,
+    decided: _Decided, part: Part | None, overwrite: bool, on_progress: OnProgress | None
 ) -> Tally:
-    from .output_files import Delivery
-
-    decided = task.forecast.settings.products
-    values = {name: decision.value for name, decision in decided.items()}
-    held = schedule.held_blocks if schedule else None
-    delivery = Delivery(files, interpretation_of(values), overwrite, held, values, on_progress)
+    """Run all tiles through the model into the outputs."""
+    run, schedule, files = decided.run, decided.forecast.schedule, decided.files
+    values = {name: own.value for name, own in decided.forecast.settings.outputs.items()}
+    writer = OutputWriter(
+        files,
+        interpretation_of(values),
+        overwrite,
+        held=schedule.held_blocks if schedule else None,
+        extent=part.extent if part and part.is_cropped else None,
+        cleanup=values,
+        on_progress=on_progress,
+    )
+    if schedule is None:
+        with writer:  # an empty raster: nothing is written but nodata
+            return Tally(skipped=run.plan.tiles)
     before = None
     if values.get("blend") == PROBABILITIES:
         before = ACTIVATIONS[values["activation"]]
-    if schedule is None:
-        with delivery:  # nothing is all there is to write
-            return Tally(skipped=task.plan.tiles)
     seams: Spill[int] = Spill(files[0].path.parent)
-    with task.block_cache(schedule.plan), seams, delivery:
-        writer = _cropping(delivery, part)
-        return Pipeline(task, schedule, writer, seams, before).run(on_progress)
+    with run.block_cache(schedule.plan), seams, writer:
+        return Pipeline(run, schedule, writer, seams, before).run(on_progress)
 
 
 def _holds_nothing(reader: RasterReader) -> bool:
@@ -220,26 +254,3 @@ def _holds_nothing(reader: RasterReader) -> bool:
         return False
     masks = (reader.valid(*window) for window in Walk(reader.size, reader.blocks))
     return all(mask is not None and not mask.any() for mask in masks)
-
-
-def _part(task: PreparedRun, area: shapely.Geometry | None, crop: bool) -> Part | None:
-    """What the output has of the raster; None for all of it."""
-    from .extent import Part
-
-    if area is None:
-        if crop:
-            raise OptionError("crop to what? Give an area or a bbox, too")
-        return None
-    return Part(around(area, task.reader.size), crop, area)
-
-
-def _cropping(delivery: Delivery, part: Part | None) -> Writer:
-    from .extent import CroppingWriter
-
-    return CroppingWriter(delivery, part.extent) if part and part.is_cropped else delivery
-
-
-def _taken(kind: type[T], choices: dict[str, Any]) -> T:
-    """What choices say about the fields of a kind of options; they are taken out."""
-    names = {field.name for field in fields(kind)}
-    return kind(**{name: choices.pop(name) for name in names & set(choices)})

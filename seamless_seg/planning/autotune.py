@@ -9,10 +9,13 @@ from typing import Any
 
 from ..models.base import Model
 from ..models.files import has_functions
+from ..models.load import LazyModel
 from ..models.receptive_field import Probe
 from ..system import available_bytes, resident_bytes
+from ..windows import Pair
 from .cache import recall, remember
 from .options import Execution, Options
+from .probing import probe_for
 from .tile_geometry import decide_tiling, needed
 from .tile_timing import Price, Raster, Timing, cheapest, prices, time_tiles
 
@@ -32,6 +35,47 @@ class Pricing:
 
     timed: list[Price]
     chosen: Price
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured of a model before planning."""
+
+    found: Probe | None = None
+    """Its receptive field; None where nobody needed to know."""
+    pricing: Pricing | None = None
+    """What tiles of several sizes would cost; None where the tile is settled."""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def price(self) -> Price | None:
+        """What the chosen tile costs."""
+        return None if self.pricing is None else self.pricing.chosen
+
+
+def measure(
+    model: LazyModel, options: Options, execution: Execution, size: Pair, channels: int
+) -> Measured:
+    """Probe a model and time its tiles, where the options leave that open.
+
+    Parameters
+    ----------
+    model : LazyModel
+        The model.
+    options : Options
+        What the user asked for.
+    execution : Execution
+        What the model runs on.
+    size : (height, width)
+        Pixels of the raster.
+    channels : int
+        Bands that the model is given, where it takes any number.
+    """
+    network = model.opened
+    probed = probe_for(model.source, network, options, channels)
+    count = network.channels or channels
+    pricing = price(model.source, network, options, probed.found, size, count, execution)
+    return Measured(probed.found, pricing, probed.notes)
 
 
 def price(

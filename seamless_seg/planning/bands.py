@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from ..normalization import Normalization, Scaling, parse_scaling
 from ..validation import format_size, number_of, numbers_of
 from .options import Options
 from .settings import LINEAR, Pixels, Tiling
+
+if TYPE_CHECKING:
+    from ..raster.reader import RasterReader
 
 
 def decide_pixels(
@@ -69,6 +72,36 @@ def decide_pixels(
     if np.float32(scale.value) == 0:
         raise OptionError("scale must not be 0: it would make all pixels the same")
     return Pixels(bands, scale, mean, std)
+
+
+def choose_pixels(reader: RasterReader, model: Model, options: Options) -> tuple[Pixels, list[str]]:
+    """Decide what a model gets of a raster, and set the reader to those bands.
+
+    Returns
+    -------
+    pixels : Pixels
+        Bands and normalization.
+    notes : list of str
+        What was measured in the raster, where ``normalize`` asks for it.
+    """
+    if options.bands is not None:
+        reader.select(options.bands)
+    count, has_alpha = reader.count, reader.has_trailing_alpha
+    if options.normalize is None:
+        names = reader.descriptions
+        read = decide_pixels(options, model, count, has_alpha, reader.dtype, names)
+        reader.select(read.bands.value)
+        return read, []
+    bands = decide_bands(options, model, count, has_alpha, reader.descriptions)
+    if model.dtype.kind in "iu":
+        raise OptionError(
+            f"normalize makes small numbers of pixels, and the model takes {model.dtype}: leave it "
+            f"out, or give a scale"
+        )
+    reader.select(bands.value)
+    from .raster_statistics import measure_pixels
+
+    return measure_pixels(reader, bands, options.normalize)
 
 
 def _scaling(options: Options, metadata: ModelMetadata, count: int) -> Decision[Scaling] | None:
@@ -163,7 +196,7 @@ def _bands(count: int) -> str:
     return f"{count} band{'s' if count > 1 else ''}"
 
 
-def notes(
+def notes_on(
     options: Options, model: Model, decided: Tiling, pixels: Pixels, dtype: np.dtype[Any]
 ) -> list[str]:
     """Sentences about what was decided for the user and may surprise them."""

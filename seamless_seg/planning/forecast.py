@@ -12,23 +12,22 @@ from ..errors import OptionError
 from ..models.base import Model
 from ..models.graph_analysis import tile_wide_nodes
 from ..models.receptive_field import Probe
-from ..models.tta import NONE, turns_of
+from ..models.tta import NONE
 from ..raster.blocks import FLOAT32
 from ..tiling.plan import Plan, plan_run_grid
 from ..tiling.trust import name_of
 from ..validation import pair
 from ..windows import Size
-from .bands import decide_bands, decide_pixels, notes
+from .autotune import Measured, Pricing
+from .bands import choose_pixels, notes_on
 from .exactness import TILE_WIDE, exactness, judge
 from .memory import Schedule
 from .options import Options
-from .settings import Pixels, Settings, Tiling
+from .settings import Settings, Tiling
 from .tile_geometry import decide_tiling
-from .tile_timing import Price
 
 if TYPE_CHECKING:
     from ..raster.reader import RasterReader
-    from .autotune import Pricing
 
 
 @dataclass(frozen=True)
@@ -109,6 +108,10 @@ class Forecast:
             "col_starts": [cols.start(j) for j in range(cols.count)],
         }
 
+    def noting(self, *notes: str) -> Forecast:
+        """The same forecast with more notes."""
+        return replace(self, settings=self.settings.noting(*notes))
+
     def _bytes(self, count: int) -> int | None:
         return None if self.classes is None else count * self.classes * FLOAT32
 
@@ -118,50 +121,37 @@ def forecast_raster(
     model: Model | None,
     options: Options,
     area: shapely.Geometry | None = None,
-    found: Probe | None = None,
-    price: Price | None = None,
+    measured: Measured | None = None,
 ) -> Forecast:
     """Decide and plan for a raster; with a model, the reader is set to the bands that it gets.
+
+    Parameters
+    ----------
+    reader : RasterReader
+        The raster.
+    model : Model or None
+        The model, where one is known.
+    options : Options
+        What the user asked for.
+    area : shapely.Geometry, optional
+        Polygon in (y, x) pixels: tiles that do not touch it are skipped.
+    measured : Measured, optional
+        What was measured of the model.
 
     Raises
     ------
     OptionError, GeometryError
         Where the options contradict the raster, the model or each other.
     """
-    decided = decide_tiling(options, model, found, reader.size, price)
-    if model is None:
-        settings = Settings(
-            decided, tta=_tta(options), notes=list(reader.notes), reading=reader.reading
+    measured = measured or Measured()
+    decided = decide_tiling(options, model, measured.found, reader.size, measured.price)
+    settings = Settings(decided, None, _tta(options), tuple(reader.notes), reading=reader.reading)
+    if model is not None:
+        pixels, notes = choose_pixels(reader, model, options)
+        settings = replace(settings, pixels=pixels, model=model_choices(options, model)).noting(
+            *notes_on(options, model, decided, pixels, reader.dtype), *notes
         )
-        return _forecast(settings, None, reader.size, area, found, options.tolerance)
-    if options.bands is not None:
-        reader.select(options.bands)
-    read, found_in_it = _decide_pixels(reader, model, options)
-    said = [*reader.notes, *notes(options, model, decided, read, reader.dtype), *found_in_it]
-    settings = Settings(decided, read, _tta(options), said, reading=reader.reading)
-    return _forecast(settings, model, reader.size, area, found, options.tolerance)
-
-
-def _decide_pixels(
-    reader: RasterReader, model: Model, options: Options
-) -> tuple[Pixels, list[str]]:
-    """Decide what a model gets, select it, and say what was found in it, if that was looked at."""
-    count, has_alpha = reader.count, reader.has_trailing_alpha
-    if options.normalize is None:
-        names = reader.descriptions
-        read = decide_pixels(options, model, count, has_alpha, reader.dtype, names)
-        reader.select(read.bands.value)
-        return read, []
-    bands = decide_bands(options, model, count, has_alpha, reader.descriptions)
-    if model.dtype.kind in "iu":
-        raise OptionError(
-            f"normalize makes small numbers of pixels, and the model takes {model.dtype}: leave it "
-            f"out, or give a scale"
-        )
-    reader.select(bands.value)
-    from .raster_statistics import measure_pixels
-
-    return measure_pixels(reader, bands, options)
+    return _forecast(settings, model, reader.size, area, options, measured)
 
 
 def forecast_size(
@@ -169,26 +159,53 @@ def forecast_size(
     model: Model | None,
     options: Options,
     area: shapely.Geometry | None = None,
-    found: Probe | None = None,
-    price: Price | None = None,
+    measured: Measured | None = None,
 ) -> Forecast:
     """Decide and plan for a raster of which the size alone is known.
+
+    Parameters
+    ----------
+    size : int or (height, width)
+        Pixels of the raster.
+    model, options, area, measured
+        As for ``forecast_raster``.
 
     Raises
     ------
     OptionError, GeometryError
         Where the options contradict the size, the model or each other.
     """
-    whole = pair("size", size, 1)
-    decided = decide_tiling(options, model, found, whole, price)
-    said = list(model.metadata.notes) if model else []
-    return _forecast(
-        Settings(decided, None, _tta(options), said), model, whole, area, found, options.tolerance
-    )
+    whole, measured = pair("size", size, 1), measured or Measured()
+    decided = decide_tiling(options, model, measured.found, whole, measured.price)
+    notes = tuple(model.metadata.notes) if model else ()
+    settings = Settings(decided, None, _tta(options), notes)
+    return _forecast(settings, model, whole, area, options, measured)
+
+
+def judged(forecast: Forecast, model: Model, found: Probe | None, options: Options) -> Forecast:
+    """Add how exact a forecast's tiles are, by what a probe found and by the model's graph."""
+    plan = forecast.plan
+    said = None if found is None else exactness(found, plan, options.tolerance, model)
+    if plan.grid.shape == (1, 1):
+        return replace(forecast, exactness=said, warning=None)
+    verdict = judge(tile_wide_nodes(model), found, said == TILE_WIDE)
+    settings = forecast.settings.noting(*verdict.notes)
+    return replace(forecast, settings=settings, exactness=said, warning=verdict.warning)
+
+
+def model_choices(options: Options, model: Model) -> dict[str, Decision[Any]]:
+    """What was chosen about the model itself: its output, and the value in place of nodata."""
+    choices: dict[str, Decision[Any]] = {}
+    if options.model_output is not None:
+        choices["model_output"] = Decision(options.model_output, OPTION)
+    elif model.metadata.output is not None:
+        choices["model_output"] = Decision(model.metadata.output, model.metadata.origin("output"))
+    if options.fill is not None:
+        choices["fill"] = Decision(options.fill, OPTION)
+    return choices
 
 
 def _tta(options: Options) -> Decision[str]:
-    turns_of(options.tta)
     return decide((options.tta, OPTION), (NONE, DEFAULT))
 
 
@@ -197,8 +214,8 @@ def _forecast(
     model: Model | None,
     size: Size,
     area: shapely.Geometry | None,
-    found: Probe | None,
-    tolerance: float | None,
+    options: Options,
+    measured: Measured,
 ) -> Forecast:
     decided: Tiling = settings.tiling
     plan, _ = plan_run_grid(
@@ -212,14 +229,8 @@ def _forecast(
     )
     if area is not None and not plan.tiles:
         raise OptionError("the area holds the center of no pixel of the raster")
-    said = None if found is None else exactness(found, plan, tolerance, model)
-    return Forecast(settings, plan, model.classes if model else None, said)
-
-
-def warned(forecast: Forecast, model: Model, found: Probe | None) -> Forecast:
-    """The forecast with a warning, where the model's graph or a probe of it gives reason to."""
-    if forecast.plan.grid.shape == (1, 1):
-        return replace(forecast, warning=None)
-    said = judge(tile_wide_nodes(model), found, forecast.exactness == TILE_WIDE)
-    forecast.settings.notes.extend(said.notes)
-    return replace(forecast, warning=said.warning)
+    classes = model.classes if model else None
+    forecast = Forecast(settings, plan, classes, pricing=measured.pricing)
+    if model is not None:
+        forecast = judged(forecast, model, measured.found, options)
+    return forecast.noting(*measured.notes)

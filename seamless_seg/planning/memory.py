@@ -73,6 +73,8 @@ class Schedule:
     held_blocks: int
     """Open blocks of the output in memory."""
     footprint: Footprint
+    notes: tuple[str, ...] = ()
+    """Sentences on what takes memory and need not."""
 
     def fits(self, limit: int) -> bool:
         """Whether it keeps to a limit of so many bytes."""
@@ -130,10 +132,10 @@ def schedule(needs: Needs, batch_size: int, workers: int, limit: int | None = No
     """
     tried = _fastest(needs, batch_size, workers)
     if limit is None or tried.fits(limit):
-        return tried
+        return _noted(needs, tried)
     for tried in _smaller(needs, batch_size, workers):
         if tried.fits(limit):
-            return tried
+            return _noted(needs, tried)
     raise BudgetError(_refusal(needs, tried.footprint, limit))
 
 
@@ -166,17 +168,18 @@ def _smaller(needs: Needs, batch_size: int, workers: int) -> Iterator[Schedule]:
                 yield _scheduled(needs, count, smaller_batch, fewer_workers)
 
 
-def cost_of_strips(needs: Needs, chosen: Schedule) -> str | None:
-    """A sentence on what it costs that each strip is decoded once; None where that is little."""
+def _noted(needs: Needs, chosen: Schedule) -> Schedule:
+    """Add a note on what it costs to decode each strip once, where that is much."""
     columns = max(1, len(needs.plan.columns))
     in_panels = _scheduled(needs, columns, chosen.batch_size, chosen.workers)
     cost = chosen.footprint.rows - in_panels.footprint.rows
     if not needs.is_striped or cost <= ROWS:
-        return None
-    return (
+        return chosen
+    note = (
         f"the raster is stored in strips, and each is decoded once: whole rows of it are held, "
         f"{cost / 1e6:.0f} MB that a tiled copy would not need (gdal_translate -co TILED=YES)"
     )
+    return replace(chosen, notes=(note,))
 
 
 def _refusal(needs: Needs, least: Footprint, limit: int) -> str:

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from numbers import Real
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from ..decisions import METADATA, OPTION, Decision
 from ..errors import OptionError
@@ -18,9 +13,6 @@ from .options import Options
 
 if TYPE_CHECKING:
     from ..raster.reader import RasterReader
-
-READING = ("nodata", "level", "resolution", "match_resolution", "unscale")
-"""Options that say how a raster is read."""
 
 
 def open_raster(path: Any, options: Options, model: LazyModel | None = None) -> RasterReader:
@@ -54,31 +46,15 @@ def open_raster(path: Any, options: Options, model: LazyModel | None = None) -> 
     return reader
 
 
-def refuse_reading(options: Options) -> None:
-    """Raise ``OptionError`` where options say how to read a raster that nobody has given."""
-    for name in READING:
-        if getattr(options, name) is not None:
-            shown = name.replace("_", "-")
-            raise OptionError(f"{shown} is about how INPUT is read: give INPUT")
-
-
 def _reading(options: Options, path: Any, model: LazyModel | None) -> Reading:
-    choices = {
-        "level": options.level,
-        "resolution": options.resolution,
-        "match-resolution": options.match_resolution or None,
-    }
-    given = [name for name, choice in choices.items() if choice is not None]
-    if len(given) > 1:
-        raise OptionError(f"{' and '.join(given)} exclude each other: give one of them")
     resolution = None
-    if options.resolution is not None:
-        resolution = Decision(_lengths(options.resolution), OPTION)
+    if (lengths := options.lengths()) is not None:
+        resolution = Decision(lengths, OPTION)
     elif options.match_resolution:
         resolution = Decision(_matched(path, model), METADATA)
     return Reading(
         nodata=None if options.nodata is None else Decision(nodata_of(options.nodata), OPTION),
-        level=None if options.level is None else Decision(_level(options.level), OPTION),
+        level=None if options.level is None else Decision(int(options.level), OPTION),
         resolution=resolution,
         unscale=Decision(True, OPTION) if options.unscale else None,
     )
@@ -98,22 +74,3 @@ def _matched(path: Any, model: LazyModel | None) -> tuple[float, float]:
         )
     with RasterReader(path) as reader:
         return reader.matched(centimeters)
-
-
-def _lengths(value: Any) -> tuple[float, float]:
-    lengths = list(value) if isinstance(value, Sequence | np.ndarray) else [value]
-    are_numbers = all(isinstance(length, Real) for length in lengths)
-    if len(lengths) not in (1, 2) or not are_numbers or not all(0 < x < math.inf for x in lengths):
-        raise OptionError(
-            f"resolution must be one length or two, height and width of a pixel, above 0, not "
-            f"{','.join(map(str, lengths))}"
-        )
-    return float(lengths[0]), float(lengths[-1])
-
-
-def _level(value: Any) -> int:
-    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 0:
-        raise OptionError(
-            f"level must be 0, the full resolution, or an overview from 1, not {value}"
-        )
-    return int(value)

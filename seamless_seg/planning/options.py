@@ -2,52 +2,208 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from numbers import Integral
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from numbers import Integral, Real
+from typing import Any, Literal, TypedDict, TypeVar
+
+import numpy as np
 
 from ..errors import OptionError
 from ..models.load import LazyModel
+from ..models.tta import turns_of
 from ..system import cores
-from ..tiling.trust import Profile
-from ..windows import Size
+from ..tiling.trust import Profile, profile
+from ..validation import nodata_of, number_of, pair, whole_number
+from ..windows import Pair, Size
+from .settings import LINEAR, Pixels
+
+AUTO = "auto"
+"""What stands for a number that is to be measured."""
+
+LEAST = {"tile": 1, "overlap": 0, "margin": 0, "align": 1}
+"""Smallest number of pixels that each option of the geometry may be."""
+
+READING = ("nodata", "level", "resolution", "match_resolution", "unscale")
+"""Options that say how a raster is read."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """What the user asked for; None, or "auto" in the first four, where they left it open."""
+    """What the user asked for; None, or "auto" in the first four, where they left it open.
+
+    Raises
+    ------
+    OptionError
+        Where a value is unknown, out of range, or contradicts another one.
+    GeometryError
+        Where a number of pixels is none.
+    """
 
     tile: Size | Literal["auto"] | None = None
+    """Tile size in pixels, (height, width) or one number for both."""
     overlap: Size | Literal["auto"] | None = None
+    """Minimum overlap of neighboring tiles in pixels."""
     margin: Size | Literal["auto"] | None = None
+    """Pixels at a tile's cut sides that are discarded."""
     align: Size | Literal["auto"] | None = None
+    """Tiles start at multiples of this: the model's total stride in pixels."""
     trust: str | Profile | None = None
+    """Blending weights: name of a profile, or a profile."""
     batch_size: int | None = None
+    """Tiles that the model gets at a time."""
     bands: Sequence[int] | None = None
+    """Bands of the raster that the model gets, counted from 1, in this order."""
     tolerance: float | None = None
+    """Accepted change of logits near tile edges, in standard deviations of the logits."""
     scale: float | None = None
+    """Factor for pixel values."""
     mean: Sequence[float] | float | None = None
+    """Subtracted after scaling: one number, or one for each band."""
     std: Sequence[float] | float | None = None
+    """Divisor after that: one number, or one for each band."""
     value_scaling: Sequence[Any] | None = None
-    """What STAC MLM has under this name, in place of the three above."""
+    """STAC MLM's list of operations, in place of scale, mean and std."""
     normalize: str | None = None
+    """``percentile:LOW,HIGH`` or ``zscore``: scale, mean and std are measured in the raster."""
     tta: str | None = None
+    """Test-time augmentation: ``none``, ``flips`` or ``d4``."""
     model_output: str | int | None = None
+    """Which output of the graph to take, by name or counted from 0."""
     fill: float | None = None
+    """Value that the model gets in place of nodata; the mean where None."""
     nodata: float | None = None
+    """Nodata value, in place of the file's own."""
     level: int | None = None
+    """Overview to read, counted from 1; 0 is the full resolution."""
     resolution: Sequence[float] | float | None = None
+    """Pixel size to resample to, height and width, in units of the CRS."""
     match_resolution: bool | None = None
+    """Whether to resample to the resolution that the model states."""
     unscale: bool | None = None
+    """Whether to apply the scales and offsets of the file's bands."""
+
+    def __post_init__(self) -> None:
+        for name, least in LEAST.items():
+            value = getattr(self, name)
+            if value is not None and value != AUTO:
+                object.__setattr__(self, name, pair(name, value, least))
+        if self.trust is not None:
+            profile(self.trust)
+        if self.batch_size is not None:
+            whole_number("batch size", self.batch_size, 1)
+        if self.tolerance is not None and (number_of("tolerance", self.tolerance) or 0) <= 0:
+            raise OptionError(f"tolerance must be above 0, not {self.tolerance}")
+        number_of("scale", self.scale)
+        number_of("fill", self.fill)
+        turns_of(self.tta)
+        self._check_reading()
+        if self.normalize is not None:
+            self._check_normalize(self.normalize)
+
+    def pair(self, name: Literal["tile", "overlap", "margin", "align"]) -> Pair | None:
+        """(height, width) in pixels of one of the first four; None where it is left open."""
+        value = getattr(self, name)
+        return None if value is None or value == AUTO else value
+
+    def given(self) -> dict[str, Any]:
+        """The options that have a value."""
+        return {name: value for name, value in vars(self).items() if value is not None}
+
+    def measured(self, pixels: Pixels | None) -> Options:
+        """Options with the numbers that ``normalize`` came to in its place."""
+        if self.normalize is None or pixels is None:
+            return self
+        found = {name: getattr(pixels, name).value for name in LINEAR}
+        return replace(self, normalize=None, **found)
+
+    def lengths(self) -> tuple[float, float] | None:
+        """Height and width of ``resolution``, in units of the CRS."""
+        if self.resolution is None:
+            return None
+        listed = _listed(self.resolution)
+        return float(listed[0]), float(listed[-1])
+
+    def refuse_reading(self) -> None:
+        """Raise ``OptionError`` where options say how to read a raster that nobody has given."""
+        for name in READING:
+            if getattr(self, name) is not None:
+                shown = name.replace("_", "-")
+                raise OptionError(f"{shown} is about how INPUT is read: give INPUT")
+
+    def _check_reading(self) -> None:
+        chosen = {
+            "level": self.level,
+            "resolution": self.resolution,
+            "match-resolution": self.match_resolution or None,
+        }
+        given = [name for name, value in chosen.items() if value is not None]
+        if len(given) > 1:
+            raise OptionError(f"{' and '.join(given)} exclude each other: give one of them")
+        if self.nodata is not None:
+            nodata_of(self.nodata)
+        level = self.level
+        is_whole = isinstance(level, int | np.integer) and not isinstance(level, bool)
+        if level is not None and not (is_whole and level >= 0):
+            raise OptionError(
+                f"level must be 0, the full resolution, or an overview from 1, not {level}"
+            )
+        if self.resolution is not None:
+            _check_lengths(_listed(self.resolution))
+
+    def _check_normalize(self, normalize: str) -> None:
+        from .raster_statistics import stretch_of
+
+        stretch_of(normalize)
+        given = [name for name in (*LINEAR, "value_scaling") if getattr(self, name) is not None]
+        if given:
+            raise OptionError(
+                f"normalize finds scale, mean and std itself: leave out {' and '.join(given)}, or "
+                f"normalize"
+            )
 
 
-def lazy_model(source: Any, options: Options, provider: str, threads: int | None) -> LazyModel:
-    """The model that options and onnxruntime's settings describe, not yet opened."""
-    return LazyModel(source, provider, threads, options.tta, options.model_output)
+class ReadingChoices(TypedDict, total=False):
+    """Those fields of ``Options`` as keywords that say how a raster is read."""
+
+    nodata: float | None
+    level: int | None
+    resolution: Sequence[float] | float | None
+    match_resolution: bool | None
+    unscale: bool | None
 
 
-def merged(options: Options | None, choices: dict[str, Any]) -> Options:
+class OptionChoices(ReadingChoices, total=False):
+    """The fields of ``Options`` as keywords."""
+
+    tile: Size | Literal["auto"] | None
+    overlap: Size | Literal["auto"] | None
+    margin: Size | Literal["auto"] | None
+    align: Size | Literal["auto"] | None
+    trust: str | Profile | None
+    batch_size: int | None
+    bands: Sequence[int] | None
+    tolerance: float | None
+    scale: float | None
+    mean: Sequence[float] | float | None
+    std: Sequence[float] | float | None
+    value_scaling: Sequence[Any] | None
+    normalize: str | None
+    tta: str | None
+    model_output: str | int | None
+    fill: float | None
+
+
+T = TypeVar("T")
+
+
+def taken(kind: type[T], choices: dict[str, Any]) -> T:
+    """Make options of a kind from those keywords that are its fields; remove these."""
+    names = {field.name for field in fields(kind)}  # type: ignore[arg-type]  # a dataclass
+    return kind(**{name: choices.pop(name) for name in names & set(choices)})
+
+
+def merged(options: Options | None, choices: Mapping[str, Any]) -> Options:
     """Options given as such, or one by one."""
     if options is not None and choices:
         raise TypeError("give either options or their fields as keywords, not both")
@@ -56,10 +212,18 @@ def merged(options: Options | None, choices: dict[str, Any]) -> Options:
 
 @dataclass(frozen=True)
 class Execution:
-    """What a model runs on."""
+    """What a model runs on.
+
+    Raises
+    ------
+    OptionError
+        Where ``max_memory`` is no number of bytes.
+    """
 
     provider: str = "cpu"
+    """Of onnxruntime: ``cpu``, ``cuda``, ``tensorrt`` and others that it has."""
     threads: int | None = None
+    """Of onnxruntime; as many as there are processors where None."""
     max_memory: int | None = None
     """Bytes that the process may have."""
 
@@ -72,3 +236,21 @@ class Execution:
     def variant(self) -> str:
         """What timings depend on, beside the model and its bands."""
         return f"-{self.provider.lower()}-{self.threads or cores()}"
+
+    def model(self, source: Any, options: Options) -> LazyModel:
+        """The model that runs on it as options describe it, not yet opened."""
+        return LazyModel(source, self.provider, self.threads, options.tta, options.model_output)
+
+
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, Sequence | np.ndarray) else [value]
+
+
+def _check_lengths(lengths: list[Any]) -> None:
+    are_numbers = all(isinstance(length, Real) for length in lengths)
+    if len(lengths) in (1, 2) and are_numbers and all(0 < x < np.inf for x in lengths):
+        return
+    raise OptionError(
+        f"resolution must be one length or two, height and width of a pixel, above 0, not "
+        f"{','.join(map(str, lengths))}"
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
@@ -112,6 +112,11 @@ class OutputOptions:
         return [self.kind, *(kind for kind, _ in self.others)]
 
     @property
+    def paths(self) -> list[Any]:
+        """Where the outputs beside the main one go."""
+        return [path for _, path in self.others]
+
+    @property
     def others(self) -> list[tuple[str, Any]]:
         """Kinds and paths of the outputs beside the main one."""
         also = self.also.items() if isinstance(self.also, Mapping) else self.also
@@ -154,6 +159,20 @@ class OutputOptions:
         if self.sieve is not None:
             decided["sieve"] = Decision(self.sieve, OPTION)
         return decided
+
+
+class OutputChoices(TypedDict, total=False):
+    """The fields of ``OutputOptions`` as keywords."""
+
+    kind: str
+    also: Mapping[str, Any] | Sequence[tuple[str, Any]]
+    activation: str | None
+    threshold: float | None
+    confidence: str | None
+    blend: str | None
+    smooth: int | None
+    smooth_by: str | None
+    sieve: int | None
 
 
 def copies_of(kinds: Sequence[str]) -> int:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, Unpack
 
 import numpy as np
 
 from ..errors import ModelError, OptionError
 from ..models.base import Model
 from ..models.files import has_functions
+from ..models.load import LazyModel
 from ..models.receptive_field import (
     USUAL_CHANNELS,
     Image,
@@ -17,14 +18,14 @@ from ..models.receptive_field import (
     Side,
     Source,
     noise,
-    probe,
     show_border,
 )
+from ..models.receptive_field import probe as probe_model
 from ..raster.source import gaps_extended, read_extended
-from ..validation import pair_of
+from .bands import choose_pixels
 from .cache import recall, remember
-from .forecast import forecast_raster
-from .options import Options
+from .open_raster import open_raster
+from .options import Options, ReadingChoices
 
 if TYPE_CHECKING:
     from ..raster.reader import RasterReader
@@ -34,6 +35,68 @@ NOISE = 0.1
 
 VERSION = 1
 """Of what is remembered: raise it when a probe finds out more, or otherwise."""
+
+
+def probe(
+    model: Any,
+    channels: int | None = None,
+    source: Source = noise,
+    *,
+    raster: Any = None,
+    tta: str | None = None,
+    provider: str = "cpu",
+    threads: int | None = None,
+    cached: bool = False,
+    again: bool = False,
+    **reading: Unpack[ReadingChoices],
+) -> Probe:
+    """Measure a model's receptive field and total stride.
+
+    The model is run a few dozen times, on long and narrow images where its size is free: seconds
+    on a CPU.
+
+    Parameters
+    ----------
+    model : str, path-like, callable or list of these
+        An ONNX file, or a function from ``(B, C, H, W)`` float32 to ``(B, K, H, W)`` logits. Of
+        several, logits are averaged.
+    channels : int, optional
+        Bands that the model takes, where it does not say so; else 3.
+    source : callable, optional
+        Makes images; white noise by default.
+    raster : str or path-like, optional
+        Measure with windows of this raster, normalized as a run would, in place of ``source``.
+    tta : str, optional
+        ``"flips"`` or ``"d4"``: measure the mean of turned tiles.
+    provider, threads
+        Of onnxruntime.
+    cached : bool
+        Take what an earlier probe of the same file found on noise, and keep what this one finds.
+    again : bool
+        Measure anew, whatever was kept.
+    **reading : Unpack[ReadingChoices]
+        How the raster is read: fields of ``Options``.
+
+    Returns
+    -------
+    Probe
+
+    Raises
+    ------
+    ModelError
+        Where the model fails at every size that it was tried at.
+    OptionError
+        Where options contradict each other, or say how to read a raster that is not given.
+    """
+    options = Options(tta=tta, **reading)
+    lazy = LazyModel(model, provider, threads, tta)
+    if raster is None:
+        options.refuse_reading()
+        if cached:
+            return probe_file(model, lazy.opened, channels=channels, again=again)
+        return probe_model(lazy.opened, channels, source)
+    with open_raster(raster, options, lazy) as reader:
+        return probe_file(model, lazy.opened, reader)
 
 
 def probe_file(
@@ -66,29 +129,35 @@ def probe_file(
     """
     if reader is not None:
         source = raster_source(reader, model)
-        return probe(model, len(reader.bands), source)
+        return probe_model(model, len(reader.bands), source)
     variant = model.variant + ("" if model.channels or not channels else f"-{channels}")
     if not again:
         with suppress(ValueError, KeyError, TypeError):  # else it is asked anew
             return from_json(recall("probes", path, variant))
-    found = probe(model, channels)
+    found = probe_model(model, channels)
     remember("probes", path, to_json(found), variant)
     return found
 
 
-def probe_for(
-    path: Any, model: Model, options: Options, notes: list[str], channels: int | None = None
-) -> Probe | None:
+class Probed(NamedTuple):
+    """What a probe found, and what the user should know of it."""
+
+    found: Probe | None = None
+    """None where no probe was needed, or where it failed."""
+    notes: tuple[str, ...] = ()
+
+
+def probe_for(path: Any, model: Model, options: Options, channels: int | None = None) -> Probed:
     """Probe a model where ``is_wanted``.
 
     A model that cannot be probed is run as if nobody had asked, with a note. Whatever is
     remembered, a border is seen here where the tile depends on it.
     """
-    if model.metadata.tile is not None and pair_of("tile", options.tile, 1) is None:
+    if model.metadata.tile is not None and options.pair("tile") is None:
         show_border(model, model.channels or channels or USUAL_CHANNELS)
     if not is_wanted(path, options):
-        return None
-    return probe_anyway(path, model, notes, channels)
+        return Probed()
+    return probe_anyway(path, model, channels)
 
 
 def is_wanted(path: Any, options: Options) -> bool:
@@ -102,20 +171,14 @@ def is_wanted(path: Any, options: Options) -> bool:
     return is_open(options.margin) or is_open(options.align)
 
 
-def probe_anyway(
-    path: Any,
-    model: Model,
-    notes: list[str],
-    channels: int | None = None,
-) -> Probe | None:
-    """The same, whatever has been left open."""
+def probe_anyway(path: Any, model: Model, channels: int | None = None) -> Probed:
+    """Probe a model, whatever the options leave open; return a note where that fails."""
     try:
         if has_functions(path):
-            return probe(model, channels)
-        return probe_file(path, model, channels=channels)
+            return Probed(probe_model(model, channels))
+        return Probed(probe_file(path, model, channels=channels))
     except ModelError as error:
-        notes.append(f"how far the model sees could not be measured: {error}")
-        return None
+        return Probed(None, (f"how far the model sees could not be measured: {error}",))
 
 
 def raster_source(reader: RasterReader, model: Model) -> Source:
@@ -124,7 +187,7 @@ def raster_source(reader: RasterReader, model: Model) -> Source:
     A little white noise is added: windows of a small or empty raster may be the same, and
     replacing pixels by the same pixels shows nothing.
     """
-    normalize = forecast_raster(reader, model, Options()).settings.normalization.apply
+    normalize = choose_pixels(reader, model, Options())[0].normalization.apply
 
     def source(random: np.random.Generator, shape: tuple[int, int, int]) -> Image:
         bands, *wanted = shape

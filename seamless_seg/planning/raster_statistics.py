@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -14,7 +13,6 @@ from ..errors import OptionError
 from ..raster.sampling import PIXELS, Excerpt
 from ..raster.source import Source
 from ..validation import LARGEST_FLOAT32
-from .options import Options
 from .settings import LINEAR, Pixels
 from .streaming import Moments, Ranks, ranks
 
@@ -26,7 +24,7 @@ ENOUGH = 16
 
 
 def measure_pixels(
-    source: Source, bands: Decision[tuple[int, ...]], options: Options
+    source: Source, bands: Decision[tuple[int, ...]], normalize: str
 ) -> tuple[Pixels, list[str]]:
     """Decide on the normalization of the source's bands by what is in them.
 
@@ -42,17 +40,11 @@ def measure_pixels(
     Raises
     ------
     OptionError
-        Where ``options.normalize`` is no stretch, or scale, mean or std are given as well.
+        Where ``normalize`` is no stretch, or a band's values are too far apart.
     RasterError
         Where the raster cannot be read.
     """
-    given = [name for name in (*LINEAR, "value_scaling") if getattr(options, name) is not None]
-    if given:
-        raise OptionError(
-            f"normalize finds scale, mean and std itself: leave out {' and '.join(given)}, or "
-            f"normalize"
-        )
-    stretch = stretch_of(str(options.normalize))
+    stretch = stretch_of(normalize)
     excerpt, gathered = _gather(source, stretch, len(bands.value))
     where = "the raster" if excerpt.complete else "a sample of the raster"
     lines, odd = _lines(source.dtype, stretch, bands.value, gathered)
@@ -71,14 +63,6 @@ def as_options(pixels: Pixels) -> str:
     values = ((pixels.scale.value,), pixels.mean.value, pixels.std.value)
     parts = (",".join(map(_exactly, numbers)) for numbers in values)
     return " ".join(f"--{name} {part}" for name, part in zip(LINEAR, parts, strict=True))
-
-
-def as_found(options: Options, pixels: Pixels | None) -> Options:
-    """Options that say in numbers what ``normalize`` came to, where it was asked for."""
-    if options.normalize is None or pixels is None:
-        return options
-    found = {name: getattr(pixels, name).value for name in LINEAR}
-    return replace(options, normalize=None, **found)
 
 
 def _gather(source: Source, stretch: Stretch, count: int) -> tuple[Excerpt, list[Gathered]]:

@@ -6,15 +6,15 @@ every decision remembers which it was.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..decisions import DEFAULT, Decision
 from ..models.tta import NONE
 from ..normalization import Normalization, Scaling
 from ..raster.source import Reading
-from ..tiling.trust import Profile
+from ..tiling.trust import Profile, name_of
 from ..windows import Pair
 
 NOT_TURNED = Decision(NONE, DEFAULT)
@@ -69,19 +69,31 @@ class Pixels:
 
 @dataclass(frozen=True)
 class Settings:
-    """All decisions, and what the user should know about them."""
+    """All decisions, and what the user should know about them.
+
+    Settings are put together once and never changed: ``noting`` and ``writing`` return new ones.
+    """
 
     tiling: Tiling
     pixels: Pixels | None = None
     """None where no raster is known."""
     tta: Decision[str] = NOT_TURNED
     """In which ways tiles are turned, so that the mean of the logits is taken."""
-    notes: list[str] = field(default_factory=list)
-    model: dict[str, Decision[Any]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    """Sentences that the user should read."""
+    model: Mapping[str, Decision[Any]] = field(default_factory=dict)
     """What was chosen about the model itself."""
     reading: Reading = Reading()
-    products: dict[str, Decision[Any]] = field(default_factory=dict)
-    """What is made of logits, where that is not what they are."""
+    outputs: Mapping[str, Decision[Any]] = field(default_factory=dict)
+    """How outputs are made of logits: activation, threshold, clean-up."""
+
+    def noting(self, *notes: str) -> Settings:
+        """The same settings with more notes."""
+        return replace(self, notes=(*self.notes, *notes))
+
+    def writing(self, outputs: Mapping[str, Decision[Any]]) -> Settings:
+        """The same settings with decisions about outputs."""
+        return replace(self, outputs=outputs)
 
     @property
     def normalization(self) -> Normalization:
@@ -96,4 +108,17 @@ class Settings:
             yield from self.pixels.decisions()
         yield "tta", self.tta
         yield from ((name, made) for name, made in vars(self.reading).items() if made is not None)
-        yield from self.products.items()
+        yield from self.outputs.items()
+
+    def figures(self) -> dict[str, Any]:
+        """Each setting's value and origin, as JSON can hold them."""
+        return {
+            name: {"value": _figure(decision.value), "origin": decision.origin}
+            for name, decision in self.decisions()
+        }
+
+
+def _figure(value: Any) -> Any:
+    if isinstance(value, Scaling):
+        return value.document()
+    return name_of(value) if callable(value) else value

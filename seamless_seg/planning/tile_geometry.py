@@ -10,8 +10,8 @@ from ..decisions import AT_MOST, DEFAULT, METADATA, OPTION, SIDECAR, Decision, d
 from ..errors import OptionError
 from ..models.base import BATCH_PIXELS, Model
 from ..models.receptive_field import Probe
-from ..tiling.trust import Profile, profile
-from ..validation import format_size, number_of, pair, pair_of, whole_number
+from ..tiling.trust import Profile
+from ..validation import format_size, pair, whole_number
 from ..windows import Pair
 from .exact_tiling import Wish, choose
 from .options import Options
@@ -50,9 +50,6 @@ def decide_tiling(
         Where a number of pixels is none.
     """
     trust: Decision[str | Profile] = decide((options.trust, OPTION), (TRUST, DEFAULT))
-    profile(trust.value)
-    if options.tolerance is not None and (number_of("tolerance", options.tolerance) or 0) <= 0:
-        raise OptionError(f"tolerance must be above 0, not {options.tolerance}")
     if found is not None:
         tile, overlap, margin, align = _measured(options, model, found, size, price)
     else:
@@ -77,11 +74,11 @@ Four = tuple[Decision[Pair], Decision[Pair], Decision[Pair], Decision[Pair]]
 def _usual(options: Options, model: Model | None) -> Four:
     """Options, metadata and defaults, where nothing has been measured."""
     tile = _tile(options, model)
-    margin = decide((pair_of("margin", options.margin, 0), OPTION), ((0, 0), DEFAULT))
-    align = decide((pair_of("align", options.align, 1), OPTION), ((1, 1), DEFAULT))
+    margin = decide((options.pair("margin"), OPTION), ((0, 0), DEFAULT))
+    align = decide((options.pair("align"), OPTION), ((1, 1), DEFAULT))
     stated = model.metadata.overlap_percent if model else None
     overlap = decide(
-        (pair_of("overlap", options.overlap, 0), OPTION),
+        (options.pair("overlap"), OPTION),
         (_share(tile.value, stated, margin.value, align.value), METADATA),
         (_share(tile.value, 25, margin.value, align.value), f"{DEFAULT}, a quarter of the tile"),
     )
@@ -98,7 +95,7 @@ class Needed:
 
 def needed(options: Options, model: Model, found: Probe | None) -> Needed | None:
     """What tiles need where their size is open and changes no bit; None where it is not so."""
-    open_tile = pair_of("tile", options.tile, 1) is None and model.tile == (None, None)
+    open_tile = options.pair("tile") is None and model.tile == (None, None)
     if not open_tile or found is None or found.depends_on_batch or not found.deterministic:
         return None
     if any(found.reach(axis).across for axis in (0, 1)):
@@ -122,10 +119,10 @@ def _wishes(
     """What is settled along each axis."""
     usual = _tile(options, model)
     given = [
-        pair_of("tile", options.tile, 1),
-        pair_of("overlap", options.overlap, 0),
-        pair_of("margin", options.margin, 0),
-        pair_of("align", options.align, 1),
+        options.pair("tile"),
+        options.pair("overlap"),
+        options.pair("margin"),
+        options.pair("align"),
     ]
     fixed = model.tile if model else (None, None)
     stated = model.metadata.overlap_percent if model else None
@@ -139,7 +136,7 @@ def _wishes(
             usual_overlap=(25 if stated is None else stated) / 100,
             margin=margin,
             align=align,
-            tolerance=number_of("tolerance", options.tolerance),
+            tolerance=options.tolerance,
         )
 
 
@@ -159,22 +156,22 @@ def _measured(
     return (
         tile,
         decide(
-            (pair_of("overlap", options.overlap, 0), OPTION),
+            (options.pair("overlap"), OPTION),
             ((down.overlap, across.overlap), MEASURED),
         ),
         decide(
-            (pair_of("margin", options.margin, 0), OPTION),
+            (options.pair("margin"), OPTION),
             ((down.margin, across.margin), MEASURED),
         ),
         decide(
-            (pair_of("align", options.align, 1), OPTION),
+            (options.pair("align"), OPTION),
             ((down.align, across.align), MEASURED),
         ),
     )
 
 
 def _tile(options: Options, model: Model | None) -> Decision[Pair]:
-    asked = pair_of("tile", options.tile, 1)
+    asked = options.pair("tile")
     if model is None:
         return decide((asked, OPTION), ((TILE, TILE), DEFAULT))
     fixed, stated = model.tile, _stated(model)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
@@ -204,3 +204,14 @@ class Encoding:
             return self.compress_level
         # Level 1 is as small as level 9 to a few per cent here, and several times as fast.
         return 6 if self.compress == "deflate" else 1
+
+
+class EncodingChoices(TypedDict, total=False):
+    """The fields of ``Encoding`` as keywords."""
+
+    compress: str
+    compress_level: int | None
+    max_error: float | None
+    dtype: str
+    cog: bool
+    creation_options: Mapping[str, str]

@@ -123,7 +123,7 @@ def _one_by_one(get_tile: GetTile) -> GetTiles:
     def get_tiles(indices: list[Index], geoms: list[shapely.Polygon]) -> list[Array]:
         tiles = []
         for index, geom in zip(indices, geoms, strict=True):
-            with _naming(index):
+            with naming_tiles(index):
                 tiles.append(get_tile(index, geom))
         return tiles
 
@@ -132,7 +132,7 @@ def _one_by_one(get_tile: GetTile) -> GetTiles:
 
 def tiles_of(batch: Batch, get_tiles: GetTiles) -> list[Array]:
     """The tiles of a batch; a ``TileError`` that names them where they cannot be had."""
-    with _naming(batch.indices[0], batch.indices[-1]):
+    with naming_tiles(batch.indices[0], batch.indices[-1]):
         tiles = [np.asarray(tile) for tile in get_tiles(batch.indices, batch.geoms)]
     if len(tiles) != len(batch.indices):
         raise TileError(
@@ -155,7 +155,7 @@ def blended(
 
 
 @contextmanager
-def _naming(first: Index, last: Index | None = None) -> Iterator[None]:
+def naming_tiles(first: Index, last: Index | None = None) -> Iterator[None]:
     """Say which tile an error came from; this package's own errors stay of their kind."""
     where = f"tile {first}" if last in (None, first) else f"tiles {first} to {last}"
     try:

@@ -55,10 +55,10 @@ def test_neighboring_tiles_of_a_batch_are_read_at_once(align):
     reader = FakeReader(90, 250)
     model = CallableModel(lambda batch: batch)
     options = Options(tile=64, overlap=16, batch_size=3, align=align)
-    task = prepare(reader, LazyModel(model), options)
+    run = prepare(reader, LazyModel(model), options)
     writer = FakeWriter(reader)
-    Pipeline(task, task.schedule(), writer, {}).run(None)
-    assert task.plan.grid.shape == (2, 5)
+    Pipeline(run, run.schedule(run.tune()), writer, {}).run(None)
+    assert run.plan.grid.shape == (2, 5)
     # Batches of three tiles of a row of five: 3, then 2 and 1 of the next row, 3, 1.
     assert [len(set(reader.reads)), len(reader.reads)] == [5, 5]
     assert all(bottom <= 90 and right <= 250 for _, bottom, _, right in reader.reads)

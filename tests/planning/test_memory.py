@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from builders import made
 from seamless_seg import BudgetError, OptionError, plan_run_grid, segment
 from seamless_seg.models.tile_model import Working
-from seamless_seg.planning.memory import Needs, cost_of_strips, schedule
+from seamless_seg.planning.memory import Needs, schedule
 from seamless_seg.raster.blocks import BlockLayout
 from seamless_seg.system import peak_bytes
 
@@ -55,10 +55,10 @@ def test_a_striped_raster_is_walked_at_once_however_wide():
 def test_what_strips_cost_is_said_where_it_is_much():
     wide, narrow = needs(blocks=(16, 40_000)), needs((40_000, 4000), blocks=(16, 4000))
     tiled, single = needs(), needs((500, 500), tile=1024, classes=8, blocks=(512, 512))
-    said = cost_of_strips(wide, schedule(wide, 4, 2))
-    assert re.search(r"each is decoded once: whole rows of it are held, \d\d MB that a tiled", said)
+    (note,) = schedule(wide, 4, 2).notes
+    assert re.search(r"each is decoded once: whole rows of it are held, \d\d MB that a tiled", note)
     for case in (narrow, tiled, single):
-        assert cost_of_strips(case, schedule(case, 4, 2)) is None
+        assert schedule(case, 4, 2).notes == ()
 
 
 def test_panels_read_few_blocks_again_unless_memory_is_short():

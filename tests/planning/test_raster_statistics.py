@@ -10,7 +10,6 @@ from builders.command import RUN, refused
 from seamless_seg import OptionError, check, segment
 from seamless_seg.decisions import Decision
 from seamless_seg.planning import raster_statistics as measuring
-from seamless_seg.planning.options import Options
 from seamless_seg.planning.raster_statistics import as_options, measure_pixels
 from seamless_seg.raster.blocks import BlockLayout
 from seamless_seg.raster.reader import RasterReader
@@ -84,7 +83,7 @@ class TestAgainstNumpy:
         image[:, ~valid] = 0
         made.raster(raster, image, nodata=0)
         with RasterReader(raster) as reader:
-            pixels, _ = measure_pixels(reader, Decision((1, 2), "all"), Options(normalize=how))
+            pixels, _ = measure_pixels(reader, Decision((1, 2), "all"), how)
         mean, std = zip(*(line(band[valid], how) for band in image), strict=True)
         np.testing.assert_allclose(pixels.mean.value, mean, rtol=1e-6)
         np.testing.assert_allclose(pixels.std.value, std, rtol=1e-6)
@@ -118,8 +117,7 @@ class TestAsOptions:
         image = np.linspace(0.1, 0.8, 101, dtype=np.float32).reshape(1, 1, 101)
         made.raster(raster, image)
         with RasterReader(raster) as reader:
-            options = Options(normalize="percentile:0,50")
-            pixels, _ = measure_pixels(reader, Decision((1,), "all"), options)
+            pixels, _ = measure_pixels(reader, Decision((1,), "all"), "percentile:0,50")
         assert as_options(pixels) == "--scale 1 --mean 0.1 --std 0.35"
 
     def test_a_check_of_the_output_needs_no_statistics_again(self, paths, monkeypatch):
@@ -277,7 +275,7 @@ class Fake:
 
     def measured(self, how):
         bands = Decision(tuple(range(1, len(self.image) + 1)), "all")
-        return measure_pixels(self, bands, Options(normalize=how))
+        return measure_pixels(self, bands, how)
 
 
 class TestReading:
@@ -358,5 +356,5 @@ def test_the_cache_that_reading_needs_is_not_kept(paths):
     raster, _, _ = paths
     made.raster(raster, varied(1, 100, 120, "uint8"))
     with rasterio.Env() as env, RasterReader(raster) as reader:
-        measure_pixels(reader, Decision((1,), "all"), Options(normalize="zscore"))
+        measure_pixels(reader, Decision((1,), "all"), "zscore")
         assert "GDAL_CACHEMAX" not in env.options

@@ -1,0 +1,125 @@
+"""A dry run: what a run would do and cost, without running it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Unpack
+
+import shapely
+
+from ..areas.geojson import area_of
+from ..errors import OptionError
+from ..models.receptive_field import USUAL_CHANNELS
+from ..planning.autotune import measure
+from ..planning.forecast import Forecast, forecast_raster, forecast_size
+from ..planning.open_raster import open_raster
+from ..planning.options import Execution, OptionChoices, Options, merged
+from ..planning.outputs import LOGITS, copies_of, pixel_bytes
+from ..validation import pair
+from ..windows import Size
+from .prepared import prepare
+
+
+def forecast(
+    raster: Any = None,
+    model: Any = None,
+    *,
+    size: Size | None = None,
+    options: Options | None = None,
+    kinds: Sequence[str] = (LOGITS,),
+    provider: str = "cpu",
+    threads: int | None = None,
+    max_memory: int | None = None,
+    area: Any = None,
+    bbox: Sequence[float] | None = None,
+    **choices: Unpack[OptionChoices],
+) -> Forecast:
+    """Say what a run would do and cost. No pixel is read unless ``normalize`` asks for it.
+
+    Parameters
+    ----------
+    raster : str or path-like, optional
+        The raster; or give its ``size``.
+    model : str, path-like, callable or list of these, optional
+        The model. Without it, only what options and size lead to is known.
+    size : int or (height, width), optional
+        Pixels of a raster that need not exist.
+    options : Options, optional
+        How to tile, normalize and read the raster; or give its fields as keywords.
+    kinds : sequence of str
+        What the outputs hold, as ``kind`` and ``also`` of ``segment``.
+    provider, threads, max_memory, area, bbox
+        As for ``segment``.
+    **choices : Unpack[OptionChoices]
+        The fields of ``Options``.
+
+    Returns
+    -------
+    Forecast
+
+    Raises
+    ------
+    SeamlessError
+        As ``segment`` does.
+    """
+    options = merged(options, choices)
+    execution = Execution(provider, threads, max_memory)
+    if (raster is None) == (size is None):
+        raise OptionError("give either a raster or a size")
+    if size is not None:
+        found = _of_size(pair("size", size, 1), model, options, execution, area, bbox)
+    else:
+        found = _of_raster(raster, model, options, execution, (area, bbox), kinds)
+    if found.stored is None and found.classes is not None:
+        found = replace(found, stored=pixel_bytes(kinds, found.classes))
+    return found.noting(*_depending(found, options, execution))
+
+
+def _depending(found: Forecast, options: Options, execution: Execution) -> list[str]:
+    """Notes on options of which nobody can say what they lead to."""
+    notes = []
+    if execution.max_memory is not None and found.schedule is None:
+        notes.append("what max-memory leads to depends on INPUT and MODEL: give both")
+    if options.normalize is not None and found.settings.pixels is None:
+        notes.append("what normalize leads to depends on INPUT and MODEL: give both")
+    return notes
+
+
+def _of_size(
+    size: tuple[int, int],
+    model: Any,
+    options: Options,
+    execution: Execution,
+    area: Any,
+    bbox: Sequence[float] | None,
+) -> Forecast:
+    region: shapely.Geometry | None = area_of(area, bbox, size, None)
+    options.refuse_reading()
+    if model is None:
+        return forecast_size(size, None, options, region)
+    lazy = execution.model(model, options)
+    channels = USUAL_CHANNELS if options.bands is None else len(options.bands)
+    measured = measure(lazy, options, execution, size, lazy.opened.channels or channels)
+    return forecast_size(size, lazy.opened, options, region, measured)
+
+
+def _of_raster(
+    raster: Any,
+    model: Any,
+    options: Options,
+    execution: Execution,
+    part: tuple[Any, Sequence[float] | None],
+    kinds: Sequence[str],
+) -> Forecast:
+    lazy = None if model is None else execution.model(model, options)
+    with open_raster(raster, options, lazy) as reader:
+        region = area_of(*part, reader.size, reader.georeference)
+        if lazy is None:
+            return forecast_raster(reader, None, options, region)
+        run = prepare(reader, lazy, options, execution, region)
+        program = run.tune()
+        stored = pixel_bytes(kinds, run.classes)
+        schedule = run.schedule(program, stored, copies=copies_of(kinds))
+        found = run.forecast.noting(*schedule.notes)
+        return replace(found, schedule=schedule, stored=stored)

@@ -1,0 +1,120 @@
+"""A description of a model: its tensors, its metadata, and what a run would assume."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from itertools import zip_longest
+from typing import Any
+
+import numpy as np
+
+from ..errors import SeamlessError
+from ..models.graph_analysis import tile_wide_nodes
+from ..models.layout import Tensor
+from ..models.metadata import ModelMetadata
+from ..models.onnx_model import OnnxModel
+from ..models.onnx_session import OnnxFile
+from .bands import decide_pixels
+from .exactness import judge
+from .forecast import model_choices
+from .options import Options
+from .probing import probe_for
+from .settings import Settings
+from .tile_geometry import decide_tiling
+
+
+@dataclass(frozen=True)
+class ModelDescription:
+    """What an ONNX file takes and gives, and what a run of it would assume."""
+
+    path: str
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    properties: Mapping[str, str]
+    """The file's own metadata, as text."""
+    metadata: ModelMetadata = field(default_factory=ModelMetadata)
+    """What was understood of it, and of a STAC MLM document beside the file."""
+    settings: Settings | None = None
+    """What a run would assume for a uint8 raster and without options; None if it was refused."""
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    refusal: str | None = None
+    """Why a run would refuse the model."""
+
+    def figures(self) -> dict[str, Any]:
+        """Everything as JSON can hold it; lengths that are free are null."""
+        metadata, settings = self.metadata, self.settings
+        return {
+            "path": self.path,
+            "inputs": [_tensor(tensor) for tensor in self.inputs],
+            "outputs": [_tensor(tensor) for tensor in self.outputs],
+            "metadata": {key: _parsed(text) for key, text in sorted(self.properties.items())},
+            "sidecar": None if metadata.sidecar is None else str(metadata.sidecar),
+            "settings": None if settings is None else settings.figures(),
+            "classes": _classes(metadata),
+            "notes": list(self.notes),
+            "warnings": list(self.warnings),
+            "refusal": self.refusal,
+        }
+
+
+def describe_model(path: Any) -> ModelDescription:
+    """Describe an ONNX file.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file. It is probed, where nothing is remembered of it.
+
+    Raises
+    ------
+    ModelError
+        Where it cannot be opened as an ONNX model.
+    """
+    file = OnnxFile(path)
+    described = ModelDescription(
+        str(path), tuple(file.inputs), tuple(file.outputs), dict(file.properties)
+    )
+    try:
+        model = OnnxModel(file)
+        described = replace(described, metadata=model.metadata, notes=model.metadata.notes)
+        return _assuming(described, model, path)
+    except SeamlessError as error:
+        return replace(described, refusal=str(error))
+
+
+def _assuming(described: ModelDescription, model: OnnxModel, path: Any) -> ModelDescription:
+    """Add what a run would assume, for a uint8 raster and without options."""
+    options = Options()
+    found, notes = probe_for(path, model, options)
+    verdict = judge(tile_wide_nodes(model), found, found is not None and found.tile_wide)
+    described = replace(described, warnings=(verdict.warning,) if verdict.warning else ())
+    count = model.channels or model.metadata.channels or 1
+    pixels = decide_pixels(options, model, count, False, np.dtype(np.uint8))
+    settings = Settings(
+        decide_tiling(options, model, found),
+        pixels,
+        model=model_choices(options, model),
+    )
+    return replace(described, settings=settings, notes=(*described.notes, *notes, *verdict.notes))
+
+
+def _tensor(tensor: Tensor) -> dict[str, Any]:
+    return {"name": tensor.name, "dtype": tensor.dtype, "shape": list(tensor.shape)}
+
+
+def _parsed(text: str) -> Any:
+    with suppress(ValueError, RecursionError):
+        return json.loads(text)
+    return text
+
+
+def _classes(metadata: ModelMetadata) -> dict[str, Any] | None:
+    if not metadata.class_names:
+        return None
+    each = zip_longest(metadata.class_names, metadata.class_colors)
+    listed = [{"name": name, "color": color} for name, color in each]
+    return {"value": listed, "origin": metadata.origin("class_names")}
