@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import Any
@@ -14,8 +13,9 @@ from seamless_seg.errors import SeamlessError
 from seamless_seg.tiling.trust import name_of
 
 from . import options
+from .formatting import plain, say, to_json
 from .progress import ProgressBar
-from .text import plain, say, to_json
+from .types import Bound
 
 MEASURES: dict[str, Callable[[Report], float | None]] = {
     "seams": lambda report: report.judged.seams,
@@ -30,30 +30,6 @@ MEASURES: dict[str, Callable[[Report], float | None]] = {
 
 class QualityError(SeamlessError):
     """A result that is worse than it may be."""
-
-
-class Bound(click.ParamType):  # type: ignore[type-arg]  # generic in the newest click only
-    """``1.05`` or ``largest=0.01``: a measure, the seam score unless it is named, and a number."""
-
-    name = "[MEASURE=]F"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, float]:
-        """Parse, or fail with what was expected."""
-        if isinstance(value, tuple):
-            return value
-        measure, _, number = value.rpartition("=")
-        measure = measure or "seams"
-        if measure not in MEASURES:
-            self.fail(f"{measure!r} is not one of {', '.join(MEASURES)}", param, ctx)
-        try:
-            bound = float(number)
-        except ValueError:
-            bound = math.nan
-        if math.isnan(bound):
-            self.fail(f"{number!r} is not a number", param, ctx)
-        return measure, bound
 
 
 @click.command(name="check")
@@ -85,7 +61,7 @@ class Bound(click.ParamType):  # type: ignore[type-arg]  # generic in the newest
 @click.option(
     "--fail-above",
     "bounds",
-    type=Bound(),
+    type=Bound(MEASURES),
     multiple=True,
     metavar=Bound.name,
     help="Exit with 1 where a measure is above F: "

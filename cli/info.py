@@ -25,7 +25,7 @@ from seamless_seg.planning.probing import probe_for
 from seamless_seg.planning.tile_geometry import decide_tiling
 
 from . import options
-from .text import decisions, figure, say, to_json
+from .formatting import decisions, figure, say, to_json
 
 
 @click.command()

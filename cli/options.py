@@ -1,10 +1,8 @@
-"""Options that several commands share, ready made, and the types that parse them."""
+"""Options that several commands share, ready made."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any, TypeVar
 
 import click
@@ -15,111 +13,9 @@ from seamless_seg.planning.outputs import BLENDS, KINDS, SMOOTHINGS
 from seamless_seg.postprocess.products import ACTIVATIONS, CONFIDENCES
 from seamless_seg.raster.creation_options import COMPRESSIONS, DTYPES
 
+from .types import Assignment, Bytes, Number, Numbers, Size
+
 Command = TypeVar("Command", bound=Callable[..., Any])
-
-
-class Size(click.ParamType):  # type: ignore[type-arg]  # generic in the newest click only
-    """``512`` or ``512x256``: pixels, height first; ``auto`` for what is left open."""
-
-    name = "N|HxW"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int, int] | str:
-        """Parse, or fail with what was expected."""
-        if isinstance(value, tuple) or value == "auto":
-            return value  # type: ignore[no-any-return]  # click knows no types here
-        parts = value.lower().split("x")
-        try:
-            lengths = [int(part) for part in parts]
-        except ValueError:
-            lengths = []
-        if len(lengths) not in (1, 2):
-            self.fail(f"{value!r} is neither a number of pixels nor HEIGHTxWIDTH", param, ctx)
-        return lengths[0], lengths[-1]
-
-
-class Numbers(click.ParamType):  # type: ignore[type-arg]  # as above
-    """``1,2,3``: numbers of one type, separated by commas."""
-
-    def __init__(self, kind: type[int] | type[float], name: str) -> None:
-        self.kind = kind
-        self.name = name
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[float, ...]:
-        """Parse, or fail with what was expected."""
-        if isinstance(value, tuple):
-            return value
-        try:
-            return tuple(self.kind(part) for part in value.split(","))
-        except ValueError:
-            kind = "whole numbers" if self.kind is int else "numbers"
-            self.fail(f"{value!r} is not a list of {kind} separated by commas", param, ctx)
-
-
-class Bytes(click.ParamType):  # type: ignore[type-arg]  # as above
-    """``500MB``, ``2 GB``, ``1.5GiB``: bytes, in units of 1000 or 1024."""
-
-    name = "size"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Parse, or fail with what was expected."""
-        if isinstance(value, int):
-            return value
-        match = re.fullmatch(r"\s*(\d+\.?\d*)\s*(?:([kmgt])(i)?)?b?\s*", value.lower())
-        if match is None:
-            self.fail(f"{value!r} is no size in bytes, such as 500MB or 2GB", param, ctx)
-        number, unit, binary = match.groups()
-        steps = " kmgt".index(unit or " ")
-        return int(float(number) * (1024 if binary else 1000) ** steps)
-
-
-class Number(click.ParamType):  # type: ignore[type-arg]  # as above
-    """``-9999``, ``nan``: a whole number stays one, as integers of 64 bits must."""
-
-    name = "number"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> int | float:
-        """Parse, or fail with what was expected."""
-        for kind in (int, float):
-            with suppress(ValueError, TypeError):
-                return kind(value)
-        self.fail(f"{value!r} is neither a number nor nan", param, ctx)
-
-
-class Assignment(click.ParamType):  # type: ignore[type-arg]  # as above
-    """``KEY=VALUE``: what stands before the first sign of equality, and what after it."""
-
-    def __init__(self, key: str, value: str) -> None:
-        self.name = f"{key}={value}"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, str]:
-        """Parse, or fail with what was expected."""
-        if isinstance(value, tuple):
-            return value
-        key, _, text = value.partition("=")
-        if not key or not text:
-            self.fail(f"{value!r} is not {self.name}", param, ctx)
-        return key, text
-
-
-class Kind(click.ParamType):  # type: ignore[type-arg]  # as above
-    """``classes``, or ``classes=PATH``, of which the path does not matter."""
-
-    name = "KIND"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Parse, or fail with what was expected."""
-        kind, _, _ = str(value).partition("=")
-        if kind not in KINDS:
-            self.fail(f"{kind!r} is not one of {', '.join(KINDS)}", param, ctx)
-        return kind
 
 
 INDICES = Numbers(int, "N,N,...")

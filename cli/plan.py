@@ -26,7 +26,8 @@ from seamless_seg.planning.probing import probe_for
 from seamless_seg.tiling.plan import Step
 
 from . import options
-from .text import decisions, prices, say, schedule, size, to_json
+from .formatting import decisions, prices, say, schedule, size, to_json
+from .types import Kind, Size
 
 
 @click.command()
@@ -35,7 +36,7 @@ from .text import decisions, prices, say, schedule, size, to_json
 @click.option(
     "--size",
     "image_size",
-    type=options.Size(),
+    type=Size(),
     metavar="HxW",
     help="Instead of INPUT: its size.",
 )
@@ -49,7 +50,7 @@ from .text import decisions, prices, say, schedule, size, to_json
 @options.kind
 @click.option(
     "--also",
-    type=options.Kind(),
+    type=Kind(),
     metavar="KIND",
     multiple=True,
     help="What else is written in the same run; may be given again, and as KIND=PATH.",

@@ -7,9 +7,9 @@ import click
 from seamless_seg import polygonize
 
 from . import options
+from .formatting import say
 from .progress import ProgressBar
 from .run import peak_memory
-from .text import say
 
 
 @click.command(name="polygonize")

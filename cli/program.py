@@ -15,7 +15,7 @@ import click
 
 from seamless_seg import GeometryError, OptionError, SeamlessError, __version__
 
-from .text import say
+from .formatting import say
 
 NOTHING_WRITTEN = "interrupted, nothing was written"
 WRONG_USAGE, FAILED, INTERRUPTED = 2, 1, 130

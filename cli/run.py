@@ -11,8 +11,8 @@ from seamless_seg import Forecast, Summary, segment
 from seamless_seg.system import peak_bytes
 
 from . import options
+from .formatting import decisions, prices, say, schedule, size
 from .progress import ProgressBar
-from .text import decisions, prices, say, schedule, size
 
 
 @click.command()

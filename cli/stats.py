@@ -14,8 +14,9 @@ from seamless_seg import ClassStats, ClassTable, OptionError, class_stats
 from seamless_seg.atomic import Document
 
 from . import options
+from .formatting import say, to_json
 from .progress import ProgressBar
-from .text import say, to_json
+from .types import Number
 
 UNITS = [("km2", 1e6, 1e8), ("ha", 1e4, 1e4), ("m2", 1.0, 0.0)]
 """Units of area: the square meters of one, and from how many square meters on it is used."""
@@ -41,7 +42,7 @@ COLUMNS = ("class", "name", "pixels", "area_m2", "share")
 )
 @click.option(
     "--nodata",
-    type=options.Number(),
+    type=Number(),
     metavar="V",
     help="Value of pixels that are not there.  [default: the file's]",
 )
