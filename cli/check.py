@@ -1,4 +1,4 @@
-"""``seamless-seg check``: how good tiles are, next to the model's own answer."""
+"""``seamless-seg check``: the tiled result compared with an untiled run."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from seamless_seg.errors import SeamlessError
 from seamless_seg.tiling.trust import name_of
 
 from . import options
+from .command import Command, Section, argument, option
 from .formatting import plain, say, to_json
 from .progress import ProgressBar
 from .types import Bound
@@ -25,50 +26,71 @@ MEASURES: dict[str, Callable[[Report], float | None]] = {
     "not-identical": lambda report: 1 - report.judged.identical,
     "disagreement": lambda report: report.dispute.p99 if report.dispute else None,
 }
-"""What ``--fail-above`` can look at."""
+"""Measures that ``--fail-above`` can limit."""
 
 
 class QualityError(SeamlessError):
-    """A result that is worse than it may be."""
+    """A measure above its limit."""
 
 
-@click.command(name="check")
-@click.argument("raster", metavar="INPUT")
-@click.argument("model", metavar="MODEL")
-@click.argument("output", metavar="[OUTPUT]", required=False)
-@options.tiling
+@click.command(name="check", cls=Command)
+@argument("raster", "INPUT", "Raster, in any format that GDAL reads.")
+@argument("model", "MODEL", "ONNX model, or several joined by commas: their logits are averaged.")
+@argument(
+    "output",
+    "[OUTPUT]",
+    "Logits that run wrote for INPUT and MODEL. Without it, check segments the windows itself.",
+    required=False,
+)
 @options.pixels
 @options.reading
-@options.tta
-@options.execution
-@click.option(
-    "--windows",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Parts of INPUT to look at.  [default: about four million pixels of it]",
+@options.tiling
+@options.model
+@option(
+    Section.CHECK,
+    "--compare",
+    is_flag=True,
+    help=f"Also check the other blending weights: {', '.join(PROFILES)}.",
 )
-@click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="It draws the windows."
-)
-@click.option("--compare", is_flag=True, help=f"Compare with {', '.join(PROFILES)}.")
-@click.option(
-    "--map",
-    "map_path",
-    metavar="PATH",
-    help="Run all tiles, and write how far they are apart at every pixel, a GeoTIFF.",
-)
-@click.option("--overwrite", is_flag=True, help="Replace the map where it exists.")
-@click.option(
+@option(
+    Section.CHECK,
     "--fail-above",
     "bounds",
     type=Bound(MEASURES),
     multiple=True,
     metavar=Bound.name,
-    help="Exit with 1 where a measure is above F: "
-    f"{', '.join(MEASURES)}.  [default measure: seams]",
+    help=f"Exit with status 1 if a measure is above F: {', '.join(MEASURES)}. Repeatable.  "
+    "[default measure: seams]",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
-@click.option("--quiet", "-q", is_flag=True, help="Print the report and errors only.")
+@option(
+    Section.CHECK,
+    "--windows",
+    type=click.IntRange(min=1),
+    metavar="N",
+    show_default="about 4 million pixels in total",
+    help="Number of windows of INPUT to compare.",
+)
+@option(
+    Section.CHECK,
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Random seed for choosing windows.",
+)
+@option(
+    Section.REPORT,
+    "--map",
+    "map_path",
+    metavar="PATH",
+    help="Run all tiles and write a GeoTIFF of how much overlapping tiles differ at each pixel.",
+)
+@option(Section.REPORT, "--overwrite", is_flag=True, help="Replace the map if it exists.")
+@options.as_json
+@options.execution
+@options.batch_size
+@options.quiet("the report and errors")
 @options.debug
 def check_command(
     raster: str,
@@ -86,11 +108,11 @@ def check_command(
     quiet: bool,
     **choices: Any,
 ) -> None:
-    """Say how near the tiles of MODEL over INPUT come to its own answer, and whether one sees them.
+    """Compare tiled with untiled results and report visible seams.
 
-    Windows of INPUT are drawn; the model's answer to each with all the context that there is
-    stands against OUTPUT there, which says itself how it was tiled, or else against the tiles
-    that a run would blend.
+    The check chooses windows of INPUT at random and runs MODEL on each with full context. It
+    compares these logits with OUTPUT, or without OUTPUT with the blended tiles of a run. The
+    tiling of OUTPUT is read from its tags.
     """
 
     def show(report: Report) -> None:

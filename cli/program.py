@@ -55,7 +55,7 @@ class Commands(click.Group):
 @click.group(
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Each command has its own --help.",
+    epilog="seamless-seg COMMAND --help shows the options of a command.",
 )
 @click.version_option(__version__, "-V", "--version", prog_name="seamless-seg")
 def program() -> None:

@@ -14,6 +14,7 @@ from seamless_seg import ClassStats, ClassTable, OptionError, class_stats
 from seamless_seg.atomic import Document
 
 from . import options
+from .command import Command, Section, argument, option
 from .formatting import say, to_json
 from .progress import ProgressBar
 from .types import Number
@@ -27,30 +28,40 @@ WORDS = 3
 COLUMNS = ("class", "name", "pixels", "area_m2", "share")
 
 
-@click.command()
-@click.argument("raster", metavar="CLASSES")
-@click.option(
-    "--zones",
-    metavar="FILE",
-    help="GeoJSON polygons, each of which gets a table of its own. WGS 84 unless the file names a "
-    "CRS; pixels (column, row) where the raster has no place.",
-)
-@click.option(
-    "--zone-key",
-    metavar="KEY",
-    help="Property of the polygons that is the zone's name.  [default: name or id, else numbers]",
-)
-@click.option(
+@click.command(cls=Command)
+@argument("raster", "CLASSES", "Class raster: one band of integers.")
+@option(
+    Section.INPUT,
     "--nodata",
     type=Number(),
     metavar="V",
-    help="Value of pixels that are not there.  [default: the file's]",
+    show_default="from the file",
+    help="Nodata value of CLASSES.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
-@click.option("--csv", "as_csv", is_flag=True, help="Print it as CSV.")
-@click.option("-o", "--output", metavar="FILE", help="Write it to a file, and print nothing.")
-@click.option("--overwrite", is_flag=True, help="Replace that file where it exists.")
-@click.option("--quiet", "-q", is_flag=True, help="Print the result and errors only.")
+@option(
+    Section.ZONES,
+    "--zones",
+    metavar="FILE",
+    help=f"Report each polygon of a GeoJSON file separately. {options.POLYGON_COORDINATES}",
+)
+@option(
+    Section.ZONES,
+    "--zone-key",
+    metavar="KEY",
+    show_default="name or id, else numbers",
+    help="Property with the name of a zone.",
+)
+@option(
+    Section.REPORT,
+    "-o",
+    "--output",
+    metavar="FILE",
+    help="Write the report to a file instead of printing it.",
+)
+@options.as_json
+@option(Section.REPORT, "--csv", "as_csv", is_flag=True, help="Print CSV.")
+@option(Section.REPORT, "--overwrite", is_flag=True, help="Replace FILE if it exists.")
+@options.quiet("the report and errors")
 @options.debug
 def stats(
     raster: str,
@@ -63,13 +74,13 @@ def stats(
     overwrite: bool,
     quiet: bool,
 ) -> None:
-    """Say how many pixels, which area and which share each class of CLASSES has.
+    """Report pixels, area and share of each class.
 
-    CLASSES is a raster of one band of whole numbers. Nodata counts apart. Areas are the map's in a
-    projected CRS, the ellipsoid's in degrees, and unknown without a CRS.
+    Nodata is counted separately. Areas are measured on the map in a projected CRS and on the
+    ellipsoid in a geographic CRS; without a CRS they are unknown.
     """
     if as_json and as_csv:
-        raise OptionError("json and csv exclude each other: give one of them")
+        raise OptionError("--json and --csv exclude each other: give only one of them")
     document = None if output is None else Document(output, [raster, zones], overwrite)
     with ProgressBar() as bar:
         found = class_stats(
