@@ -14,7 +14,8 @@ from seamless_seg.tiling.trust import name_of
 
 from . import options
 from .command import Command, Section, argument, option
-from .formatting import plain, say, to_json
+from .formatting import plain, to_json
+from .messages import say
 from .progress import ProgressBar
 from .types import Bound
 

@@ -26,7 +26,8 @@ from seamless_seg.planning.tile_geometry import decide_tiling
 
 from . import options
 from .command import Command, argument
-from .formatting import decisions, figure, say, to_json
+from .formatting import decisions, figure, to_json
+from .messages import say
 
 
 @click.command(cls=Command)

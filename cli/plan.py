@@ -27,7 +27,8 @@ from seamless_seg.tiling.plan import Step
 
 from . import options
 from .command import Command, Section, argument, option
-from .formatting import decisions, prices, say, schedule, size, to_json
+from .formatting import decisions, prices, schedule, size, to_json
+from .messages import say
 from .types import Kind, Size
 
 

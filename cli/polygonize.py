@@ -8,7 +8,7 @@ from seamless_seg import polygonize
 
 from . import options
 from .command import Command, Section, argument, option
-from .formatting import say
+from .messages import say
 from .progress import ProgressBar
 from .run import peak_memory
 

@@ -12,7 +12,8 @@ from seamless_seg.system import peak_bytes
 
 from . import options
 from .command import Command, Section, argument, option
-from .formatting import decisions, prices, say, schedule, size
+from .formatting import decisions, prices, schedule, size
+from .messages import say
 from .progress import ProgressBar
 
 

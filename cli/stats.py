@@ -15,7 +15,8 @@ from seamless_seg.atomic import Document
 
 from . import options
 from .command import Command, Section, argument, option
-from .formatting import say, to_json
+from .formatting import to_json
+from .messages import say
 from .progress import ProgressBar
 from .types import Number
 
