@@ -1,4 +1,4 @@
-"""The program: its commands, and what becomes of an error."""
+"""The program: its commands, and how it reports errors."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def run_program(arguments: list[str]) -> int:
     """Run the program and return its exit status: 0, 1 for a failed job, 2 for wrong usage."""
     debug = "--debug" in arguments
     if not debug:
-        # They log what they also raise; it is said once, by us.
+        # rasterio logs what it also raises; the program reports each error once.
         logging.getLogger("rasterio").setLevel(logging.CRITICAL + 1)
     try:
         program.main(
@@ -99,8 +99,8 @@ def run_program(arguments: list[str]) -> int:
     except Exception as error:
         if signal.getsignal(signal.SIGTERM) == signal.SIG_IGN:  # a module that was being imported
             return _complain(NOTHING_WRITTEN, INTERRUPTED, debug)
-        message = f"an error that should not happen, {type(error).__name__}: {error}"
-        return _complain(f"{message}; --debug shows where", FAILED, debug)
+        message = f"internal error, {type(error).__name__}: {error}"
+        return _complain(f"{message}; --debug prints the traceback", FAILED, debug)
     return 0
 
 

@@ -14,14 +14,14 @@ from seamless_seg.planning.outputs import KINDS
 
 
 class Size(click.ParamType):  # type: ignore[type-arg]  # generic in the newest click only
-    """``512`` or ``512x256``: pixels, height first; ``auto`` for what is left open."""
+    """``512`` or ``512x256``: pixels, height first; ``auto`` lets the program choose."""
 
     name = "N|HxW"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[int, int] | str:
-        """Parse, or fail with what was expected."""
+        """Parse the text, or fail and say what is expected."""
         if isinstance(value, tuple) or value == "auto":
             return value  # type: ignore[no-any-return]  # click knows no types here
         parts = value.lower().split("x")
@@ -35,7 +35,7 @@ class Size(click.ParamType):  # type: ignore[type-arg]  # generic in the newest 
 
 
 class Numbers(click.ParamType):  # type: ignore[type-arg]  # as above
-    """``1,2,3``: numbers of one type, separated by commas."""
+    """``1,2,3``: numbers of one Python type, separated by commas."""
 
     def __init__(self, kind: type[int] | type[float], name: str) -> None:
         self.kind = kind
@@ -44,7 +44,7 @@ class Numbers(click.ParamType):  # type: ignore[type-arg]  # as above
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[float, ...]:
-        """Parse, or fail with what was expected."""
+        """Parse the text, or fail and say what is expected."""
         if isinstance(value, tuple):
             return value
         try:
@@ -60,26 +60,26 @@ class Bytes(click.ParamType):  # type: ignore[type-arg]  # as above
     name = "size"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Parse, or fail with what was expected."""
+        """Parse the text, or fail and say what is expected."""
         if isinstance(value, int):
             return value
         match = re.fullmatch(r"\s*(\d+\.?\d*)\s*(?:([kmgt])(i)?)?b?\s*", value.lower())
         if match is None:
-            self.fail(f"{value!r} is no size in bytes, such as 500MB or 2GB", param, ctx)
+            self.fail(f"{value!r} is not a size in bytes, such as 500MB or 2GB", param, ctx)
         number, unit, binary = match.groups()
         steps = " kmgt".index(unit or " ")
         return int(float(number) * (1024 if binary else 1000) ** steps)
 
 
 class Number(click.ParamType):  # type: ignore[type-arg]  # as above
-    """``-9999``, ``nan``: a whole number stays one, as integers of 64 bits must."""
+    """``-9999``, ``nan``: whole numbers stay integers, since a float cannot hold all 64 bits."""
 
     name = "number"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> int | float:
-        """Parse, or fail with what was expected."""
+        """Parse the text, or fail and say what is expected."""
         for kind in (int, float):
             with suppress(ValueError, TypeError):
                 return kind(value)
@@ -87,7 +87,7 @@ class Number(click.ParamType):  # type: ignore[type-arg]  # as above
 
 
 class Assignment(click.ParamType):  # type: ignore[type-arg]  # as above
-    """``KEY=VALUE``: what stands before the first sign of equality, and what after it."""
+    """``KEY=VALUE``: the texts before and after the first equals sign."""
 
     def __init__(self, key: str, value: str) -> None:
         self.name = f"{key}={value}"
@@ -95,7 +95,7 @@ class Assignment(click.ParamType):  # type: ignore[type-arg]  # as above
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[str, str]:
-        """Parse, or fail with what was expected."""
+        """Parse the text, or fail and say what is expected."""
         if isinstance(value, tuple):
             return value
         key, _, text = value.partition("=")
@@ -105,12 +105,12 @@ class Assignment(click.ParamType):  # type: ignore[type-arg]  # as above
 
 
 class Kind(click.ParamType):  # type: ignore[type-arg]  # as above
-    """``classes``, or ``classes=PATH``, of which the path does not matter."""
+    """``classes`` or ``classes=PATH``: an output type; the path is ignored."""
 
     name = "KIND"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Parse, or fail with what was expected."""
+        """Parse the text, or fail and say what is expected."""
         kind, _, _ = str(value).partition("=")
         if kind not in KINDS:
             self.fail(f"{kind!r} is not one of {', '.join(KINDS)}", param, ctx)
@@ -128,7 +128,7 @@ class Bound(click.ParamType):  # type: ignore[type-arg]  # as above
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[str, float]:
-        """Parse, or fail with what was expected."""
+        """Parse the text, or fail and say what is expected."""
         if isinstance(value, tuple):
             return value
         measure, _, number = value.rpartition("=")
