@@ -1,8 +1,7 @@
-"""``seamless-seg check``: how good tiles are, next to the model's own answer."""
+"""``seamless-seg check``: the tiled result compared with an untiled run."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import Any
@@ -14,8 +13,11 @@ from seamless_seg.errors import SeamlessError
 from seamless_seg.tiling.trust import name_of
 
 from . import options
+from .command import Command, Section, argument, option
+from .formatting import plain, to_json
+from .messages import say
 from .progress import ProgressBar
-from .text import plain, say, to_json
+from .types import Bound
 
 MEASURES: dict[str, Callable[[Report], float | None]] = {
     "seams": lambda report: report.judged.seams,
@@ -25,74 +27,71 @@ MEASURES: dict[str, Callable[[Report], float | None]] = {
     "not-identical": lambda report: 1 - report.judged.identical,
     "disagreement": lambda report: report.dispute.p99 if report.dispute else None,
 }
-"""What ``--fail-above`` can look at."""
+"""Measures that ``--fail-above`` can limit."""
 
 
 class QualityError(SeamlessError):
-    """A result that is worse than it may be."""
+    """A measure above its limit."""
 
 
-class Bound(click.ParamType):  # type: ignore[type-arg]  # generic in the newest click only
-    """``1.05`` or ``largest=0.01``: a measure, the seam score unless it is named, and a number."""
-
-    name = "[MEASURE=]F"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, float]:
-        """Parse, or fail with what was expected."""
-        if isinstance(value, tuple):
-            return value
-        measure, _, number = value.rpartition("=")
-        measure = measure or "seams"
-        if measure not in MEASURES:
-            self.fail(f"{measure!r} is not one of {', '.join(MEASURES)}", param, ctx)
-        try:
-            bound = float(number)
-        except ValueError:
-            bound = math.nan
-        if math.isnan(bound):
-            self.fail(f"{number!r} is not a number", param, ctx)
-        return measure, bound
-
-
-@click.command(name="check")
-@click.argument("raster", metavar="INPUT")
-@click.argument("model", metavar="MODEL")
-@click.argument("output", metavar="[OUTPUT]", required=False)
-@options.tiling
+@click.command(name="check", cls=Command)
+@argument("raster", "INPUT", "Raster, in any format that GDAL reads.")
+@argument("model", "MODEL", "ONNX model, or several joined by commas: their logits are averaged.")
+@argument(
+    "output",
+    "[OUTPUT]",
+    "Logits that run wrote for INPUT and MODEL. Without it, check segments the windows itself.",
+    required=False,
+)
 @options.pixels
 @options.reading
-@options.tta
-@options.execution
-@click.option(
+@options.tiling
+@options.model
+@option(
+    Section.CHECK,
+    "--compare",
+    is_flag=True,
+    help=f"Also check the other blending weights: {', '.join(PROFILES)}.",
+)
+@option(
+    Section.CHECK,
+    "--fail-above",
+    "bounds",
+    type=Bound(MEASURES),
+    multiple=True,
+    metavar=Bound.name,
+    help=f"Exit with status 1 if a measure is above F: {', '.join(MEASURES)}. Repeatable.  "
+    "[default measure: seams]",
+)
+@option(
+    Section.CHECK,
     "--windows",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Parts of INPUT to look at.  [default: about four million pixels of it]",
+    show_default="about 4 million pixels in total",
+    help="Number of windows of INPUT to compare.",
 )
-@click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="It draws the windows."
+@option(
+    Section.CHECK,
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Random seed for choosing windows.",
 )
-@click.option("--compare", is_flag=True, help=f"Compare with {', '.join(PROFILES)}.")
-@click.option(
+@option(
+    Section.REPORT,
     "--map",
     "map_path",
     metavar="PATH",
-    help="Run all tiles, and write how far they are apart at every pixel, a GeoTIFF.",
+    help="Run all tiles and write a GeoTIFF of how much overlapping tiles differ at each pixel.",
 )
-@click.option("--overwrite", is_flag=True, help="Replace the map where it exists.")
-@click.option(
-    "--fail-above",
-    "bounds",
-    type=Bound(),
-    multiple=True,
-    metavar=Bound.name,
-    help="Exit with 1 where a measure is above F: "
-    f"{', '.join(MEASURES)}.  [default measure: seams]",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
-@click.option("--quiet", "-q", is_flag=True, help="Print the report and errors only.")
+@option(Section.REPORT, "--overwrite", is_flag=True, help="Replace the map if it exists.")
+@options.as_json
+@options.execution
+@options.batch_size
+@options.quiet("the report and errors")
 @options.debug
 def check_command(
     raster: str,
@@ -110,11 +109,11 @@ def check_command(
     quiet: bool,
     **choices: Any,
 ) -> None:
-    """Say how near the tiles of MODEL over INPUT come to its own answer, and whether one sees them.
+    """Compare tiled with untiled results and report visible seams.
 
-    Windows of INPUT are drawn; the model's answer to each with all the context that there is
-    stands against OUTPUT there, which says itself how it was tiled, or else against the tiles
-    that a run would blend.
+    The check chooses windows of INPUT at random and runs MODEL on each with full context. It
+    compares these logits with OUTPUT, or without OUTPUT with the blended tiles of a run. The
+    tiling of OUTPUT is read from its tags.
     """
 
     def show(report: Report) -> None:

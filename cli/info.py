@@ -1,4 +1,4 @@
-"""``seamless-seg info``: what a model is, and what ``run`` would make of it."""
+"""``seamless-seg info``: a model, its metadata and the settings that ``run`` takes from it."""
 
 from __future__ import annotations
 
@@ -25,15 +25,20 @@ from seamless_seg.planning.probing import probe_for
 from seamless_seg.planning.tile_geometry import decide_tiling
 
 from . import options
-from .text import decisions, figure, say, to_json
+from .command import Command, argument
+from .formatting import decisions, figure, to_json
+from .messages import say
 
 
-@click.command()
-@click.argument("path", metavar="MODEL")
-@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+@click.command(cls=Command)
+@argument("path", "MODEL", "ONNX model.")
+@options.as_json
 @options.debug
 def info(path: str, as_json: bool) -> None:
-    """Say what MODEL takes and gives, its metadata, and what run would assume."""
+    """Show a model's inputs, outputs, metadata and settings.
+
+    The settings are those of run for a uint8 raster, without options.
+    """
     file = OnnxFile(path)
     assumed = _assume(path, file)
     if as_json:

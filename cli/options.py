@@ -1,11 +1,8 @@
-"""Options that several commands share, ready made, and the types that parse them."""
+"""Options that several commands share, ready made."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from contextlib import suppress
-from typing import Any, TypeVar
 
 import click
 
@@ -15,121 +12,22 @@ from seamless_seg.planning.outputs import BLENDS, KINDS, SMOOTHINGS
 from seamless_seg.postprocess.products import ACTIVATIONS, CONFIDENCES
 from seamless_seg.raster.creation_options import COMPRESSIONS, DTYPES
 
-Command = TypeVar("Command", bound=Callable[..., Any])
-
-
-class Size(click.ParamType):  # type: ignore[type-arg]  # generic in the newest click only
-    """``512`` or ``512x256``: pixels, height first; ``auto`` for what is left open."""
-
-    name = "N|HxW"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int, int] | str:
-        """Parse, or fail with what was expected."""
-        if isinstance(value, tuple) or value == "auto":
-            return value  # type: ignore[no-any-return]  # click knows no types here
-        parts = value.lower().split("x")
-        try:
-            lengths = [int(part) for part in parts]
-        except ValueError:
-            lengths = []
-        if len(lengths) not in (1, 2):
-            self.fail(f"{value!r} is neither a number of pixels nor HEIGHTxWIDTH", param, ctx)
-        return lengths[0], lengths[-1]
-
-
-class Numbers(click.ParamType):  # type: ignore[type-arg]  # as above
-    """``1,2,3``: numbers of one type, separated by commas."""
-
-    def __init__(self, kind: type[int] | type[float], name: str) -> None:
-        self.kind = kind
-        self.name = name
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[float, ...]:
-        """Parse, or fail with what was expected."""
-        if isinstance(value, tuple):
-            return value
-        try:
-            return tuple(self.kind(part) for part in value.split(","))
-        except ValueError:
-            kind = "whole numbers" if self.kind is int else "numbers"
-            self.fail(f"{value!r} is not a list of {kind} separated by commas", param, ctx)
-
-
-class Bytes(click.ParamType):  # type: ignore[type-arg]  # as above
-    """``500MB``, ``2 GB``, ``1.5GiB``: bytes, in units of 1000 or 1024."""
-
-    name = "size"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Parse, or fail with what was expected."""
-        if isinstance(value, int):
-            return value
-        match = re.fullmatch(r"\s*(\d+\.?\d*)\s*(?:([kmgt])(i)?)?b?\s*", value.lower())
-        if match is None:
-            self.fail(f"{value!r} is no size in bytes, such as 500MB or 2GB", param, ctx)
-        number, unit, binary = match.groups()
-        steps = " kmgt".index(unit or " ")
-        return int(float(number) * (1024 if binary else 1000) ** steps)
-
-
-class Number(click.ParamType):  # type: ignore[type-arg]  # as above
-    """``-9999``, ``nan``: a whole number stays one, as integers of 64 bits must."""
-
-    name = "number"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> int | float:
-        """Parse, or fail with what was expected."""
-        for kind in (int, float):
-            with suppress(ValueError, TypeError):
-                return kind(value)
-        self.fail(f"{value!r} is neither a number nor nan", param, ctx)
-
-
-class Assignment(click.ParamType):  # type: ignore[type-arg]  # as above
-    """``KEY=VALUE``: what stands before the first sign of equality, and what after it."""
-
-    def __init__(self, key: str, value: str) -> None:
-        self.name = f"{key}={value}"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, str]:
-        """Parse, or fail with what was expected."""
-        if isinstance(value, tuple):
-            return value
-        key, _, text = value.partition("=")
-        if not key or not text:
-            self.fail(f"{value!r} is not {self.name}", param, ctx)
-        return key, text
-
-
-class Kind(click.ParamType):  # type: ignore[type-arg]  # as above
-    """``classes``, or ``classes=PATH``, of which the path does not matter."""
-
-    name = "KIND"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Parse, or fail with what was expected."""
-        kind, _, _ = str(value).partition("=")
-        if kind not in KINDS:
-            self.fail(f"{kind!r} is not one of {', '.join(KINDS)}", param, ctx)
-        return kind
-
+from .command import Decorated, Section, option
+from .types import Assignment, Bytes, Number, Numbers, Size
 
 INDICES = Numbers(int, "N,N,...")
 NUMBERS = Numbers(float, "F,F,...")
 
+POLYGON_COORDINATES = (
+    "Coordinates are WGS 84 unless the file names a CRS; pixels (column, row) if the raster is not "
+    "georeferenced."
+)
 
-def several(*decorators: Callable[[Command], Command]) -> Callable[[Command], Command]:
+
+def several(*decorators: Callable[[Decorated], Decorated]) -> Callable[[Decorated], Decorated]:
     """Apply decorators in the order in which help shows their options."""
 
-    def decorate(command: Command) -> Command:
+    def decorate(command: Decorated) -> Decorated:
         for decorator in reversed(decorators):
             command = decorator(command)
         return command
@@ -138,246 +36,347 @@ def several(*decorators: Callable[[Command], Command]) -> Callable[[Command], Co
 
 
 tiling = several(
-    click.option(
+    option(
+        Section.TILING,
         "--tile",
         type=Size(),
         metavar="N|HxW|auto",
-        help="Pixels of a tile.  [default: the model's own, else 512, or what its margin needs]",
+        show_default="the model's own, else 512 or more for small rasters and auto for large ones",
+        help="Tile size in pixels. auto: time several sizes and take the fastest, if the size does "
+        "not change the result.",
     ),
-    click.option(
+    option(
+        Section.TILING,
         "--overlap",
         type=Size(),
         metavar="N|HxW|auto",
-        help="Least overlap of tiles, in pixels.  [default: what the margin needs; where none is "
-        "exact, the model's own or a quarter]",
+        show_default="enough for an exact result; otherwise the model's own overlap, or 25%",
+        help="Minimum overlap between tiles, in pixels.",
     ),
-    click.option(
+    option(
+        Section.TILING,
         "--margin",
         type=Size(),
         metavar="N|auto",
-        help="Pixels next to a cut side that are not trusted.  [default: auto, measured]",
+        show_default="auto, from the model's receptive field",
+        help="Discard this many pixels at tile edges.",
     ),
-    click.option(
+    option(
+        Section.TILING,
         "--align",
         type=Size(),
         metavar="N|auto",
-        help="Start tiles at multiples of this, the model's stride.  [default: auto, measured]",
+        show_default="auto, measured",
+        help="Align tile origins to multiples of N, the model's total stride.",
     ),
-    click.option(
+    option(
+        Section.TILING,
+        "--trust",
+        type=click.Choice(list(PROFILES)),
+        show_default="bell",
+        help="Blending weights: highest at the center of a tile, lower toward its edges; crop: no "
+        "blending.",
+    ),
+    option(
+        Section.TILING,
         "--tolerance",
         type=float,
         metavar="E",
-        help="Be content with a margin beyond which no logit changes by this share of their "
-        "standard deviation.",
+        show_default="exact",
+        help="Accept logit errors of up to E standard deviations, for a smaller margin and "
+        "overlap.",
     ),
-    click.option(
-        "--trust",
-        type=click.Choice(list(PROFILES)),
-        help="How trust falls towards a cut side; crop cuts hard.  [default: bell]",
-    ),
-    click.option("--batch-size", type=int, metavar="N", help="Tiles for the model at a time."),
 )
 
 pixels = several(
-    click.option(
+    option(
+        Section.INPUT,
         "--bands",
         type=INDICES,
         metavar=INDICES.name,
-        help="Bands for the model, counted from 1.  [default: all]",
+        show_default="by name if the model names its bands, else all",
+        help="Bands for the model, counted from 1.",
     ),
-    click.option(
+    option(
+        Section.NORMALIZATION,
+        "--normalize",
+        metavar="percentile:L,H|zscore",
+        show_default="none",
+        help="Compute --scale, --mean and --std from INPUT, band by band, the same for all tiles. "
+        "percentile:2,98 maps the 2nd percentile to 0 and the 98th to 1; zscore uses mean and "
+        "standard deviation.",
+    ),
+    option(
+        Section.NORMALIZATION,
         "--scale",
         type=float,
         metavar="F",
-        help="Value = (pixel * scale - mean) / std, in place of an MLM sidecar's value_scaling.  "
-        "[default: the model's own, else 1/255 for uint8 and 1 for floats]",
+        show_default="the model's own, else 1/255 for uint8 and 1 for floats",
+        help="Scale factor: the model gets (pixel * scale - mean) / std. Replaces value_scaling of "
+        "an MLM sidecar.",
     ),
-    click.option("--mean", type=NUMBERS, metavar=NUMBERS.name, help="One number a band, or one."),
-    click.option("--std", type=NUMBERS, metavar=NUMBERS.name, help="One number a band, or one."),
-    click.option(
-        "--normalize",
-        metavar="percentile:L,H|zscore",
-        help="Take scale, mean and std from INPUT itself, read once, for all tiles alike: "
-        "percentile:2,98 brings these two to 0 and 1, band by band. A note says the numbers.",
+    option(
+        Section.NORMALIZATION,
+        "--mean",
+        type=NUMBERS,
+        metavar=NUMBERS.name,
+        show_default="the model's own, else 0",
+        help="Mean to subtract: one value per band, or a single value for all.",
     ),
-    click.option(
+    option(
+        Section.NORMALIZATION,
+        "--std",
+        type=NUMBERS,
+        metavar=NUMBERS.name,
+        show_default="the model's own, else 1",
+        help="Standard deviation to divide by: one value per band, or a single value for all.",
+    ),
+    option(
+        Section.NORMALIZATION,
         "--fill",
         type=float,
         metavar="V",
-        help="Pixel value for the model where pixels are not valid.  [default: the mean, 0 after "
-        "normalization]",
+        show_default="the mean, 0 after normalization",
+        help="Pixel value fed to the model in place of nodata.",
     ),
-)
-
-model_output = click.option(
-    "--model-output",
-    metavar="NAME|INDEX",
-    help="Output of the model, by name or counted from 0.  [default: the first]",
 )
 
 reading = several(
-    click.option(
+    option(
+        Section.INPUT,
         "--nodata",
         type=Number(),
         metavar="V",
-        help="Value of pixels that are not there, or nan.  [default: the file's]",
+        show_default="from the file",
+        help="Nodata value of INPUT, or nan.",
     ),
-    click.option(
+    option(
+        Section.INPUT,
         "--level",
         type=click.IntRange(min=0),
         metavar="N",
-        help="Read this overview of INPUT, 1 being the first; OUTPUT gets its size.  [default: 0, "
-        "the full resolution]",
+        show_default="0, full resolution",
+        help="Read overview N of INPUT; 1 is the first. Outputs get its size.",
     ),
-    click.option(
+    option(
+        Section.INPUT,
         "--resolution",
         type=NUMBERS,
         metavar="R|R,R",
-        help="Resample INPUT to pixels of this height and width, in units of its CRS.",
+        show_default="as stored",
+        help="Resample INPUT to this pixel size (height,width), in units of its CRS.",
     ),
-    click.option(
+    option(
+        Section.INPUT,
         "--match-resolution",
         is_flag=True,
         default=None,
         help="Resample INPUT to the resolution in the model's metadata.",
     ),
-    click.option(
+    option(
+        Section.INPUT,
         "--unscale",
         is_flag=True,
         default=None,
-        help="Apply the scale and offset of INPUT's bands before anything else.",
+        help="First apply the scale and offset that the file states for its bands.",
     ),
 )
 
-tta = click.option(
-    "--tta",
-    type=click.Choice(list(TURNS)),
-    help="Average the logits of each tile and of its mirror images (flips: 4 runs), turned by 90 "
-    "degrees, too (d4: 8 runs).  [default: none]",
+model = several(
+    option(
+        Section.MODEL,
+        "--model-output",
+        metavar="NAME|INDEX",
+        show_default="the first",
+        help="Output of the model to use, by name or counted from 0.",
+    ),
+    option(
+        Section.MODEL,
+        "--tta",
+        type=click.Choice(list(TURNS)),
+        show_default="none",
+        help="Test-time augmentation: average the logits of each tile and its flips (flips: 4 "
+        "model runs), also rotated by 90 degrees (d4: 8 runs).",
+    ),
+)
+
+batch_size = option(
+    Section.EXECUTION,
+    "--batch-size",
+    type=int,
+    metavar="N",
+    show_default="the model's own, else up to 8 small tiles",
+    help="Tiles per call of the model.",
 )
 
 execution = several(
-    model_output,
-    click.option(
+    option(
+        Section.EXECUTION,
         "--provider",
         default="cpu",
         show_default=True,
         metavar="NAME",
-        help="Execution provider of onnxruntime: cpu, cuda, ...",
+        help="Execution provider of onnxruntime: cpu, cuda, tensorrt, ...",
     ),
-    click.option(
+    option(
+        Section.EXECUTION,
         "--threads",
         type=click.IntRange(min=1),
         metavar="N",
-        help="Threads that the model may use.  [default: onnxruntime's choice]",
+        show_default="chosen by onnxruntime",
+        help="CPU threads for the model.",
     ),
 )
 
-memory = click.option(
+max_memory = option(
+    Section.EXECUTION,
     "--max-memory",
     type=Bytes(),
     metavar="SIZE",
-    help="Memory that the process may take: 500MB, 2GB.  [default: what is fastest]",
+    show_default="no limit",
+    help="Memory limit of the process, such as 500MB or 2GB.",
 )
 
 region = several(
-    click.option(
+    option(
+        Section.INPUT,
         "--area",
         metavar="FILE",
-        help="GeoJSON polygons: only tiles that they touch are run. WGS 84 unless the file names a "
-        "CRS; pixels (column, row) where the raster has no place.",
+        show_default="the whole raster",
+        help="Segment only inside the polygons of a GeoJSON file; tiles elsewhere are skipped. "
+        + POLYGON_COORDINATES,
     ),
-    click.option(
+    option(
+        Section.INPUT,
         "--bbox",
         type=NUMBERS,
         metavar="W,S,E,N",
-        help="The same for bounds in the raster's CRS.",
+        show_default="the whole raster",
+        help="Segment only inside these bounds, in the CRS of the raster.",
     ),
 )
 
-kind = click.option(
+kind = option(
+    Section.OUTPUTS,
     "--kind",
     type=click.Choice(KINDS),
     default="logits",
     show_default=True,
-    help="What OUTPUT holds.",
+    help="Output type. classes: the best class of each pixel; confidence: how sure the model is of "
+    "it.",
 )
 
-products = several(
-    kind,
-    click.option(
-        "--also",
-        type=Assignment("KIND", "PATH"),
-        metavar="KIND=PATH",
-        multiple=True,
-        help="Write another output in the same run; may be given again.",
-    ),
-    click.option(
+also = option(
+    Section.OUTPUTS,
+    "--also",
+    type=Assignment("KIND", "PATH"),
+    metavar="KIND=PATH",
+    multiple=True,
+    help="Write another output type to PATH in the same run. Repeatable.",
+)
+
+overwrite = option(Section.OUTPUTS, "--overwrite", is_flag=True, help="Replace outputs that exist.")
+
+probabilities = several(
+    option(
+        Section.OUTPUTS,
         "--activation",
         type=click.Choice(list(ACTIVATIONS)),
-        help="What makes probabilities of logits.  [default: none where the model ends in one, "
-        "else softmax, sigmoid for one class]",
+        show_default="none if the model ends with one, else softmax; sigmoid for one class",
+        help="Activation applied to logits to get probabilities.",
     ),
-    click.option(
+    option(
+        Section.OUTPUTS,
         "--threshold",
         type=float,
         metavar="P",
-        help="Of a model of one class: the probability above which a pixel is of it.  [default: "
-        "the model's own, else 0.5]",
+        show_default="the model's own, else 0.5",
+        help="Probability threshold for single-class models.",
     ),
-    click.option(
+    option(
+        Section.OUTPUTS,
         "--confidence",
         type=click.Choice(list(CONFIDENCES)),
-        help="Of the class: its probability, the margin to the next, or 1 - entropy / log(classes)."
-        "  [default: probability]",
+        show_default="probability",
+        help="Confidence measure: probability of the class, margin to the second-best class, or 1 "
+        "- entropy / log(classes).",
     ),
-    click.option(
+    option(
+        Section.TILING,
         "--blend",
         type=click.Choice(BLENDS),
-        help="What overlapping tiles are blended as.  [default: logits]",
-    ),
-    click.option(
-        "--smooth", type=int, metavar="N", help="Filter classes in windows of radius N pixels."
-    ),
-    click.option(
-        "--smooth-by",
-        type=click.Choice(SMOOTHINGS),
-        help="Which class a window's pixels elect.  [default: majority]",
-    ),
-    click.option(
-        "--sieve",
-        type=int,
-        metavar="N",
-        help="Give regions of a class of fewer than N pixels to the largest next to them.",
+        show_default="logits",
+        help="Blend overlapping tiles as logits or as probabilities.",
     ),
 )
 
-writing = several(
-    click.option(
+clean_up = several(
+    option(
+        Section.CLEAN_UP,
+        "--sieve",
+        type=int,
+        metavar="N",
+        show_default="none",
+        help="Remove class regions smaller than N pixels: merge each into its largest neighbor.",
+    ),
+    option(
+        Section.CLEAN_UP,
+        "--smooth",
+        type=int,
+        metavar="N",
+        show_default="none",
+        help="Filter classes within a radius of N pixels.",
+    ),
+    option(
+        Section.CLEAN_UP,
+        "--smooth-by",
+        type=click.Choice(SMOOTHINGS),
+        show_default="majority",
+        help="Filter for --smooth.",
+    ),
+)
+
+file_format = several(
+    option(
+        Section.FILE_FORMAT,
+        "--cog",
+        is_flag=True,
+        help="Write Cloud Optimized GeoTIFFs, with overviews.",
+    ),
+    option(
+        Section.FILE_FORMAT,
         "--compress",
         type=click.Choice(COMPRESSIONS),
         default="zstd",
         show_default=True,
-        help="Compression of the output, without loss unless --max-error is given.",
+        help="Compression. Only lerc with --max-error is lossy.",
     ),
-    click.option(
-        "--compress-level",
-        type=int,
-        metavar="N",
-        help="How hard zstd, deflate and lerc try.  [default: the fastest that is worth it]",
-    ),
-    click.option(
-        "--max-error", type=float, metavar="E", help="How far lerc may be off.  [default: 0]"
-    ),
-    click.option(
+    option(
+        Section.FILE_FORMAT,
         "--dtype",
         type=click.Choice(DTYPES),
         default="float32",
         show_default=True,
-        help="Type of pixels that are no classes.",
+        help="Data type of logits, probabilities and confidence.",
     ),
-    click.option("--cog", is_flag=True, help="Write Cloud Optimized GeoTIFFs, with overviews."),
-    click.option(
+    option(
+        Section.FILE_FORMAT,
+        "--compress-level",
+        type=int,
+        metavar="N",
+        show_default="6 for deflate, else 1",
+        help="Compression level of zstd, deflate or lerc; higher is smaller and slower.",
+    ),
+    option(
+        Section.FILE_FORMAT,
+        "--max-error",
+        type=float,
+        metavar="E",
+        show_default="0",
+        help="Largest error of a pixel value with --compress lerc.",
+    ),
+    option(
+        Section.FILE_FORMAT,
         "--creation-option",
         "-co",
         "creation_options",
@@ -385,12 +384,23 @@ writing = several(
         metavar="KEY=VALUE",
         multiple=True,
         callback=lambda context, option, pairs: dict(pairs),
-        help="Of GDAL's GTiff driver, with --cog of its COG driver.",
+        help="GDAL creation option of the GTiff driver, with --cog of the COG driver. Repeatable.",
     ),
-    click.option("--overwrite", is_flag=True, help="Replace OUTPUT where it exists."),
 )
 
+as_json = option(Section.REPORT, "--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def quiet(printed: str) -> Callable[[Decorated], Decorated]:
+    """Declare ``--quiet``, with which a command prints only what is ``printed``."""
+    return option(Section.MESSAGES, "--quiet", "-q", is_flag=True, help=f"Print only {printed}.")
+
+
 # The program itself looks for it, before any command does.
-debug = click.option(
-    "--debug", is_flag=True, expose_value=False, help="Show where an error came from."
+debug = option(
+    Section.MESSAGES,
+    "--debug",
+    is_flag=True,
+    expose_value=False,
+    help="Print the traceback of an error.",
 )

@@ -1,4 +1,4 @@
-"""``seamless-seg plan``: what a run would do and cost."""
+"""``seamless-seg plan``: the tiles and the memory of a run, beforehand."""
 
 from __future__ import annotations
 
@@ -26,38 +26,56 @@ from seamless_seg.planning.probing import probe_for
 from seamless_seg.tiling.plan import Step
 
 from . import options
-from .text import decisions, prices, say, schedule, size, to_json
+from .command import Command, Section, argument, option
+from .formatting import decisions, prices, schedule, size, to_json
+from .messages import say
+from .types import Kind, Size
 
 
-@click.command()
-@click.argument("raster", metavar="[INPUT]", required=False)
-@click.argument("model", metavar="[MODEL]", required=False)
-@click.option(
+@click.command(cls=Command)
+@argument("raster", "[INPUT]", "Raster to segment. Or give its --size.", required=False)
+@argument(
+    "model",
+    "[MODEL]",
+    "ONNX model, or several joined by commas. It sets what the options leave open.",
+    required=False,
+)
+@option(
+    Section.INPUT,
     "--size",
     "image_size",
-    type=options.Size(),
+    type=Size(),
     metavar="HxW",
-    help="Instead of INPUT: its size.",
+    show_default="the size of INPUT",
+    help="Height and width of a raster in pixels, in place of INPUT.",
 )
-@options.tiling
 @options.pixels
-@options.reading
-@options.tta
-@options.execution
-@options.memory
 @options.region
+@options.reading
+@options.tiling
+@options.model
 @options.kind
-@click.option(
+@option(
+    Section.OUTPUTS,
     "--also",
-    type=options.Kind(),
+    type=Kind(),
     metavar="KIND",
     multiple=True,
-    help="What else is written in the same run; may be given again, and as KIND=PATH.",
+    help="Another output type of the same run, as KIND or KIND=PATH. Repeatable.",
 )
-@click.option("--dry-run", is_flag=True, help="Print the plan and write nothing.")
-@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
-@click.option("-o", "--output", metavar="FILE", help="Write it to a JSON file, too.")
-@click.option("--overwrite", is_flag=True, help="Replace that file where it exists.")
+@option(
+    Section.REPORT,
+    "-o",
+    "--output",
+    metavar="FILE",
+    help="Also write the plan to a JSON file, with the origins of all tiles.",
+)
+@options.as_json
+@option(Section.REPORT, "--dry-run", is_flag=True, help="Write no file: ignore --output.")
+@option(Section.REPORT, "--overwrite", is_flag=True, help="Replace FILE if it exists.")
+@options.execution
+@options.batch_size
+@options.max_memory
 @options.debug
 def plan(
     raster: str | None,
@@ -76,9 +94,9 @@ def plan(
     max_memory: int | None,
     **choices: Any,
 ) -> None:
-    """Say what a run would do and cost, without reading a pixel unless --normalize asks for it.
+    """Show the tiles and the memory of a run beforehand.
 
-    INPUT gives the size, or --size does. MODEL settles what the options leave open.
+    Give INPUT or --size. No pixel is read, except by --normalize, and nothing is segmented.
     """
     if image_size is not None and raster is not None and model is None:
         raster, model = None, raster

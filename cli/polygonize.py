@@ -1,4 +1,4 @@
-"""``seamless-seg polygonize``: a raster of classes as polygons for a GIS."""
+"""``seamless-seg polygonize``: a class raster as polygons for a GIS."""
 
 from __future__ import annotations
 
@@ -7,36 +7,47 @@ import click
 from seamless_seg import polygonize
 
 from . import options
+from .command import Command, Section, argument, option
+from .messages import say
 from .progress import ProgressBar
 from .run import peak_memory
-from .text import say
 
 
-@click.command(name="polygonize")
-@click.argument("raster", metavar="CLASSES")
-@click.argument("output", metavar="OUTPUT")
-@click.option(
+@click.command(name="polygonize", cls=Command)
+@argument("raster", "CLASSES", "Class raster: one band of integers.")
+@argument(
+    "output",
+    "OUTPUT",
+    "File to write: .geojson (in WGS 84), or .gpkg, .fgb or .parquet (in the CRS of CLASSES).",
+)
+@options.overwrite
+@option(
+    Section.POLYGONS,
     "--classes",
     metavar="C,C,...",
-    help="Write these classes alone, by number or name.  [default: all]",
+    show_default="all",
+    help="Write only these classes, by number or name.",
 )
-@click.option(
+@option(
+    Section.POLYGONS,
     "--min-area",
     type=float,
     metavar="A",
-    help="Leave out polygons of less than A: square meters, or pixels where CLASSES has no CRS. "
-    "Nothing fills their place.",
+    show_default="none",
+    help="Leave out polygons smaller than A, in square meters, or in pixels if CLASSES has no CRS. "
+    "Their place stays empty.",
 )
-@click.option(
+@option(
+    Section.POLYGONS,
     "--simplify",
     type=float,
     metavar="TOLERANCE",
-    help="Drop corners that make a triangle of less than TOLERANCE squared with their neighbors, "
-    "in units of the CRS; 1 pixel smooths its steps. Neighbors keep the edges that they share. "
-    "All polygons are in memory for that.",
+    show_default="none",
+    help="Simplify outlines: remove corners that form a triangle smaller than TOLERANCE squared "
+    "with their neighbors, in units of the CRS. The size of 1 pixel smooths stair steps. Polygons "
+    "that touch keep their shared edges. All polygons are held in memory.",
 )
-@click.option("--overwrite", is_flag=True, help="Replace OUTPUT where it exists.")
-@click.option("--quiet", "-q", is_flag=True, help="Say nothing but warnings and errors.")
+@options.quiet("warnings and errors")
 @options.debug
 def polygonize_command(
     raster: str,
@@ -47,11 +58,10 @@ def polygonize_command(
     overwrite: bool,
     quiet: bool,
 ) -> None:
-    """Write the polygons of CLASSES, a raster of one integer band, into OUTPUT.
+    """Convert a class raster to polygons.
 
-    OUTPUT ends in .geojson (in WGS 84), .gpkg, .fgb or .parquet (in the CRS of CLASSES). Each
-    polygon has its class, the name of that, its area, and its number of pixels; they are those
-    of the whole raster, of which no more than a window is in memory. Nodata has no polygons.
+    Each polygon has its class, the class name, its area and its number of pixels. Polygons are
+    those of the whole raster, although it is read window by window. Nodata gets no polygons.
     """
     with ProgressBar() as bar:
         summary = polygonize(

@@ -1,4 +1,4 @@
-"""``seamless-seg probe``: how far a model sees, and what to give ``run`` for it."""
+"""``seamless-seg probe``: the receptive field and the stride of a model."""
 
 from __future__ import annotations
 
@@ -16,17 +16,28 @@ from seamless_seg.planning.options import lazy_model
 from seamless_seg.planning.probing import probe_file, to_json
 
 from . import options
+from .command import Command, Section, argument, option
 
 
-@click.command()
-@click.argument("path", metavar="MODEL")
-@click.argument("raster", metavar="[INPUT]", required=False)
+@click.command(cls=Command)
+@argument("path", "MODEL", "ONNX model, or several joined by commas: their logits are averaged.")
+@argument("raster", "[INPUT]", "Raster to measure with, in place of white noise.", required=False)
 @options.reading
-@options.tta
+@options.model
+@options.as_json
+@option(
+    Section.REPORT,
+    "--plot",
+    metavar="FILE",
+    help="Plot the change of the logits over the distance (PNG, SVG, ...).",
+)
 @options.execution
-@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
-@click.option("--plot", metavar="FILE", help="Draw the change over the distance (PNG, SVG, ...).")
-@click.option("--again", is_flag=True, help="Ask again, whatever is remembered of this model.")
+@option(
+    Section.EXECUTION,
+    "--again",
+    is_flag=True,
+    help="Ignore the cached result and measure again.",
+)
 @options.debug
 def probe(
     path: str,
@@ -38,10 +49,10 @@ def probe(
     again: bool,
     **choices: Any,
 ) -> None:
-    """Say how far MODEL sees, and which margin and alignment make its tiles exact.
+    """Measure the receptive field and the stride of a model.
 
-    The model is run a few dozen times, on white noise or on windows of INPUT. What was found on
-    noise is remembered.
+    They tell which --margin, --align and --overlap make tiles exact. The model runs a few dozen
+    times, on white noise or on windows of INPUT. Results from white noise are cached.
     """
     wanted = Options(**choices)
     found = _probe(lazy_model(path, wanted, provider, threads), raster, wanted, again)

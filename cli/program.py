@@ -1,4 +1,4 @@
-"""The program: its commands, and what becomes of an error."""
+"""The program: its commands, and how it reports errors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import click
 
 from seamless_seg import GeometryError, OptionError, SeamlessError, __version__
 
-from .text import say
+from .messages import say
 
 NOTHING_WRITTEN = "interrupted, nothing was written"
 WRONG_USAGE, FAILED, INTERRUPTED = 2, 1, 130
@@ -25,15 +25,18 @@ ENDINGS = [
 """Signals by which a user or a system ends a program; Windows has no SIGHUP."""
 
 COMMANDS = {
-    "run": "run",
-    "plan": "plan",
-    "check": "check_command",
-    "probe": "probe",
-    "info": "info",
-    "polygonize": "polygonize_command",
-    "stats": "stats",
+    "run": ("run", "Segment a raster with an ONNX model, without tile seams."),
+    "plan": ("plan", "Show the tiles and the memory of a run beforehand."),
+    "check": ("check_command", "Compare tiled with untiled results and report visible seams."),
+    "probe": ("probe", "Measure the receptive field and the stride of a model."),
+    "info": ("info", "Show a model's inputs, outputs, metadata and settings."),
+    "polygonize": ("polygonize_command", "Convert a class raster to polygons."),
+    "stats": ("stats", "Report pixels, area and share of each class."),
 }
-"""Modules of this package by the names of their commands, and what the command is called there."""
+"""Per command, which is also the name of its module: its function there and its one-line help.
+
+The help stands here once more, so that ``--help`` imports none of the modules.
+"""
 
 
 class Commands(click.Group):
@@ -48,14 +51,19 @@ class Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f".{cmd_name}", __package__)
-        command: click.Command = getattr(module, COMMANDS[cmd_name])
+        command: click.Command = getattr(module, COMMANDS[cmd_name][0])
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the names and the one-line help of the commands."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
 
 
 @click.group(
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Each command has its own --help.",
+    epilog="seamless-seg COMMAND --help shows the options of a command.",
 )
 @click.version_option(__version__, "-V", "--version", prog_name="seamless-seg")
 def program() -> None:
@@ -66,7 +74,7 @@ def run_program(arguments: list[str]) -> int:
     """Run the program and return its exit status: 0, 1 for a failed job, 2 for wrong usage."""
     debug = "--debug" in arguments
     if not debug:
-        # They log what they also raise; it is said once, by us.
+        # rasterio logs what it also raises; the program reports each error once.
         logging.getLogger("rasterio").setLevel(logging.CRITICAL + 1)
     try:
         program.main(
@@ -91,8 +99,8 @@ def run_program(arguments: list[str]) -> int:
     except Exception as error:
         if signal.getsignal(signal.SIGTERM) == signal.SIG_IGN:  # a module that was being imported
             return _complain(NOTHING_WRITTEN, INTERRUPTED, debug)
-        message = f"an error that should not happen, {type(error).__name__}: {error}"
-        return _complain(f"{message}; --debug shows where", FAILED, debug)
+        message = f"internal error, {type(error).__name__}: {error}"
+        return _complain(f"{message}; --debug prints the traceback", FAILED, debug)
     return 0
 
 

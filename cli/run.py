@@ -1,4 +1,4 @@
-"""``seamless-seg run``: one raster through one model."""
+"""``seamless-seg run``: segment a raster with a model."""
 
 from __future__ import annotations
 
@@ -11,26 +11,44 @@ from seamless_seg import Forecast, Summary, segment
 from seamless_seg.system import peak_bytes
 
 from . import options
+from .command import Command, Section, argument, option
+from .formatting import decisions, prices, schedule, size
+from .messages import say
 from .progress import ProgressBar
-from .text import decisions, prices, say, schedule, size
 
 
-@click.command()
-@click.argument("raster", metavar="INPUT")
-@click.argument("model", metavar="MODEL")
-@click.argument("output", metavar="OUTPUT")
-@options.tiling
+@click.command(cls=Command)
+@argument("raster", "INPUT", "Raster to segment, in any format that GDAL reads.")
+@argument("model", "MODEL", "ONNX model, or several joined by commas: their logits are averaged.")
+@argument("output", "OUTPUT", "GeoTIFF to write.")
 @options.pixels
-@options.reading
-@options.tta
-@options.execution
-@options.memory
 @options.region
-@click.option("--crop", is_flag=True, help="Let OUTPUT cover the area's bounding window alone.")
-@options.products
-@options.writing
-@click.option("--quiet", "-q", is_flag=True, help="Say nothing but warnings and errors.")
-@click.option("--verbose", "-v", is_flag=True, help="Say what was decided, and why.")
+@options.reading
+@options.tiling
+@options.model
+@options.kind
+@options.also
+@options.overwrite
+@option(
+    Section.OUTPUTS,
+    "--crop",
+    is_flag=True,
+    help="Crop outputs to the bounding box of --area or --bbox.",
+)
+@options.probabilities
+@options.clean_up
+@options.file_format
+@options.execution
+@options.batch_size
+@options.max_memory
+@options.quiet("warnings and errors")
+@option(
+    Section.MESSAGES,
+    "--verbose",
+    "-v",
+    is_flag=True,
+    help="Print all settings and where they come from.",
+)
 @options.debug
 @click.pass_obj
 def run(
@@ -50,11 +68,10 @@ def run(
     overwrite: bool,
     **choices: Any,
 ) -> None:
-    """Segment INPUT with MODEL (ONNX) into OUTPUT, a GeoTIFF of blended logits or another kind.
+    """Segment a raster with an ONNX model, without tile seams.
 
-    OUTPUT has one float32 band a class; --kind classes has the best class of each pixel. It
-    appears under its name once it is complete. Of several models joined by commas, logits are
-    averaged.
+    By default OUTPUT holds logits, one float32 band per class; --kind classes writes the best class
+    of each pixel instead. OUTPUT appears only when it is complete.
     """
 
     def on_start(forecast: Forecast) -> None:

@@ -14,8 +14,11 @@ from seamless_seg import ClassStats, ClassTable, OptionError, class_stats
 from seamless_seg.atomic import Document
 
 from . import options
+from .command import Command, Section, argument, option
+from .formatting import to_json
+from .messages import say
 from .progress import ProgressBar
-from .text import say, to_json
+from .types import Number
 
 UNITS = [("km2", 1e6, 1e8), ("ha", 1e4, 1e4), ("m2", 1.0, 0.0)]
 """Units of area: the square meters of one, and from how many square meters on it is used."""
@@ -26,30 +29,40 @@ WORDS = 3
 COLUMNS = ("class", "name", "pixels", "area_m2", "share")
 
 
-@click.command()
-@click.argument("raster", metavar="CLASSES")
-@click.option(
+@click.command(cls=Command)
+@argument("raster", "CLASSES", "Class raster: one band of integers.")
+@option(
+    Section.INPUT,
+    "--nodata",
+    type=Number(),
+    metavar="V",
+    show_default="from the file",
+    help="Nodata value of CLASSES.",
+)
+@option(
+    Section.ZONES,
     "--zones",
     metavar="FILE",
-    help="GeoJSON polygons, each of which gets a table of its own. WGS 84 unless the file names a "
-    "CRS; pixels (column, row) where the raster has no place.",
+    help=f"Report each polygon of a GeoJSON file separately. {options.POLYGON_COORDINATES}",
 )
-@click.option(
+@option(
+    Section.ZONES,
     "--zone-key",
     metavar="KEY",
-    help="Property of the polygons that is the zone's name.  [default: name or id, else numbers]",
+    show_default="name or id, else numbers",
+    help="Property with the name of a zone.",
 )
-@click.option(
-    "--nodata",
-    type=options.Number(),
-    metavar="V",
-    help="Value of pixels that are not there.  [default: the file's]",
+@option(
+    Section.REPORT,
+    "-o",
+    "--output",
+    metavar="FILE",
+    help="Write the report to a file instead of printing it.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
-@click.option("--csv", "as_csv", is_flag=True, help="Print it as CSV.")
-@click.option("-o", "--output", metavar="FILE", help="Write it to a file, and print nothing.")
-@click.option("--overwrite", is_flag=True, help="Replace that file where it exists.")
-@click.option("--quiet", "-q", is_flag=True, help="Print the result and errors only.")
+@options.as_json
+@option(Section.REPORT, "--csv", "as_csv", is_flag=True, help="Print CSV.")
+@option(Section.REPORT, "--overwrite", is_flag=True, help="Replace FILE if it exists.")
+@options.quiet("the report and errors")
 @options.debug
 def stats(
     raster: str,
@@ -62,13 +75,13 @@ def stats(
     overwrite: bool,
     quiet: bool,
 ) -> None:
-    """Say how many pixels, which area and which share each class of CLASSES has.
+    """Report pixels, area and share of each class.
 
-    CLASSES is a raster of one band of whole numbers. Nodata counts apart. Areas are the map's in a
-    projected CRS, the ellipsoid's in degrees, and unknown without a CRS.
+    Nodata is counted separately. Areas are measured on the map in a projected CRS and on the
+    ellipsoid in a geographic CRS; without a CRS they are unknown.
     """
     if as_json and as_csv:
-        raise OptionError("json and csv exclude each other: give one of them")
+        raise OptionError("--json and --csv exclude each other: give only one of them")
     document = None if output is None else Document(output, [raster, zones], overwrite)
     with ProgressBar() as bar:
         found = class_stats(

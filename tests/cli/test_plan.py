@@ -187,7 +187,7 @@ class TestMemory:
     @pytest.mark.parametrize("limit", ["much", "5 TB extra", "-1MB", "1,5GB", ""])
     def test_a_limit_that_is_no_size_is_wrong_usage(self, folder, cli, limit):
         result = cli("plan", "in.tif", "model.onnx", "--max-memory", limit)
-        refused(result, 2, "is no size in bytes, such as 500MB or 2GB")
+        refused(result, 2, "is not a size in bytes, such as 500MB or 2GB")
 
 
 def test_huge_plans_answer_at_once(cli):

@@ -32,6 +32,16 @@ def test_without_its_extra_the_program_says_what_to_install(folder, missing):
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.parametrize("argument", ["--version", "--help"])
+def test_the_program_starts_without_numpy(argument):
+    code = (
+        "import sys; from seamless_seg_cli.program import run_program; "
+        f"run_program([{argument!r}]); print([m for m in ('numpy', 'shapely') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.endswith("\n[]\n")
+
+
 def test_importing_the_library_loads_nothing_heavy():
     code = (
         "import sys, seamless_seg; "

@@ -5,22 +5,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import Any
-
-import click
 
 from seamless_seg.normalization import Scaling
 from seamless_seg.planning.autotune import Pricing
 from seamless_seg.planning.memory import Schedule
 from seamless_seg.planning.settings import Settings
 from seamless_seg.tiling.trust import name_of
-
-
-def say(sentence: str) -> None:
-    """Print to stderr, if there is one: a log that cannot be written must not end a job."""
-    with suppress(OSError, ValueError):
-        click.echo(sentence, err=True)
 
 
 def decisions(settings: Settings) -> Iterator[str]:

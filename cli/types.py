@@ -1,0 +1,144 @@
+"""Types of arguments and options: what a user writes becomes a value, or a clear error."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Collection
+from contextlib import suppress
+from typing import Any
+
+import click
+
+from seamless_seg.planning.outputs import KINDS
+
+
+class Size(click.ParamType):  # type: ignore[type-arg]  # generic in the newest click only
+    """``512`` or ``512x256``: pixels, height first; ``auto`` lets the program choose."""
+
+    name = "N|HxW"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, int] | str:
+        """Parse the text, or fail and say what is expected."""
+        if isinstance(value, tuple) or value == "auto":
+            return value  # type: ignore[no-any-return]  # click knows no types here
+        parts = value.lower().split("x")
+        try:
+            lengths = [int(part) for part in parts]
+        except ValueError:
+            lengths = []
+        if len(lengths) not in (1, 2):
+            self.fail(f"{value!r} is neither a number of pixels nor HEIGHTxWIDTH", param, ctx)
+        return lengths[0], lengths[-1]
+
+
+class Numbers(click.ParamType):  # type: ignore[type-arg]  # as above
+    """``1,2,3``: numbers of one Python type, separated by commas."""
+
+    def __init__(self, kind: type[int] | type[float], name: str) -> None:
+        self.kind = kind
+        self.name = name
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[float, ...]:
+        """Parse the text, or fail and say what is expected."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            return tuple(self.kind(part) for part in value.split(","))
+        except ValueError:
+            kind = "whole numbers" if self.kind is int else "numbers"
+            self.fail(f"{value!r} is not a list of {kind} separated by commas", param, ctx)
+
+
+class Bytes(click.ParamType):  # type: ignore[type-arg]  # as above
+    """``500MB``, ``2 GB``, ``1.5GiB``: bytes, in units of 1000 or 1024."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Parse the text, or fail and say what is expected."""
+        if isinstance(value, int):
+            return value
+        match = re.fullmatch(r"\s*(\d+\.?\d*)\s*(?:([kmgt])(i)?)?b?\s*", value.lower())
+        if match is None:
+            self.fail(f"{value!r} is not a size in bytes, such as 500MB or 2GB", param, ctx)
+        number, unit, binary = match.groups()
+        steps = " kmgt".index(unit or " ")
+        return int(float(number) * (1024 if binary else 1000) ** steps)
+
+
+class Number(click.ParamType):  # type: ignore[type-arg]  # as above
+    """``-9999``, ``nan``: whole numbers stay integers, since a float cannot hold all 64 bits."""
+
+    name = "number"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | float:
+        """Parse the text, or fail and say what is expected."""
+        for kind in (int, float):
+            with suppress(ValueError, TypeError):
+                return kind(value)
+        self.fail(f"{value!r} is neither a number nor nan", param, ctx)
+
+
+class Assignment(click.ParamType):  # type: ignore[type-arg]  # as above
+    """``KEY=VALUE``: the texts before and after the first equals sign."""
+
+    def __init__(self, key: str, value: str) -> None:
+        self.name = f"{key}={value}"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, str]:
+        """Parse the text, or fail and say what is expected."""
+        if isinstance(value, tuple):
+            return value
+        key, _, text = value.partition("=")
+        if not key or not text:
+            self.fail(f"{value!r} is not {self.name}", param, ctx)
+        return key, text
+
+
+class Kind(click.ParamType):  # type: ignore[type-arg]  # as above
+    """``classes`` or ``classes=PATH``: an output type; the path is ignored."""
+
+    name = "KIND"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Parse the text, or fail and say what is expected."""
+        kind, _, _ = str(value).partition("=")
+        if kind not in KINDS:
+            self.fail(f"{kind!r} is not one of {', '.join(KINDS)}", param, ctx)
+        return kind
+
+
+class Bound(click.ParamType):  # type: ignore[type-arg]  # as above
+    """``1.05`` or ``largest=0.01``: a measure, the first one unless named, and its limit."""
+
+    name = "[MEASURE=]F"
+
+    def __init__(self, measures: Collection[str]) -> None:
+        self.measures = measures
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, float]:
+        """Parse the text, or fail and say what is expected."""
+        if isinstance(value, tuple):
+            return value
+        measure, _, number = value.rpartition("=")
+        measure = measure or next(iter(self.measures))
+        if measure not in self.measures:
+            self.fail(f"{measure!r} is not one of {', '.join(self.measures)}", param, ctx)
+        try:
+            bound = float(number)
+        except ValueError:
+            bound = math.nan
+        if math.isnan(bound):
+            self.fail(f"{number!r} is not a number", param, ctx)
+        return measure, bound
