@@ -7,7 +7,6 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from seamless_seg.normalization import Scaling
 from seamless_seg.planning.autotune import Pricing
 from seamless_seg.planning.memory import Schedule
 from seamless_seg.planning.settings import Settings
@@ -53,13 +52,6 @@ def plain(value: Any) -> str:
     if callable(value):
         return name_of(value)
     return f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
-def figure(value: Any) -> Any:
-    """A setting's value as JSON can hold it."""
-    if isinstance(value, Scaling):
-        return value.document()
-    return name_of(value) if callable(value) else value
 
 
 def to_json(document: Any) -> str:

@@ -4,26 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import islice
 from typing import Any
 
 import click
-import shapely
 
-from seamless_seg import Options
-from seamless_seg.areas.geojson import area_of
+from seamless_seg import Forecast, Load, Unload, Write, forecast
 from seamless_seg.atomic import Document
-from seamless_seg.inference.prepared import prepare
-from seamless_seg.models.load import open_models
-from seamless_seg.models.receptive_field import USUAL_CHANNELS
-from seamless_seg.planning.autotune import price
-from seamless_seg.planning.forecast import Forecast, forecast_raster, forecast_size, warned
-from seamless_seg.planning.open_raster import open_raster, refuse_reading
-from seamless_seg.planning.options import Execution, lazy_model
-from seamless_seg.planning.outputs import copies_of, pixel_bytes
-from seamless_seg.planning.probing import probe_for
-from seamless_seg.tiling.plan import Step
 
 from . import options
 from .command import Command, Section, argument, option
@@ -81,16 +68,12 @@ def plan(
     raster: str | None,
     model: str | None,
     image_size: tuple[int, int] | None,
-    area: str | None,
-    bbox: tuple[float, ...] | None,
     kind: str,
     also: tuple[str, ...],
     dry_run: bool,
     as_json: bool,
     output: str | None,
     overwrite: bool,
-    provider: str,
-    threads: int | None,
     max_memory: int | None,
     **choices: Any,
 ) -> None:
@@ -100,105 +83,48 @@ def plan(
     """
     if image_size is not None and raster is not None and model is None:
         raster, model = None, raster
-    wanted, execution = Options(**choices), Execution(provider, threads, max_memory)
+    if (image_size is None) == (raster is None):
+        raise click.UsageError("give either INPUT or --size HxW")
     document = None
     if output is not None and not dry_run:
         document = Document(output, [raster, model], overwrite)
-    if image_size is not None and raster is None:
-        region = area_of(area, bbox, image_size, None)
-        forecast = _of_size(image_size, model, region, wanted, execution)
-    elif image_size is None and raster is not None:
-        forecast = _of_raster(raster, model, (area, bbox), wanted, execution, (kind, *also))
-    else:
-        raise click.UsageError("give either INPUT or --size HxW")
-    if forecast.stored is None and forecast.classes is not None:
-        forecast = replace(forecast, stored=pixel_bytes((kind, *also), forecast.classes))
-    if document is not None:
-        document.write(json.dumps(forecast.figures() | forecast.starts(), indent=1) + "\n")
-    if as_json:
-        click.echo(to_json(forecast.figures()))
-    else:
-        click.echo("\n".join(_report(forecast)))
-    if forecast.warning:
-        say(f"warning: {forecast.warning}")
-    for sentence in forecast.settings.notes:
-        say(f"note: {sentence}")
-    if max_memory is not None and forecast.schedule is None:
-        say("note: what max-memory leads to depends on INPUT and MODEL: give both")
-    if wanted.normalize is not None and forecast.settings.pixels is None:
-        say("note: what normalize leads to depends on INPUT and MODEL: give both")
-
-
-def _of_size(
-    image_size: tuple[int, int],
-    model: str | None,
-    region: shapely.Geometry | None,
-    wanted: Options,
-    execution: Execution,
-) -> Forecast:
-    refuse_reading(wanted)
-    if model is None:
-        return forecast_size(image_size, None, wanted, region)
-    notes: list[str] = []
-    network = open_models(
-        model, execution.provider, execution.threads, wanted.tta, wanted.model_output
+    made = forecast(
+        raster, model, size=image_size, kinds=(kind, *also), max_memory=max_memory, **choices
     )
-    bands = None if wanted.bands is None else len(wanted.bands)
-    channels = network.channels or bands or USUAL_CHANNELS
-    found = probe_for(model, network, wanted, notes, channels)
-    pricing = price(model, network, wanted, found, image_size, channels, execution)
-    chosen = None if pricing is None else pricing.chosen
-    forecast = forecast_size(image_size, network, wanted, region, found, chosen)
-    forecast.settings.notes.extend(notes)
-    return warned(replace(forecast, pricing=pricing), network, found)
+    if document is not None:
+        document.write(json.dumps(made.figures() | made.starts(), indent=1) + "\n")
+    click.echo(to_json(made.figures()) if as_json else "\n".join(_report(made)))
+    if made.warning:
+        say(f"warning: {made.warning}")
+    for sentence in made.settings.notes:
+        say(f"note: {sentence}")
 
 
-def _of_raster(
-    raster: str,
-    model: str | None,
-    area: tuple[str | None, tuple[float, ...] | None],
-    wanted: Options,
-    execution: Execution,
-    kinds: tuple[str, ...],
-) -> Forecast:
-    given = None
-    if model is not None:
-        given = lazy_model(model, wanted, execution.provider, execution.threads)
-    with open_raster(raster, wanted, given) as reader:
-        region = area_of(*area, reader.size, reader.georeference)
-        if given is None:
-            return forecast_raster(reader, None, wanted, region)
-        task = prepare(reader, given, wanted, execution, region)
-        stored = pixel_bytes(kinds, task.classes)
-        found = task.schedule(stored, copies=copies_of(kinds))
-        return replace(task.forecast, schedule=found, stored=stored)
-
-
-def _report(forecast: Forecast) -> Iterator[str]:
-    made = forecast.plan
-    height, width = made.image_size
-    rows, cols = made.grid.shape
+def _report(made: Forecast) -> Iterator[str]:
+    plan = made.plan
+    height, width = plan.image_size
+    rows, cols = plan.grid.shape
     yield f"{'image':<12}{height} x {width} px"
-    yield from decisions(forecast.settings)
-    yield f"{'grid':<12}{rows} x {cols}, {made.tiles} tiles, {made.skipped} skipped"
-    yield from prices(forecast.pricing)
-    yield f"{'redundancy':<12}{made.redundancy:.2f} x the pixels written"
-    held = f"{made.peak.pixels} px at most between tiles, {made.peak.fraction:.2%} of the image"
-    written = f"{made.tiles} windows, {made.written / 1e6:.6g} Mpx"
-    if forecast.held_bytes is not None and forecast.written_bytes is not None:
-        held += f", {size(forecast.held_bytes)}"
-        written += f", {size(forecast.written_bytes)} before compression"
-    if forecast.exactness is not None:
-        yield f"{'exactness':<12}{forecast.exactness}"
+    yield from decisions(made.settings)
+    yield f"{'grid':<12}{rows} x {cols}, {plan.tiles} tiles, {plan.skipped} skipped"
+    yield from prices(made.pricing)
+    yield f"{'redundancy':<12}{plan.redundancy:.2f} x the pixels written"
+    held = f"{plan.peak.pixels} px at most between tiles, {plan.peak.fraction:.2%} of the image"
+    written = f"{plan.tiles} windows, {plan.written / 1e6:.6g} Mpx"
+    if made.held_bytes is not None and made.written_bytes is not None:
+        held += f", {size(made.held_bytes)}"
+        written += f", {size(made.written_bytes)} before compression"
+    if made.exactness is not None:
+        yield f"{'exactness':<12}{made.exactness}"
     yield f"{'held':<12}{held}"
     yield f"{'written':<12}{written}"
-    yield from schedule(forecast.schedule)
-    made = forecast.schedule.plan if forecast.schedule else made
-    yield from (f"{'first':<12}{_step(step)}" for step in islice(made, 3))
-    yield from (f"{'last':<12}{_step(step)}" for step in made.last_steps(3))
+    yield from schedule(made.schedule)
+    plan = made.schedule.plan if made.schedule else plan
+    yield from (f"{'first':<12}{_step(step)}" for step in islice(plan, 3))
+    yield from (f"{'last':<12}{_step(step)}" for step in plan.last_steps(3))
 
 
-def _step(step: Step) -> str:
+def _step(step: Load | Write | Unload) -> str:
     text = f"{step.action} {step.index}"
     if step.action == "unload":
         return text

@@ -8,12 +8,10 @@ from typing import Any
 
 import click
 
-from seamless_seg import OptionError, Options
-from seamless_seg.models.load import LazyModel
-from seamless_seg.models.receptive_field import TOLERANCES, Probe
-from seamless_seg.planning.open_raster import open_raster, refuse_reading
-from seamless_seg.planning.options import lazy_model
-from seamless_seg.planning.probing import probe_file, to_json
+from seamless_seg import OptionError, Probe
+from seamless_seg import probe as measure
+from seamless_seg.models.receptive_field import TOLERANCES
+from seamless_seg.planning.probing import to_json
 
 from . import options
 from .command import Command, Section, argument, option
@@ -42,11 +40,8 @@ from .command import Command, Section, argument, option
 def probe(
     path: str,
     raster: str | None,
-    provider: str,
-    threads: int | None,
     as_json: bool,
     plot: str | None,
-    again: bool,
     **choices: Any,
 ) -> None:
     """Measure the receptive field and the stride of a model.
@@ -54,8 +49,7 @@ def probe(
     They tell which --margin, --align and --overlap make tiles exact. The model runs a few dozen
     times, on white noise or on windows of INPUT. Results from white noise are cached.
     """
-    wanted = Options(**choices)
-    found = _probe(lazy_model(path, wanted, provider, threads), raster, wanted, again)
+    found = measure(path, raster=raster, cached=True, **choices)
     if as_json:
         click.echo(json.dumps(to_json(found)))
     else:
@@ -63,14 +57,6 @@ def probe(
         click.echo("\n".join(_table(found)))
     if plot is not None:
         _plot(found, path, plot)
-
-
-def _probe(given: LazyModel, raster: str | None, wanted: Options, again: bool) -> Probe:
-    if raster is None:
-        refuse_reading(wanted)
-        return probe_file(given.source, given.opened, again=again)
-    with open_raster(raster, wanted, given) as reader:
-        return probe_file(given.source, given.opened, reader)
 
 
 def sentence(found: Probe) -> str:

@@ -44,6 +44,7 @@ def probe(
     *,
     raster: Any = None,
     tta: str | None = None,
+    model_output: str | int | None = None,
     provider: str = "cpu",
     threads: int | None = None,
     cached: bool = False,
@@ -68,6 +69,8 @@ def probe(
         Measure with windows of this raster, normalized as a run would, in place of ``source``.
     tta : str, optional
         ``"flips"`` or ``"d4"``: measure the mean of turned tiles.
+    model_output : str or int, optional
+        Which output of the graph to take, by name or counted from 0.
     provider, threads
         Of onnxruntime.
     cached : bool
@@ -89,7 +92,7 @@ def probe(
         Where options contradict each other, or say how to read a raster that is not given.
     """
     options = Options(tta=tta, **reading)
-    lazy = LazyModel(model, provider, threads, tta)
+    lazy = LazyModel(model, provider, threads, tta, model_output)
     if raster is None:
         options.refuse_reading()
         if cached:
