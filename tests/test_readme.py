@@ -93,19 +93,20 @@ def test_names_in_the_pages_are_names_in_the_code(page):
         assert known, name
 
 
+def headings(page):
+    """Names by which links find the headings of a page."""
+    found = re.findall(r"^#+ (.+)$", page.read_text(), re.M)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in found}
+
+
 @pytest.mark.parametrize("page", [*PAGES, *OTHERS], ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page):
-    text = page.read_text()
-    headings = re.findall(r"^#+ (.+)$", text, re.M)
-    own = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
-    for target in re.findall(r"\]\(([^)]+)\)", text):
-        file, _, anchor = target.partition("#")
-        if file.startswith("http"):
-            continue
-        if file:
-            assert (page.parent / file).exists() or file.endswith("cli.md"), target
-        elif anchor:
-            assert anchor in own, target
+    for target in re.findall(r"\]\(([^)]+)\)", page.read_text()):
+        name, _, anchor = target.partition("#")
+        if not name.startswith("https://"):
+            other = page.parent / name if name else page
+            assert other.exists() or other.name == "cli.md", target
+            assert not anchor or anchor in headings(other), target
 
 
 def test_the_published_example_runs_unchanged():
