@@ -1,6 +1,7 @@
 import json
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,58 +11,102 @@ import seamless_seg
 from builders import made
 from seamless_seg_cli.program import run_program
 
-ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text()
-MODELS = (ROOT / "docs" / "models.md").read_text()
+ROOT = next(folder for folder in Path(__file__).parents if (folder / "pyproject.toml").exists())
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+OTHERS = [ROOT / "CHANGELOG.md", *ROOT.glob("*/README.md")]
 
 
 def blocks(language):
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.M | re.S)
+    """Code blocks of all pages, each with its page and line as its id."""
+    found = []
+    for page in PAGES:
+        text = page.read_text()
+        for block in re.finditer(rf"^```{language}\n(.*?)^```$", text, re.M | re.S):
+            line = text.count("\n", 0, block.start()) + 1
+            found.append(pytest.param(block[1], id=f"{page.relative_to(ROOT)}:{line}"))
+    return found
 
 
-@pytest.fixture
-def clone(tmp_path, monkeypatch):
-    """A folder that looks like a clone to the README's examples."""
-    (tmp_path / "sample_data").symlink_to(ROOT / "sample_data")
-    made.raster(tmp_path / "input.tif", made.pixels(4, 700, 600, "uint16"))
+def own_environment(block):
+    return block.startswith("python3 -m venv .venv && .venv/bin/pip install ")
+
+
+def runnable():
+    """Blocks of commands, but for the two that .ci/run runs."""
+    return [block for block in blocks("sh") if not own_environment(block.values[0])]
+
+
+@pytest.fixture(scope="session")
+def files(tmp_path_factory):
+    """The files that the examples name."""
+    folder = tmp_path_factory.mktemp("examples")
+    made.raster(folder / "input.tif", made.pixels(3, 260, 300))
+    made.raster(folder / "multispectral.tif", made.pixels(4, 260, 300, "uint16"))
+    patches = np.random.default_rng(0).integers(0, 3, (1, 26, 30), np.uint8)
+    made.raster(folder / "landcover.tif", patches.repeat(10, axis=1).repeat(10, axis=2))
+    made.name_classes(folder / "landcover.tif", ["field", "road", "water"])
     for name in ("model.onnx", "other.onnx"):
-        made.pointwise(tmp_path / name, 3, 2)
-    ring = [list(made.UTM["transform"] @ corner) for corner in [(9, 9), (400, 9), (9, 300), (9, 9)]]
+        made.pointwise(folder / name, 3, 2)
+    ring = [list(made.UTM["transform"] @ corner) for corner in [(9, 9), (200, 9), (9, 200), (9, 9)]]
     field = {
         "type": "Polygon",
         "coordinates": [ring],
         "crs": {"properties": {"name": "EPSG:32632"}},
     }
-    (tmp_path / "field.geojson").write_text(json.dumps(field))
+    for name in ("field.geojson", "zones.geojson"):
+        (folder / name).write_text(json.dumps(field))
+    return folder
+
+
+@pytest.fixture
+def clone(files, tmp_path, monkeypatch):
+    """A folder that looks like a clone, with input files, to the examples."""
+    shutil.copytree(files, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "sample_data").symlink_to(ROOT / "sample_data")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
 @pytest.mark.parametrize("code", blocks("python"))
 def test_python_examples_run(clone, code):
-    exec(compile(code, "README.md", "exec"), {})
+    exec(compile(code, "example", "exec"), {"__name__": "__main__"})
+
+
+@pytest.mark.parametrize("commands", runnable())
+def test_commands_run(clone, commands):
+    for line in commands.replace("\\\n", " ").splitlines():
+        program, *arguments = shlex.split(line, comments=True)
+        assert program == "seamless-seg"
+        assert run_program(arguments) == 0, line
 
 
 def test_the_first_two_commands_bring_their_own_environment():
-    for command in blocks("sh")[:2]:
-        assert command.startswith("python3 -m venv .venv && .venv/bin/pip install ")
+    found = re.findall(r"^```sh\n(.*?)^```$", PAGES[0].read_text(), re.M | re.S)
+    assert [own_environment(block) for block in found] == [True, True, *[False] * (len(found) - 2)]
 
 
-@pytest.mark.parametrize(
-    "line", [line for block in blocks("sh")[2:] for line in block.splitlines()]
-)
-def test_commands_run(clone, line):
-    program, *arguments = shlex.split(line)
-    assert program == "seamless-seg"
-    if "input.tif" in arguments and "--bands" not in arguments:
-        made.raster("input.tif", made.pixels(3, 700, 600))
-    assert run_program(arguments) == 0
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_names_in_the_pages_are_names_in_the_code(page):
+    for name in re.findall(r"seamless_seg\.(\w+)", page.read_text()):
+        module = ROOT / "seamless_seg" / name
+        known = hasattr(seamless_seg, name) or module.is_dir() or module.with_suffix(".py").exists()
+        assert known, name
 
 
-def test_names_in_the_readme_are_names_in_the_code():
-    for name in re.findall(r"seamless_seg\.(\w+)", README):
-        module = ROOT / "seamless_seg" / f"{name}.py"
-        assert hasattr(seamless_seg, name) or module.exists(), name
+def headings(page):
+    """Names by which links find the headings of a page."""
+    found = re.findall(r"^#+ (.+)$", page.read_text(), re.M)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in found}
+
+
+@pytest.mark.parametrize("page", [*PAGES, *OTHERS], ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)]+)\)", page.read_text()):
+        name, _, anchor = target.partition("#")
+        if not name.startswith("https://"):
+            other = page.parent / name if name else page
+            assert other.exists(), target
+            assert not anchor or anchor in headings(other), target
 
 
 def test_the_published_example_runs_unchanged():
@@ -92,13 +137,16 @@ def test_the_published_example_runs_unchanged():
 
 def test_every_row_on_models_and_rasters_names_tests_that_are_there():
     rows = [
-        line for line in MODELS.splitlines() if line.startswith("| ") and "| what |" not in line
+        line
+        for name in ("models.md", "inputs.md")
+        for line in (ROOT / "docs" / name).read_text().splitlines()
+        if "`test_" in line or (line.startswith("| ") and line.count(" | ") == 2)
     ]
+    tests = "".join(file.read_text() for file in (ROOT / "tests").rglob("test_*.py"))
+    known = set(re.findall(r"^ *def (test_\w+)\(", tests, re.M))
+    assert len(rows) > 30
     for row in rows:
-        named = re.findall(r"`((?:\w+/)?test_\w+\.py)?::(\w+)`", row)
-        assert named, row
-        file = ""
-        for own, test in named:
-            file = own or file
-            text = (ROOT / "tests" / file).read_text()
-            assert re.search(rf"^ *def {test}\(", text, re.M), (file, test)
+        if not re.fullmatch(r"\| what \| .* \| test \|", row):
+            named = set(re.findall(r"`(test_\w+)`", row))
+            assert named, row
+            assert named <= known, named - known
