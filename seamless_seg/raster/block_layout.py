@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import rasterio
 from rasterio.enums import ColorInterp, MaskFlags
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import RasterioError
 
 from .blocks import BlockLayout
+from .gdal import ignoring_missing_georeference
 from .resample import resolution_of
 
 
@@ -45,10 +45,8 @@ def _layout_of_file(file: Any, bands: Sequence[int]) -> BlockLayout:
     if not sources:
         return layout
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            with rasterio.open(sources[0]) as source:
-                found = _layout(source, [min(band, source.count) for band in bands])
+        with ignoring_missing_georeference(), rasterio.open(sources[0]) as source:
+            found = _layout(source, [min(band, source.count) for band in bands])
     except RasterioError:  # it is told when its pixels are read
         return layout
     return BlockLayout(*(max(lengths) for lengths in zip(layout, found, strict=True)))

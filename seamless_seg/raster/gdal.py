@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import os
 import re
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import rasterio
 from rasterio.env import getenv, hasenv
-from rasterio.errors import RasterioError
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from ..errors import OptionError, RasterError
 from .blocks import SMALLEST_CACHE
@@ -49,6 +50,14 @@ class _Heard(logging.Handler):
         said = record.getMessage()
         if "creation option" in said:
             self.complaints.append(re.sub(r"^CPLE_\w+ in ", "", said).rstrip("."))
+
+
+@contextmanager
+def ignoring_missing_georeference() -> Iterator[None]:
+    """Silence rasterio's warning that a raster has no georeference: that is no mistake here."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        yield
 
 
 def block_cache(count: int) -> AbstractContextManager[object]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,14 +14,18 @@ import numpy.typing as npt
 import rasterio
 import rasterio.shutil
 from rasterio.crs import CRS
-from rasterio.errors import NotGeoreferencedWarning
 from rasterio.io import MemoryFile
 
 from ..errors import OptionError
 from ..system import cores
 from .blocks import block_shape
 from .creation_options import Encoding
-from .gdal import NAMESPACE, block_cache, refusing_odd_options
+from .gdal import (
+    NAMESPACE,
+    block_cache,
+    ignoring_missing_georeference,
+    refusing_odd_options,
+)
 from .georeference import Georeference
 from .legend import RGB
 
@@ -80,8 +83,7 @@ def create(path: Path, output: Output) -> Any:
     place = output.georeference
     threads = cores() // CORES_PER_COMPRESSOR
     options = output.encoding.as_geotiff(output.dtype)
-    with warnings.catch_warnings(), refusing_odd_options():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+    with ignoring_missing_georeference(), refusing_odd_options():
         dataset = rasterio.open(
             path,
             "w",
@@ -151,8 +153,7 @@ def copy_to_cog(source: Path, target: Path, output: Output) -> None:
     """Copy a raster into a Cloud Optimized GeoTIFF with overviews: GDAL's driver only copies."""
     own = {"sparse_ok": output.is_sparse, "num_threads": min(cores(), MOST_THREADS)}
     options = own | output.encoding.as_cog(output.dtype)
-    with warnings.catch_warnings(), block_cache(COG_CACHE):
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+    with ignoring_missing_georeference(), block_cache(COG_CACHE):
         rasterio.shutil.copy(source, target, driver="COG", **options)
         with rasterio.open(target) as copy:
             there = (copy.shape, copy.count, copy.tags(ns=NAMESPACE))
@@ -167,15 +168,18 @@ def try_cog_options(output: Output) -> None:
     options = output.encoding.as_cog(output.dtype)
     height, width = (min(length, TRIAL_SIDE) for length in output.size)
     empty = {"width": width, "height": height, "count": 1, "dtype": output.dtype}
-    with warnings.catch_warnings(), refusing_odd_options():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        with MemoryFile() as source, MemoryFile() as target:
-            source.open(driver="GTiff", tiled=True, sparse_ok=True, **empty).close()
-            try:
-                rasterio.shutil.copy(source.name, target.name, driver="COG", **options)
-            except Exception as error:  # rasterio lets errors of GDAL's through as they are
-                said = re.sub(r"/vsimem/\S+: *", "", str(error))
-                raise OptionError(f"these creation options make no COG: {said}") from error
+    with (
+        ignoring_missing_georeference(),
+        refusing_odd_options(),
+        MemoryFile() as source,
+        MemoryFile() as target,
+    ):
+        source.open(driver="GTiff", tiled=True, sparse_ok=True, **empty).close()
+        try:
+            rasterio.shutil.copy(source.name, target.name, driver="COG", **options)
+        except Exception as error:  # rasterio lets errors of GDAL's through as they are
+            reason = re.sub(r"/vsimem/\S+: *", "", str(error))
+            raise OptionError(f"these creation options make no COG: {reason}") from error
 
 
 class Blocks(NamedTuple):

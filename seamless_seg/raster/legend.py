@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,10 @@ from xml.etree import ElementTree
 
 import rasterio
 import rasterio.shutil
-from rasterio.errors import NotGeoreferencedWarning
 from rasterio.io import MemoryFile
 
 from ..atomic import AUX, beside
-from .gdal import reporting
+from .gdal import ignoring_missing_georeference, reporting
 
 NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that XML cannot hold."""
@@ -63,13 +61,16 @@ def category_names(path: Any) -> list[str]:
     RasterError
         Where the raster cannot be opened.
     """
-    with reporting(f"cannot open {path}"), warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        # A VRT of a raster is a text about it, in which GDAL writes down also these.
-        with rasterio.open(path) as dataset, MemoryFile(ext=".vrt") as memory:
-            rasterio.shutil.copy(dataset, memory.name, driver="VRT")
-            text = NO_XML.sub("", memory.read().decode(errors="replace"))
-            document = ElementTree.fromstring(text)
+    with (
+        reporting(f"cannot open {path}"),
+        ignoring_missing_georeference(),
+        rasterio.open(path) as dataset,
+        MemoryFile(ext=".vrt") as memory,
+    ):
+        # rasterio does not give the names away: GDAL writes them into the XML of a VRT.
+        rasterio.shutil.copy(dataset, memory.name, driver="VRT")
+        text = NO_XML.sub("", memory.read().decode(errors="replace"))
+        document = ElementTree.fromstring(text)
     names = document.iterfind("VRTRasterBand[@band='1']/CategoryNames/Category")
     return [name.text or "" for name in names]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
@@ -13,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 import rasterio
 from rasterio.enums import ColorInterp
-from rasterio.errors import NotGeoreferencedWarning
 from rasterio.windows import Window
 
 from ..arrays import Mask
@@ -21,7 +19,7 @@ from ..errors import OptionError, RasterError
 from .block_layout import layout_of
 from .blocks import BlockLayout
 from .decode import CHANNELS, Palette, Unscaling, has_palette
-from .gdal import NAMESPACE, reporting
+from .gdal import NAMESPACE, ignoring_missing_georeference, reporting
 from .georeference import Georeference
 from .masks import Validity, refuse_nodata
 from .resample import Resolution, matched, resampled
@@ -237,8 +235,7 @@ class RasterReader:
         return np.stack(parts).astype(self._stored_dtype, copy=False)
 
     def _open(self) -> Any:
-        with reporting(f"cannot open {self.path}"), warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        with reporting(f"cannot open {self.path}"), ignoring_missing_georeference():
             dataset, level = rasterio.open(self.path), self.reading.level
             return overview(dataset, self.path, level.value) if level else dataset
 
