@@ -14,7 +14,7 @@ import rasterio
 from ..postprocess.class_raster import Band, WriteWindow
 from ..progress import OnProgress, Progress
 from ..raster.gdal import ignoring_missing_georeference
-from ..raster.geotiff import Output, copy_to_cog, try_cog_options
+from ..raster.geotiff import Output, check_cog_options, copy_to_cog
 from ..raster.writer import RasterFile, Step
 
 MEGA = 1_000_000
@@ -60,7 +60,7 @@ def steps_of(
 
         steps.append(sieve_band)
     if output.encoding.cog:
-        try_cog_options(output)
+        check_cog_options(output)
         steps.append(lambda source, target: copy_to_cog(source, target, output))
     return steps
 

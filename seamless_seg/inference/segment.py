@@ -21,7 +21,7 @@ from ..planning.outputs import PROBABILITIES, OutputOptions, copies_of, interpre
 from ..planning.settings import Settings
 from ..postprocess.products import ACTIVATIONS
 from ..progress import OnProgress
-from ..raster.blocks import Walk
+from ..raster.blocks import BlockWindows
 from ..raster.creation_options import Encoding
 from ..spill import Spill
 from .pipeline import Pipeline, Tally, Writer
@@ -218,7 +218,7 @@ def _holds_nothing(reader: RasterReader) -> bool:
     """Whether no pixel of a raster is valid."""
     if not reader.may_have_nodata:
         return False
-    masks = (reader.valid(*window) for window in Walk(reader.size, reader.blocks))
+    masks = (reader.valid(*window) for window in BlockWindows(reader.size, reader.blocks))
     return all(mask is not None and not mask.any() for mask in masks)
 
 

@@ -33,10 +33,10 @@ PLACES = {
 }
 
 
-@pytest.fixture(params=[blocks.PIXELS, 2500, 250])
+@pytest.fixture(params=[blocks.MAX_WINDOW_PIXELS, 2500, 250])
 def steps(request, monkeypatch):
     """Windows as they are, such as a block, and such as cut blocks."""
-    monkeypatch.setattr("seamless_seg.raster.blocks.PIXELS", request.param)
+    monkeypatch.setattr("seamless_seg.raster.blocks.MAX_WINDOW_PIXELS", request.param)
 
 
 def classes_of(seed=0):
@@ -121,7 +121,7 @@ def test_each_zone_has_the_pixels_of_which_the_center_is_inside(tmp_path, place)
 
 @pytest.mark.parametrize("place", ["degrees", "rotated degrees"])
 def test_the_area_of_a_zone_is_that_of_its_own_pixels(tmp_path, monkeypatch, place):
-    monkeypatch.setattr("seamless_seg.raster.blocks.PIXELS", 2500)
+    monkeypatch.setattr("seamless_seg.raster.blocks.MAX_WINDOW_PIXELS", 2500)
     classes, place = classes_of(), PLACES[place]
     path = made.raster(tmp_path / "c.tif", classes[None], **BLOCKS, **place)
     wanted = inside(SHAPES["large"])
@@ -209,7 +209,7 @@ def test_zones_that_share_a_side_share_no_pixel():
 
 
 def test_only_windows_that_a_zone_touches_are_read(tmp_path, monkeypatch):
-    monkeypatch.setattr("seamless_seg.raster.blocks.PIXELS", 2048)
+    monkeypatch.setattr("seamless_seg.raster.blocks.MAX_WINDOW_PIXELS", 2048)
     classes = classes_of()
     path = made.raster(tmp_path / "c.tif", classes[None], **BLOCKS)
     shape = shapely.box(70.2, 40.3, 120.1, 60.9)  # in the second block of the second row
