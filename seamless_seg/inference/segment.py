@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import shapely
 
-from ..areas.geojson import area_of, around
+from ..areas.geojson import area_of, bounding_window
 from ..atomic import check_destination
 from ..errors import OptionError
 from ..planning.forecast import Forecast
@@ -230,7 +230,7 @@ def _part(task: PreparedRun, area: shapely.Geometry | None, crop: bool) -> Part 
         if crop:
             raise OptionError("crop to what? Give an area or a bbox, too")
         return None
-    return Part(around(area, task.reader.size), crop, area)
+    return Part(bounding_window(area, task.reader.size), crop, area)
 
 
 def _cropping(delivery: Delivery, part: Part | None) -> Writer:

@@ -93,7 +93,7 @@ def test_a_bow_tie_is_mended(write):
         ({"type": "Polygon"}, "has a broken polygon"),
         (polygon([(0, 0), (float("nan"), 0), (1, 1)]), "has a broken polygon: a coordinate is no"),
         ("[" * 100_000, "is not GeoJSON"),
-        (polygon([(0, 0), (1, 0), (1, 1)], crs="nonsense"), "from nonsense into the raster's CRS"),
+        (polygon([(0, 0), (1, 0), (1, 1)], crs="nonsense"), "from nonsense to the raster's CRS"),
         (
             polygon([(9, 1000), (9, 1001), (10, 1001)]),
             "such as 9, 1000, which are no longitude and",

@@ -314,7 +314,7 @@ class TestFiles:
             (
                 {"type": "Feature", "geometry": BOX, "properties": {"a": 1, "b": 2}},
                 "no",
-                "has a property 'no': there are a, b$",
+                "has a property 'no': its first feature has a, b$",
             ),
         ],
     )
