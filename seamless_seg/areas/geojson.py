@@ -302,7 +302,7 @@ def _polygons(node: Any, path: Any) -> Iterator[shapely.Geometry]:
 
 def _polygon(node: dict[str, Any], path: Any) -> shapely.Geometry:
     try:
-        with np.errstate(invalid="ignore"):  # the error below says more than numpy's warning
+        with np.errstate(invalid="ignore"):  # the error below is clearer than numpy's warning
             polygon = shapely.force_2d(shapely.geometry.shape(node))
         if not np.isfinite(shapely.get_coordinates(polygon)).all():
             raise ValueError("a coordinate is no finite number")

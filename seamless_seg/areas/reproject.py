@@ -122,7 +122,9 @@ def _reprojected(parts: Geometries, source: str, grid: TargetGrid, name: str) ->
     if beyond is not None:
         raise _not_degrees(beyond, source, grid, name)
     if reprojected is None:
-        raise OptionError(f"{name} has coordinates that are outside the extent of {source}")
+        raise OptionError(
+            f"{name} has coordinates in {source} that cannot be converted to the raster's CRS"
+        )
     return reprojected
 
 

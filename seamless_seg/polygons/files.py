@@ -238,7 +238,7 @@ def check_flatgeobuf(path: Path, count: int) -> None:
     """Raise ``OSError`` where the last feature is not whole.
 
     The file is 8 bytes, the length of a header and the header, an index and the features, which
-    have their length before them. The last item of the index says where the last of them begins.
+    have their length before them. The last item of the index has the offset of the last feature.
     """
     if not count:
         return

@@ -95,7 +95,7 @@ def polygonize(
     Raises
     ------
     OptionError
-        Where the options contradict the raster or each other, or the output cannot go there.
+        Where the options contradict the raster or each other, or the output path is invalid.
     RasterError
         Where the raster cannot be read, has no classes, or the output cannot be written.
     """

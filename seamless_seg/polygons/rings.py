@@ -116,12 +116,12 @@ def with_nodes(outlines: Outlines, lines: tuple[int, int] = (1, 1)) -> Outlines:
 
 
 def _noded(outlines: Outlines, along: int, step: int) -> Outlines:
-    """Do so for edges along one axis: along rows of pixels where it is 0, along columns for 1."""
+    """Put vertices on edges along rows, for axis 0, or along columns, for axis 1."""
     points = outlines.points.astype(np.int64)
-    place, line = points[:, along], points[:, 1 - along]
-    width = int(place.max(initial=0)) + 1
-    keys = np.unique((line * width + place)[line % step == 0])
-    starts, ends = line[:-1] * width + place[:-1], line[1:] * width + place[1:]
+    position, line = points[:, along], points[:, 1 - along]
+    width = int(position.max(initial=0)) + 1
+    keys = np.unique((line * width + position)[line % step == 0])
+    starts, ends = line[:-1] * width + position[:-1], line[1:] * width + position[1:]
     is_edge = (line[:-1] == line[1:]) & (line[:-1] % step == 0)
     is_edge[outlines.rings[1:-1] - 1] = False  # from the end of a ring to the next one's start
     first = np.searchsorted(keys, np.minimum(starts, ends), side="right")
@@ -140,13 +140,16 @@ def densified(outlines: Outlines, step: int) -> Outlines:
     """Put vertices on edges wherever they cross a row or column that is a multiple of ``step``."""
     for along in (0, 1):
         points = outlines.points.astype(np.int64)
-        place, line = points[:, along], points[:, 1 - along]
-        low, high = np.minimum(place[:-1], place[1:]), np.maximum(place[:-1], place[1:])
+        position, line = points[:, along], points[:, 1 - along]
+        low, high = (
+            np.minimum(position[:-1], position[1:]),
+            np.maximum(position[:-1], position[1:]),
+        )
         counts = np.where(line[:-1] == line[1:], (high - 1) // step - low // step, 0)
         counts[outlines.rings[1:-1] - 1] = 0
         edges = np.repeat(np.arange(len(counts)), counts)
         nth = np.arange(len(edges)) - np.repeat(np.cumsum(counts) - counts, counts)
-        ascending = (place[:-1] < place[1:])[edges]
+        ascending = (position[:-1] < position[1:])[edges]
         steps = np.where(ascending, low[edges] // step + 1 + nth, (high[edges] - 1) // step - nth)
         added = np.empty((len(edges), 2), np.int64)
         added[:, along], added[:, 1 - along] = steps * step, line[edges]

@@ -244,12 +244,12 @@ def _polygons_along(
     owners = np.full(pixels.stop - pixels.start, NO_POLYGON, np.int64)
     if not is_open:
         return owners
-    place, line = outlines.points[:, along], outlines.points[:, 1 - along]
+    position, line = outlines.points[:, along], outlines.points[:, 1 - along]
     is_edge = (line[:-1] == at) & (line[1:] == at)
     is_edge[outlines.rings[1:-1] - 1] = False
     edges = np.flatnonzero(is_edge)
-    first = np.minimum(place[edges], place[edges + 1]) - pixels.start
-    counts = np.abs(place[edges + 1] - place[edges])
+    first = np.minimum(position[edges], position[edges + 1]) - pixels.start
+    counts = np.abs(position[edges + 1] - position[edges])
     within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
     starts = outlines.rings[outlines.polygons]
     polygons = np.searchsorted(starts, edges, side="right") - 1

@@ -30,7 +30,7 @@ class Georeference:
     rpcs: Any
     """Rational polynomial coefficients, or None."""
     is_point: bool = False
-    """Whether the file says that its pixels are points, at their centers, and not areas."""
+    """Whether the file's tag AREA_OR_POINT is Point: pixels are points at their centers."""
 
     @property
     def is_projected(self) -> bool:
@@ -39,7 +39,7 @@ class Georeference:
 
     @property
     def has_lonlat(self) -> bool:
-        """Whether the CRS is projected or geographic, so that each place has a longitude."""
+        """Whether coordinates can be converted to longitude and latitude."""
         return self.is_projected or bool(self.crs and self.crs.is_geographic)
 
     @property

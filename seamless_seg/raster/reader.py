@@ -100,7 +100,7 @@ class RasterReader:
 
     @property
     def has_trailing_alpha(self) -> bool:
-        """Whether the last band says how opaque the others are."""
+        """Whether the last of several bands is an alpha band."""
         return self.count > 1 and bool(self._file.colorinterp[-1] == ColorInterp.alpha)
 
     @property

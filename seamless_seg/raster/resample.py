@@ -58,7 +58,7 @@ def resampled(dataset: Any, resolution: Resolution, nodata: float | None = None)
     _check_chunk_size(dataset, resolution, old)
     transform, (height, width) = _grid(dataset, resolution)
     value, has_alpha, has_mask = _validity(dataset, nodata)
-    # Corners that a rotated raster leaves empty must be told from pixels, too.
+    # Corners of the grid beyond a rotated raster must become nodata, too.
     add_alpha = not has_alpha and (has_mask or (value is None and not is_upright))
     return BlockwiseVRT(
         dataset,

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from ..arrays import Mask, Pixels
-from ..decisions import Decision
 from .blocks import BlockLayout
+
+if TYPE_CHECKING:
+    from ..decisions import Decision
 
 
 class Source(Protocol):

@@ -1,4 +1,4 @@
-"""Surface areas: how large a raster's pixels, and polygons along them, are in square meters."""
+"""Surface areas: square meters of a raster's pixels, and of polygons along them."""
 
 from __future__ import annotations
 

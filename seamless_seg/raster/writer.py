@@ -20,7 +20,7 @@ from .geotiff import Output, check_complete, create, send_to_disk
 from .legend import write_categories
 
 WRITEBACK_BYTES = 64_000_000
-"""Bytes after which the system is asked to write: else it would write all of them at the end."""
+"""Bytes after which the writer makes the system flush: else all of them would wait for the end."""
 
 LOW_DISK_BYTES = 100_000_000
 """Bytes free on a disk below which the error of a failed write mentions them."""

@@ -259,7 +259,9 @@ class TestResolution:
         path = tmp_path / "in.tif"
         with rasterio.open(path, "w", driver="GTiff", sparse_ok=True, **profile, **made.UTM):
             pass
-        message = "pixels of 40 x 40 are so much .* than .*in.tif.*, 0.5 x 0.5, that .* need 1258 MB"
+        message = (
+            "pixels of 40 x 40 are so much .* than .*in.tif.*, 0.5 x 0.5, that .* need 1258 MB"
+        )
         with pytest.raises(OptionError, match=message):
             open_raster(path, Options(resolution=40))
         with open_raster(path, Options(resolution=20)) as reader:
