@@ -1,4 +1,4 @@
-"""Shares of zones, next to pixels that rasterio or shapely find in the whole array."""
+"""Statistics of zones, next to pixels that rasterio or shapely find in the whole array."""
 
 import json
 import math
@@ -74,11 +74,11 @@ SHAPES = {
 
 
 def save_zones(path, shapes, place, crs=None):
-    """GeoJSON of shapes in columns and rows, as they lie on the ground."""
+    """GeoJSON of shapes in columns and rows, in the coordinates of a place."""
     features = []
     for name, shape in shapes.items():
-        ground = shapely.affinity.affine_transform(shape, place["transform"].to_shapely())
-        geometry = json.loads(json.dumps(shapely.geometry.mapping(ground)))
+        in_crs = shapely.affinity.affine_transform(shape, place["transform"].to_shapely())
+        geometry = json.loads(json.dumps(shapely.geometry.mapping(in_crs)))
         if crs is None:
             geometry = transform_geom(place["crs"], "OGC:CRS84", geometry)
         features.append({"type": "Feature", "properties": {"name": name}, "geometry": geometry})
@@ -249,7 +249,7 @@ BOX = {"type": "Polygon", "coordinates": [[[9, 9], [90, 9], [90, 60.3], [9, 9]]]
 
 @pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 class TestFiles:
-    """A raster without a place, so that coordinates are columns and rows."""
+    """A raster without a georeference, so that coordinates are columns and rows."""
 
     @pytest.fixture
     def stats(self, tmp_path):
