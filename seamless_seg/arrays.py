@@ -15,7 +15,12 @@ Values: TypeAlias = npt.NDArray[np.float32]
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
 
-Floats = npt.NDArray[np.float64]
+Floats: TypeAlias = npt.NDArray[np.float64]
+
+Integers: TypeAlias = npt.NDArray[np.int64]
+
+Geometries: TypeAlias = npt.NDArray[np.object_]
+"""Of shapely, shape ``(n,)``."""
 
 Array: TypeAlias = npt.NDArray[Any]
 

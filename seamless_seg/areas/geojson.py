@@ -1,4 +1,4 @@
-"""Areas: GeoJSON polygons and bounds, as geometries in pixels of a raster."""
+"""Areas: GeoJSON polygons, or bounds, that choose pixels of a raster."""
 
 from __future__ import annotations
 
@@ -6,52 +6,63 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import shapely
 import shapely.geometry
-from shapely.affinity import affine_transform
 
+from ..arrays import Floats, Geometries
 from ..errors import OptionError
+from ..raster.georeference import Georeference, apply_affine
 from ..validation import numbers_of
 from ..windows import Window
-from .reproject import Canvas, repeated, reproject, reproject_each
+from .reproject import TargetGrid, reproject, reproject_each, wrap_longitudes
 
-if TYPE_CHECKING:
-    from ..raster.georeference import Georeference
+GEOJSON_CRS = "OGC:CRS84"
+"""CRS of GeoJSON in a file that names no other: WGS 84, as longitude and latitude."""
 
-WGS84 = "OGC:CRS84"
-"""What GeoJSON coordinates are in where the file names nothing else: longitude, latitude."""
+BOUNDS_ORDER = "west, south, east, north"
 
-NEAR = 1e-3
-"""Pixels that are nothing but the rounding of coordinates."""
-
-BOUNDS = "west, south, east, north"
+ROUNDING = 1e-3
+"""Pixels by which rounding may move a bound of an area at most."""
 
 
 def area_of(
-    path: Any, bounds: Sequence[float] | None, size: tuple[int, int], place: Georeference | None
+    path: Any,
+    bounds: Sequence[float] | None,
+    size: tuple[int, int],
+    georeference: Georeference | None,
 ) -> shapely.Geometry | None:
-    """The area that a file or bounds name, in (y, x) pixels; None for the whole raster.
+    """Return the area that a file or bounds choose, in (y, x) pixels; None for the whole raster.
+
+    Parameters
+    ----------
+    path : str or path-like, optional
+        GeoJSON, as ``read_area`` takes it.
+    bounds : sequence of float, optional
+        As ``read_bounds`` takes them.
+    size : (height, width)
+        Pixels of the raster.
+    georeference : Georeference, optional
+        Where the raster lies.
 
     Raises
     ------
     OptionError
-        Where both are given, or what is given names no part of the raster.
+        Where both are given, or do not overlap the raster.
     """
     if path is not None and bounds is not None:
-        raise OptionError("give either area or bbox")
+        raise OptionError("give either area or bbox, not both")
     if bounds is not None:
-        return read_bounds(bounds, size, place)
-    return None if path is None else read_area(path, size, place)
+        return read_bounds(bounds, size, georeference)
+    return None if path is None else read_area(path, size, georeference)
 
 
 def read_area(
-    path: Any, size: tuple[int, int], place: Georeference | None = None
+    path: Any, size: tuple[int, int], georeference: Georeference | None = None
 ) -> shapely.Geometry:
-    """Read the polygons of a GeoJSON file as an area in (y, x) pixels.
+    """Read the polygons of a GeoJSON file as one area in (y, x) pixels.
 
     Parameters
     ----------
@@ -60,7 +71,7 @@ def read_area(
         and its edges are straight in these. Longitudes may differ from the raster's by whole turns.
     size : (height, width)
         Pixels of the raster.
-    place : Georeference, optional
+    georeference : Georeference, optional
         Where the raster lies. Without it, or where it has no CRS, coordinates are the raster's
         own; without a transform they are pixels, ``(column, row)``.
 
@@ -69,57 +80,183 @@ def read_area(
     OptionError
         Where the file holds no polygon, or all of them lie outside the raster.
     """
+    name = f"area {path}"
     document = _load(path)
-    polygons = [polygon for polygon in _polygons(document, path) if not polygon.is_empty]
+    polygons = _polygons_of(document, path)
     if not polygons:
-        raise OptionError(f"area {path} holds no polygon")
-    area = _surface(shapely.union_all([shapely.make_valid(polygon) for polygon in polygons]))
-    if place is not None and place.gcps:
-        raise OptionError(f"area {path}: the raster has ground control points only, no transform")
-    transform = place.transform if place else None
-    if place is not None and place.crs is not None and not area.is_empty:
-        canvas = Canvas(place.crs, extent(size, transform).bounds, narrowest(transform))
-        area = reproject(area, _crs_name(document), canvas, f"area {path}")
-        area = repeated(_surface(area), canvas)
-    refuse_outside(area, size, transform, f"area {path}")
+        raise OptionError(f"{name} holds no polygon")
+    area = _only_polygons(shapely.union_all(polygons))
+    grid = _grid(size, georeference, name)
+    if grid is not None and not area.is_empty:
+        area = reproject(area, _crs_name(document), grid, name)
+        area = wrap_longitudes(_only_polygons(area), grid)
+    transform = georeference.transform if georeference else None
+    check_overlap(area, size, transform, name)
     pixels = to_pixels(area, transform)
     # Where parts adjoin, rounding may have made them overlap.
-    return pixels if pixels.is_valid else _surface(shapely.make_valid(pixels))
+    return pixels if pixels.is_valid else _only_polygons(shapely.make_valid(pixels))
+
+
+def read_bounds(
+    bounds: Sequence[float], size: tuple[int, int], georeference: Georeference | None = None
+) -> shapely.Geometry:
+    """Return bounds in a raster's CRS as an area in (y, x) pixels.
+
+    Parameters
+    ----------
+    bounds : (west, south, east, north)
+        In units of the CRS. Without a transform they are pixels, ``(left, bottom, right, top)``:
+        rows are counted from above, so that the bottom is the larger of the two.
+    size : (height, width)
+        Pixels of the raster.
+    georeference : Georeference, optional
+        Where the raster lies.
+
+    Raises
+    ------
+    OptionError
+        Where they are no bounds, or lie outside the raster.
+    """
+    given = ",".join(map(str, bounds))
+    if len(bounds) != 4:
+        raise OptionError(f"bbox must be four numbers, {BOUNDS_ORDER}, not {given}")
+    west, south, east, north = numbers_of("bbox", bounds, 4) or ()
+    _check_no_gcps(georeference, "bbox")
+    transform = georeference.transform if georeference else None
+    if west >= east or (south >= north if transform else north >= south):
+        raise OptionError(f"bbox {given} is empty: give it as {BOUNDS_ORDER}")
+    area = shapely.box(west, min(south, north), east, max(south, north))
+    check_overlap(area, size, transform, f"bbox {given}")
+    return to_pixels(area, transform)
 
 
 def read_features(
-    path: Any, size: tuple[int, int], place: Georeference | None = None
-) -> tuple[list[dict[str, Any]], npt.NDArray[np.object_]]:
-    """Read the features of a GeoJSON file that have polygons, and what each of them covers.
+    path: Any, size: tuple[int, int], georeference: Georeference | None = None
+) -> tuple[list[dict[str, Any]], Geometries]:
+    """Read the features of a GeoJSON file that have polygons, and the area that each covers.
 
-    As ``read_area`` does, but in the raster's CRS and not in its pixels, and without a look at
-    whether it lies outside the raster. A geometry that stands alone is a feature, too.
+    A geometry without a feature counts as one, too. Features may lie outside the raster.
+
+    Parameters
+    ----------
+    path, size, georeference
+        As for ``read_area``.
+
+    Returns
+    -------
+    features : list of dict
+        GeoJSON features, or geometries.
+    areas : array of shapely.Geometry, shape (n,)
+        What they cover in the raster's CRS, or in pixels ``(column, row)`` without a transform.
 
     Raises
     ------
     OptionError
         Where the file holds no polygon, or one that cannot be brought into the raster's CRS.
     """
+    name = f"area {path}"
     document = _load(path)
     is_collection = isinstance(document, dict) and document.get("type") == "FeatureCollection"
     features, covered = [], []
     for feature in (document.get("features") or ()) if is_collection else [document]:
-        polygons = [polygon for polygon in _polygons(feature, path) if not polygon.is_empty]
+        polygons = _polygons_of(feature, path)
         if polygons:
-            area = shapely.union_all([shapely.make_valid(polygon) for polygon in polygons])
+            area = shapely.union_all(polygons)
             features.append(feature)
-            covered.append(area if area.geom_type == "Polygon" else _surface(area))
+            covered.append(area if area.geom_type == "Polygon" else _only_polygons(area))
     if not features:
-        raise OptionError(f"area {path} holds no polygon")
+        raise OptionError(f"{name} holds no polygon")
     areas = np.array(covered, np.object_)
-    if place is not None and place.gcps:
-        raise OptionError(f"area {path}: the raster has ground control points only, no transform")
-    if place is not None and place.crs is not None:
-        bounds = extent(size, place.transform).bounds
-        canvas = Canvas(place.crs, bounds, narrowest(place.transform))
-        areas = reproject_each(areas, _crs_name(document), canvas, f"area {path}")
-        areas = np.array([repeated(area, canvas) for area in areas], np.object_)
+    grid = _grid(size, georeference, name)
+    if grid is not None:
+        areas = reproject_each(areas, _crs_name(document), grid, name)
+        areas = np.array([wrap_longitudes(area, grid) for area in areas], np.object_)
     return features, areas
+
+
+def bounding_window(area: shapely.Geometry, size: tuple[int, int]) -> Window:
+    """Return the smallest window of a raster that holds an area in (y, x) pixels."""
+    top, left, bottom, right = area.bounds
+    height, width = size
+    return Window(
+        slice(max(0, math.floor(top + ROUNDING)), min(height, math.ceil(bottom - ROUNDING))),
+        slice(max(0, math.floor(left + ROUNDING)), min(width, math.ceil(right - ROUNDING))),
+    )
+
+
+def to_pixels(areas: Any, transform: Any) -> Any:
+    """Convert a geometry, or an array of them, from a raster's CRS to (y, x) pixels.
+
+    Without a transform, their coordinates are ``(column, row)``.
+    """
+    inverse = ~transform if transform else None
+
+    def placed(xy: Floats) -> Floats:
+        cols, rows = xy.T if inverse is None else apply_affine(inverse, *xy.T)
+        return np.column_stack([rows, cols])
+
+    return shapely.transform(areas, placed)
+
+
+def check_overlap(areas: Any, size: tuple[int, int], transform: Any, name: str) -> None:
+    """Raise ``OptionError`` where a geometry, or all of an array, lie outside a raster.
+
+    Parameters
+    ----------
+    areas : shapely.Geometry or array of them
+        In the raster's CRS.
+    size : (height, width)
+        Pixels of the raster.
+    transform : affine.Affine, optional
+        The raster's; without one, coordinates are ``(column, row)``.
+    name : str
+        What the areas are called in the error.
+    """
+    raster = _extent(size, transform)
+    if not np.any(shapely.intersects(areas, raster)):
+        order = BOUNDS_ORDER if transform else "in pixels: left, top, right, bottom"
+        raise OptionError(
+            f"{name} misses the raster: it spans {_bounds(areas)}, the raster {_bounds(raster)} "
+            f"({order})"
+        )
+
+
+def _bounds(areas: Any) -> str:
+    return ", ".join(f"{bound:.6g}" for bound in shapely.total_bounds(areas))
+
+
+def _grid(size: tuple[int, int], georeference: Georeference | None, name: str) -> TargetGrid | None:
+    """The grid to which coordinates are reprojected; None for a raster without a CRS."""
+    _check_no_gcps(georeference, name)
+    if georeference is None or georeference.crs is None:
+        return None
+    transform = georeference.transform
+    return TargetGrid(georeference.crs, _extent(size, transform).bounds, _pixel_width(transform))
+
+
+def _check_no_gcps(georeference: Georeference | None, name: str) -> None:
+    if georeference is not None and georeference.gcps:
+        raise OptionError(
+            f"{name}: the raster has ground control points only, no transform: gdalwarp gives it "
+            f"one"
+        )
+
+
+def _extent(size: tuple[int, int], transform: Any) -> shapely.Polygon:
+    """The outline of a raster in its CRS; (column, row) without a transform."""
+    height, width = size
+    image = shapely.box(0, 0, width, height)
+    if not transform:
+        return image
+    return shapely.transform(image, lambda xy: np.column_stack(apply_affine(transform, *xy.T)))
+
+
+def _pixel_width(transform: Any) -> float:
+    """The least distance across a pixel, in units of the CRS; 1 without a transform."""
+    if not transform:
+        return 1.0
+    sides = math.hypot(transform.a, transform.d), math.hypot(transform.b, transform.e)
+    return abs(float(transform.determinant)) / max(sides)
 
 
 def _load(path: Any) -> Any:
@@ -129,6 +266,21 @@ def _load(path: Any) -> Any:
         raise OptionError(f"area {path} cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
         raise OptionError(f"area {path} is not GeoJSON: {error}") from error
+
+
+def _crs_name(document: dict[str, Any]) -> str:
+    """The CRS that a file names, as before RFC 7946, or the default one."""
+    named = document.get("crs") or GEOJSON_CRS
+    if isinstance(named, dict):
+        named = (named.get("properties") or {}).get("name", GEOJSON_CRS)
+    return str(named)
+
+
+def _polygons_of(node: Any, path: Any) -> list[shapely.Geometry]:
+    """Valid geometries of the polygons, but for empty ones, in a part of a document."""
+    return [
+        shapely.make_valid(polygon) for polygon in _polygons(node, path) if not polygon.is_empty
+    ]
 
 
 def _polygons(node: Any, path: Any) -> Iterator[shapely.Geometry]:
@@ -143,98 +295,23 @@ def _polygons(node: Any, path: Any) -> Iterator[shapely.Geometry]:
         for geometry in node.get("geometries") or ():
             yield from _polygons(geometry, path)
     elif kind in ("Polygon", "MultiPolygon"):
-        try:
-            with np.errstate(invalid="ignore"):  # said below, and better
-                polygon = shapely.force_2d(shapely.geometry.shape(node))
-            if not np.isfinite(shapely.get_coordinates(polygon)).all():
-                raise ValueError("a coordinate is no finite number")
-            yield polygon
-        except (KeyError, TypeError, ValueError, shapely.errors.ShapelyError) as error:
-            raise OptionError(f"area {path} has a broken polygon: {error}") from error
+        yield _polygon(node, path)
     elif not isinstance(kind, str):
         raise OptionError(f"area {path} is not GeoJSON: something in it has no type")
 
 
-def _crs_name(document: dict[str, Any]) -> str:
-    named = document.get("crs") or WGS84
-    if isinstance(named, dict):
-        named = (named.get("properties") or {}).get("name", WGS84)
-    return str(named)
+def _polygon(node: dict[str, Any], path: Any) -> shapely.Geometry:
+    try:
+        with np.errstate(invalid="ignore"):  # the error below is clearer than numpy's warning
+            polygon = shapely.force_2d(shapely.geometry.shape(node))
+        if not np.isfinite(shapely.get_coordinates(polygon)).all():
+            raise ValueError("a coordinate is no finite number")
+    except (KeyError, TypeError, ValueError, shapely.errors.ShapelyError) as error:
+        raise OptionError(f"area {path} has a broken polygon: {error}") from error
+    return polygon
 
 
-def _surface(area: shapely.Geometry) -> shapely.Geometry:
-    """The polygons of what mending may have left as a collection."""
+def _only_polygons(area: shapely.Geometry) -> shapely.Geometry:
+    """The polygons of a geometry that ``make_valid`` may have turned into a collection."""
     parts = [part for part in shapely.get_parts(area, return_index=False) if part.area > 0]
     return shapely.union_all(parts)
-
-
-def around(area: shapely.Geometry, size: tuple[int, int]) -> Window:
-    """The smallest window of a raster with all of an area in it, given in (y, x) pixels."""
-    top, left, bottom, right = area.bounds
-    height, width = size
-    rows = slice(max(0, math.floor(top + NEAR)), min(height, math.ceil(bottom - NEAR)))
-    return Window(rows, slice(max(0, math.floor(left + NEAR)), min(width, math.ceil(right - NEAR))))
-
-
-def read_bounds(
-    bounds: Sequence[float], size: tuple[int, int], place: Georeference | None = None
-) -> shapely.Geometry:
-    """Bounds ``(west, south, east, north)`` in a raster's CRS as an area in (y, x) pixels.
-
-    Without a transform they are pixels: ``(left, bottom, right, top)``, the rows counted from
-    above, so that the bottom is the larger of the two.
-
-    Raises
-    ------
-    OptionError
-        Where they are no bounds, or lie outside the raster.
-    """
-    said = ",".join(map(str, bounds))
-    if len(bounds) != 4:
-        raise OptionError(f"bbox must be four numbers, {BOUNDS}, not {said}")
-    numbers = numbers_of("bbox", bounds, 4) or ()
-    if place is not None and place.gcps:
-        raise OptionError("bbox: the raster has ground control points only, no transform")
-    west, south, east, north = numbers
-    transform = place.transform if place else None
-    if west >= east or (south >= north if transform else north >= south):
-        raise OptionError(f"bbox {said} is empty: give it as {BOUNDS}")
-    area = shapely.box(west, min(south, north), east, max(south, north))
-    refuse_outside(area, size, transform, f"bbox {said}")
-    return to_pixels(area, transform)
-
-
-def to_pixels(area: shapely.Geometry, transform: Any) -> shapely.Geometry:
-    """An area on the ground in (y, x) pixels; coordinates are (column, row) without a transform."""
-    if transform:
-        area = affine_transform(area, (~transform).to_shapely())
-    return shapely.transform(area, lambda column_row: np.asarray(column_row)[:, ::-1])
-
-
-def extent(size: tuple[int, int], transform: Any) -> shapely.Polygon:
-    """A raster of that size, (height, width), on the ground; (column, row) without a transform."""
-    height, width = size
-    image = shapely.box(0, 0, width, height)
-    return affine_transform(image, transform.to_shapely()) if transform else image
-
-
-def narrowest(transform: Any) -> float:
-    """How far it is at least across a pixel, in units of the CRS; 1 without a transform."""
-    if not transform:
-        return 1.0
-    sides = math.hypot(transform.a, transform.d), math.hypot(transform.b, transform.e)
-    return abs(float(transform.determinant)) / max(sides)
-
-
-def refuse_outside(area: Any, size: tuple[int, int], transform: Any, name: str) -> None:
-    """Raise ``OptionError`` with both extents where an area, or all of an array, miss a raster."""
-    raster = extent(size, transform)
-    if not np.any(shapely.intersects(area, raster)):
-        raise OptionError(
-            f"{name} misses the raster: it spans {_bounds(area)}, the raster {_bounds(raster)} "
-            f"({BOUNDS})"
-        )
-
-
-def _bounds(area: Any) -> str:
-    return ", ".join(f"{bound:.6g}" for bound in shapely.total_bounds(area))

@@ -1,4 +1,4 @@
-"""Scanlines: which pixels have their centers in which of many polygons, a few rows at a time."""
+"""Rasterizing: the pixels whose centers lie in each of many polygons, a few rows at a time."""
 
 from __future__ import annotations
 
@@ -6,29 +6,27 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import shapely
 
-from ..arrays import Mask
-
-Ints = npt.NDArray[np.int64]
+from ..arrays import Floats, Geometries, Integers, Mask
 
 
 class Piece(NamedTuple):
-    """What a polygon has of a window."""
+    """The pixels of a window that lie in a polygon."""
 
     polygon: int
+    """Index of the polygon."""
     part: tuple[slice, slice]
-    """Rows and columns in the window beyond which it has nothing."""
+    """Rows and columns in the window that hold all of these pixels."""
     mask: Mask | None
-    """Its pixels of that part; None for all of them."""
+    """The pixels of that part; None for all of them."""
 
 
 class Scanlines:
-    """The sides of polygons, in the order of the rows in which they begin.
+    """The sides of polygons, sorted by the rows in which they begin.
 
-    On its way along a row of pixel centers, one is inside a polygon after each odd crossing of its
-    outline and outside after each even one.
+    Along a row of pixel centers, a center lies inside a polygon after an odd number of crossings
+    of its outline, and outside after an even one.
 
     Parameters
     ----------
@@ -39,7 +37,7 @@ class Scanlines:
         Pixels of the raster. What lies beyond it does not count.
     """
 
-    def __init__(self, polygons: npt.NDArray[np.object_], size: tuple[int, int]) -> None:
+    def __init__(self, polygons: Geometries, size: tuple[int, int]) -> None:
         height, self._width = size
         starts, ends, owners = _sides(polygons)
         first, last = (
@@ -53,7 +51,7 @@ class Scanlines:
         self._slopes = sides[:, 1] / sides[:, 0]
 
     def on(self, rows: slice) -> Strip:
-        """Where these rows cross them."""
+        """Find where these rows cross the outlines."""
         begun = int(np.searchsorted(self._first, rows.stop))
         crossed = np.flatnonzero(self._last[:begun] > rows.start)
         first = np.maximum(self._first[crossed], rows.start)
@@ -66,9 +64,9 @@ class Scanlines:
 
 
 class Strip:
-    """Crossings of some rows with outlines: behind which column of which row, and of what."""
+    """Crossings of some rows with outlines: polygon, row, and the first column behind each."""
 
-    def __init__(self, rows: slice, owners: Ints, own: Ints, columns: Ints) -> None:
+    def __init__(self, rows: slice, owners: Integers, own: Integers, columns: Integers) -> None:
         order = np.argsort(owners, kind="stable")
         self._top, self._rows, self._columns = rows.start, own[order], columns[order]
         self._owners, self._starts = np.unique(owners[order], return_index=True)
@@ -82,17 +80,17 @@ class Strip:
         return bool(len(self._reaching(cols)))
 
     def pieces(self, cols: slice) -> Iterator[Piece]:
-        """What each polygon has of the window of these columns."""
+        """Yield the pixels of each polygon in the window of these columns."""
         for k in self._reaching(cols).tolist():
             which = slice(self._starts[k], self._ends[k])
             piece = self._piece(int(self._owners[k]), self._rows[which], self._columns[which], cols)
             if piece is not None:
                 yield piece
 
-    def _reaching(self, cols: slice) -> Ints:
+    def _reaching(self, cols: slice) -> Integers:
         return np.flatnonzero((self._left < cols.stop) & (self._right > cols.start))
 
-    def _piece(self, owner: int, rows: Ints, columns: Ints, cols: slice) -> Piece | None:
+    def _piece(self, owner: int, rows: Integers, columns: Integers, cols: slice) -> Piece | None:
         top, bottom = int(rows.min()), int(rows.max()) + 1
         left, right = max(int(columns.min()), cols.start), min(int(columns.max()), cols.stop)
         turns = np.zeros((bottom - top, right - left + 1), np.uint8)
@@ -101,7 +99,7 @@ class Strip:
             slice(top - self._top, bottom - self._top),
             slice(left - cols.start, right - cols.start),
         )
-        if not turns[:, 1:-1].any():  # nothing is crossed between the ends
+        if not turns[:, 1:-1].any():  # no outline is crossed between the ends
             turns = turns[:, :1]
             if turns.all():
                 return Piece(owner, part, None)
@@ -113,9 +111,9 @@ class Strip:
 
 
 def _sides(
-    polygons: npt.NDArray[np.object_],
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], Ints]:
-    """All sides of all rings, from their upper to their lower ends, and whose they are."""
+    polygons: Geometries,
+) -> tuple[Floats, Floats, Integers]:
+    """Upper and lower ends of all sides of all rings, and the index of the polygon of each."""
     parts, owners = shapely.get_parts(polygons, return_index=True)
     parts, nested = shapely.get_parts(parts, return_index=True)  # of multi-polygons in collections
     rings, inside = shapely.get_rings(parts, return_index=True)

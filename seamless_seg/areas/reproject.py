@@ -1,57 +1,57 @@
-"""Reprojection: polygons brought into a raster's CRS, with edges that stay where they are."""
+"""Reprojection: polygons in a raster's CRS, with vertices added where edges become curves."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import shapely
 from shapely.affinity import translate
 
+from ..arrays import Floats, Geometries, Mask
 from ..errors import OptionError
 
-Points = npt.NDArray[np.float64]
+Points: TypeAlias = Floats
 """Coordinates (x, y), shape ``(n, 2)``."""
 
-Shapes = npt.NDArray[np.object_]
-"""Of shapely."""
+MAX_DEVIATION = 0.01
+"""Pixels by which an edge may deviate from the line that it is in its own CRS."""
 
-DEVIATION = 0.01
-"""Pixels by which an edge may miss the line that it is in its own CRS."""
+SPLIT_AT = 3 / 8
+"""Share of an edge's length at which its deviation is measured and it is split. In the middle,
+curves that are symmetric around the projection's center do not deviate from their chord."""
 
-CUT = 3 / 8
-"""Where an edge is looked at and cut, between its ends; many that are bent do not deviate in the
-middle, those symmetric around the projection's center."""
+MAX_SPLITS = 24
+"""Times that an edge and its parts are split at most: it may be discontinuous in the raster's CRS,
+as at the 180th meridian."""
 
-CUTS = 24
-"""Cuts of one piece at most, one within the other: an edge may leap in the raster's CRS."""
+CURVE_BULGE = 4
+"""Safety factor: a curve is nowhere farther from its chord than so many times its distance at
+``SPLIT_AT``."""
 
-WITHIN = 4
-"""A curve is no farther from its chord than so many times what it is at one place."""
-
-LATITUDES, LONGITUDES = 90, 540
+MAX_LATITUDE, MAX_LONGITUDE = 90, 540
 """Degrees from the equator, and from the zero meridian, at most."""
 
 
-class Canvas(NamedTuple):
-    """What polygons are to be seen on."""
+class TargetGrid(NamedTuple):
+    """The raster to which polygons are reprojected."""
 
     crs: Any
     """Of rasterio."""
     bounds: tuple[float, float, float, float]
     """West, south, east and north, in units of the CRS."""
-    pixel: float
-    """How far it is at least across a pixel, likewise."""
+    pixel_width: float
+    """The least distance across a pixel, in units of the CRS."""
 
 
-def reproject(area: shapely.Geometry, source: str, canvas: Canvas, name: str) -> shapely.Geometry:
-    """Polygons in another CRS.
+def reproject(area: shapely.Geometry, source: str, grid: TargetGrid, name: str) -> shapely.Geometry:
+    """Reproject polygons to the CRS of a grid.
 
-    An edge is straight in the CRS in which it is given. Where it is not in the canvas's, it gets
-    as many vertices as it takes to keep to it within ``DEVIATION`` pixels on the canvas.
+    An edge is straight in the CRS in which it is given. Where it is a curve in the grid's, it gets
+    as many vertices as keep it within ``MAX_DEVIATION`` pixels of that curve on the grid.
 
     Parameters
     ----------
@@ -59,89 +59,108 @@ def reproject(area: shapely.Geometry, source: str, canvas: Canvas, name: str) ->
         Polygons, ``(x, y)``.
     source : str
         Their CRS, as rasterio understands it.
-    canvas : Canvas
-        The other CRS, and what of it is of interest.
+    grid : TargetGrid
+        CRS, bounds and pixels of the raster.
     name : str
         What the area is called in errors.
 
     Raises
     ------
     OptionError
-        Where the CRS is not known, or coordinates cannot be brought into the other.
+        Where the CRS is unknown, or coordinates cannot be reprojected.
     """
-    # Edges may meet that did not, such as both sides of a cut from the pole.
-    return shapely.union_all(_brought(shapely.get_parts(area), source, canvas, name))
+    # Edges that were apart may coincide now, such as both sides of a cut from the pole.
+    return shapely.union_all(_reprojected(shapely.get_parts(area), source, grid, name))
 
 
-def reproject_each(areas: Shapes, source: str, canvas: Canvas, name: str) -> Shapes:
-    """The same of many at once, shape ``(n,)``, each for itself."""
+def reproject_each(areas: Geometries, source: str, grid: TargetGrid, name: str) -> Geometries:
+    """Reproject many areas, each by itself, as ``reproject`` does one.
+
+    Parameters
+    ----------
+    areas : array of shapely geometries, shape (n,)
+        Polygons, ``(x, y)``.
+    source : str
+        Their CRS, as rasterio understands it.
+    grid : TargetGrid
+        CRS, bounds and pixels of the raster.
+    name : str
+        What the areas are called in errors.
+
+    Raises
+    ------
+    OptionError
+        Where the CRS is unknown, or coordinates cannot be reprojected.
+    """
     parts, owners = shapely.get_parts(areas, return_index=True)
     if not len(parts):
         return areas
-    brought = _brought(parts, source, canvas, name)
-    each = np.split(brought, np.searchsorted(owners, np.arange(1, len(areas))))
+    reprojected = _reprojected(parts, source, grid, name)
+    each = np.split(reprojected, np.searchsorted(owners, np.arange(1, len(areas))))
     return np.array([shapely.union_all(own) for own in each], np.object_)
 
 
-def _brought(parts: Shapes, source: str, canvas: Canvas, name: str) -> Shapes:
-    """Polygons one by one, each of them mended where that is necessary."""
+def _reprojected(parts: Geometries, source: str, grid: TargetGrid, name: str) -> Geometries:
+    """Polygons one by one, each made valid."""
     import rasterio._err
     import rasterio.crs
     import rasterio.errors
     import rasterio.warp
 
-    def move(points: Points) -> Points:
-        return np.column_stack(rasterio.warp.transform(source_crs, canvas.crs, *points.T))
+    def to_grid(points: Points) -> Points:
+        return np.column_stack(rasterio.warp.transform(source_crs, grid.crs, *points.T))
 
     try:
         source_crs = rasterio.crs.CRS.from_user_input(source)
         beyond = _beyond_degrees(parts, source_crs)
-        moved = None if beyond is not None else _moved(parts, move, canvas)
+        reprojected = None if beyond is not None else _transformed(parts, to_grid, grid)
     # rasterio lets errors of GDAL's own through, which have no public base class.
     except (rasterio.errors.RasterioError, rasterio._err.CPLE_BaseError, ValueError) as error:
         raise OptionError(
-            f"{name} cannot be brought from {source} into the raster's CRS: {error}"
+            f"{name} cannot be reprojected from {source} to the raster's CRS: {error}"
         ) from error
     if beyond is not None:
-        raise _no_degrees(beyond, source, canvas, name)
-    if moved is None:
-        raise OptionError(f"{name} has coordinates that {source} does not know")
-    return moved
+        raise _not_degrees(beyond, source, grid, name)
+    if reprojected is None:
+        raise OptionError(
+            f"{name} has coordinates in {source} that cannot be converted to the raster's CRS"
+        )
+    return reprojected
 
 
-def repeated(area: shapely.Geometry, canvas: Canvas) -> shapely.Geometry:
-    """An area in longitudes, moved by whole turns to wherever the canvas has it.
+def wrap_longitudes(area: shapely.Geometry, grid: TargetGrid) -> shapely.Geometry:
+    """Shift an area by whole turns of longitude to every place where it meets a grid.
 
-    Longitudes may be given from -180 to 180 or from 0 to 360, and run on beyond either. Where no
-    turn brings it there, or the CRS is projected, the area stays as it is.
+    Longitudes may be given from -180 to 180 or from 0 to 360, and continue beyond either. Where no
+    turn makes them meet, or the CRS is projected, the area is returned as it is.
     """
-    if not canvas.crs.is_geographic or area.is_empty:
+    if not grid.crs.is_geographic or area.is_empty:
         return area
-    turn, (west, _, east, _) = _turn(canvas.crs), canvas.bounds
+    turn, (west, _, east, _) = _turn(grid.crs), grid.bounds
     first = math.ceil((west - area.bounds[2]) / turn)
     last = math.floor((east - area.bounds[0]) / turn)
-    moved = [translate(area, turns * turn) for turns in range(first, last + 1)]
-    return shapely.union_all(moved) if moved else area
+    shifted = [translate(area, turns * turn) for turns in range(first, last + 1)]
+    return shapely.union_all(shifted) if shifted else area
 
 
 def _turn(crs: Any) -> float:
     """360 degrees, in the units of a geographic CRS."""
     turn: float = 2 * math.pi / crs.units_factor[1]
-    return round(turn, 9)  # what adjoins must do so still
+    return round(turn, 9)  # else parts that adjoin at the 180th meridian would not after a turn
 
 
 def _beyond_degrees(area: Any, crs: Any) -> Points | None:
-    """A point that cannot be longitude and latitude where coordinates are to be such."""
+    """A point of an area in a geographic CRS that is too far out for a longitude and latitude."""
     if not crs.is_geographic:
         return None
-    limits = np.array([LONGITUDES, LATITUDES]) * _turn(crs) / 360
+    limits = np.array([MAX_LONGITUDE, MAX_LATITUDE]) * _turn(crs) / 360
     points = shapely.get_coordinates(area)
     beyond = points[(np.abs(points) > limits).any(axis=1)]
     return beyond[0] if len(beyond) else None
 
 
-def _no_degrees(point: Points, source: str, canvas: Canvas, name: str) -> OptionError:
-    code = canvas.crs.to_epsg() if canvas.crs.is_projected else None
+def _not_degrees(point: Points, source: str, grid: TargetGrid, name: str) -> OptionError:
+    code = grid.crs.to_epsg() if grid.crs.is_projected else None
     return OptionError(
         f"{name} has coordinates such as {point[0]:.10g}, {point[1]:.10g}, which are no longitude "
         f"and latitude of {source}: GeoJSON is in WGS 84 unless it names another CRS, as with "
@@ -149,17 +168,19 @@ def _no_degrees(point: Points, source: str, canvas: Canvas, name: str) -> Option
     )
 
 
-def _moved(parts: Shapes, move: Callable[[Points], Points], canvas: Canvas) -> Shapes | None:
-    """The polygons, or None where a vertex has no place."""
+def _transformed(
+    parts: Geometries, to_grid: Callable[[Points], Points], grid: TargetGrid
+) -> Geometries | None:
+    """Polygons with more vertices, in the grid's CRS; None where one of them is not finite."""
     kind, points, (rings, polygons) = shapely.to_ragged_array(parts)
     is_last = np.zeros(len(points), np.bool_)
     is_last[rings[1:] - 1] = True
     starts = np.flatnonzero(~is_last)
-    cut, places = _cuts(points[starts], points[starts + 1], move, canvas)
-    after = starts[cut]
-    at = np.concatenate([np.arange(len(points), dtype=np.float64), after + places])
-    between = points[after] + places[:, None] * (points[after + 1] - points[after])
-    moved = move(np.concatenate([points, between])[np.argsort(at, kind="stable")])
+    split, shares = _splits(points[starts], points[starts + 1], to_grid, grid)
+    after = starts[split]
+    at = np.concatenate([np.arange(len(points), dtype=np.float64), after + shares])
+    between = points[after] + shares[:, None] * (points[after + 1] - points[after])
+    moved = to_grid(np.concatenate([points, between])[np.argsort(at, kind="stable")])
     if not np.isfinite(moved).all():
         return None
     longer = rings + np.searchsorted(np.sort(after), rings)
@@ -168,11 +189,11 @@ def _moved(parts: Shapes, move: Callable[[Points], Points], canvas: Canvas) -> S
     )
 
 
-def _cuts(
-    starts: Points, ends: Points, move: Callable[[Points], Points], canvas: Canvas
-) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float64]]:
-    """Which edges are to be cut and where, as a share of their length from their start."""
-    # Two polygons that share an edge cut it alike, though they run along it in both directions.
+def _splits(
+    starts: Points, ends: Points, to_grid: Callable[[Points], Points], grid: TargetGrid
+) -> tuple[npt.NDArray[np.intp], Floats]:
+    """Indices of edges to split, and where: as a share of their length from their start."""
+    # Two polygons that share an edge must split it alike, though it has a direction in each.
     turned = (starts[:, 1] > ends[:, 1]) | (
         (starts[:, 1] == ends[:, 1]) & (starts[:, 0] > ends[:, 0])
     )
@@ -180,48 +201,46 @@ def _cuts(
     step = np.where(turned[:, None], starts, ends) - lower
     edge = np.arange(len(starts))
     begin, end = np.zeros(len(edge)), np.ones(len(edge))
-    found: list[tuple[npt.NDArray[np.intp], npt.NDArray[np.float64]]] = []
-    for _ in range(CUTS):
+    found: list[tuple[npt.NDArray[np.intp], Floats]] = []
+    for _ in range(MAX_SPLITS):
         if not len(edge):
             break
-        cut = begin + CUT * (end - begin)
+        split = begin + SPLIT_AT * (end - begin)
         first, middle, last = np.split(
-            move(
-                np.concatenate([lower[edge] + t[:, None] * step[edge] for t in (begin, cut, end)])
+            to_grid(
+                np.concatenate([lower[edge] + t[:, None] * step[edge] for t in (begin, split, end)])
             ),
             3,
         )
         distance = _distance(middle, first, last)
-        bent = (distance > DEVIATION * canvas.pixel) & _may_touch(canvas, distance, first, last)
-        edge, begin, cut, end = edge[bent], begin[bent], cut[bent], end[bent]
-        found.append((edge, cut))
+        is_curved = distance > MAX_DEVIATION * grid.pixel_width
+        is_curved &= _may_touch(grid, distance, first, last)
+        edge, split = edge[is_curved], split[is_curved]
+        begin, end = begin[is_curved], end[is_curved]
+        found.append((edge, split))
         edge = np.concatenate([edge, edge])
-        begin, end = np.concatenate([begin, cut]), np.concatenate([cut, end])
+        begin, end = np.concatenate([begin, split]), np.concatenate([split, end])
     edges = np.concatenate([np.zeros(0, np.intp), *(edge for edge, _ in found)])
-    shares = np.concatenate([np.zeros(0), *(cut for _, cut in found)])
+    shares = np.concatenate([np.zeros(0), *(split for _, split in found)])
     return edges, np.where(turned[edges], 1 - shares, shares)
 
 
-def _distance(points: Points, starts: Points, ends: Points) -> npt.NDArray[np.float64]:
-    """From points to straight lines, in pairs; NaN where one of them is nowhere."""
+def _distance(points: Points, starts: Points, ends: Points) -> Floats:
+    """Distances from points to straight lines, in pairs; NaN where a coordinate is not finite."""
     with np.errstate(invalid="ignore"):
         along = ends - starts
         length = np.maximum((along**2).sum(axis=1), np.finfo(np.float64).tiny)
         share = np.clip(((points - starts) * along).sum(axis=1) / length, 0, 1)
-        distance: npt.NDArray[np.float64] = np.hypot(*(points - starts - share[:, None] * along).T)
+        distance: Floats = np.hypot(*(points - starts - share[:, None] * along).T)
     return distance
 
 
-def _may_touch(
-    canvas: Canvas, distance: npt.NDArray[np.float64], starts: Points, ends: Points
-) -> npt.NDArray[np.bool_]:
-    """Whether curves so far from their chords may lie on the canvas somewhere."""
-    west, south, east, north = canvas.bounds
-    if canvas.crs.is_geographic:  # longitudes come again
+def _may_touch(grid: TargetGrid, distance: Floats, starts: Points, ends: Points) -> Mask:
+    """Whether curves at such distances from their chords may touch the grid."""
+    west, south, east, north = grid.bounds
+    if grid.crs.is_geographic:  # any longitude may be wrapped to one of the grid
         west, east = -math.inf, math.inf
-    around = WITHIN * distance[:, None]
-    lowest, highest = np.minimum(starts, ends) - around, np.maximum(starts, ends) + around
-    touches: npt.NDArray[np.bool_] = np.all(
-        (lowest <= (east, north)) & (highest >= (west, south)), axis=1
-    )
+    bulge = CURVE_BULGE * distance[:, None]
+    lowest, highest = np.minimum(starts, ends) - bulge, np.maximum(starts, ends) + bulge
+    touches: Mask = np.all((lowest <= (east, north)) & (highest >= (west, south)), axis=1)
     return touches

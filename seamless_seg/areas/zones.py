@@ -1,50 +1,51 @@
-"""Zones: polygons with names, for each of which something is counted on its own."""
+"""Zones: polygons with names, each of which gets statistics of its own."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import shapely
 
+from ..arrays import Geometries
 from ..errors import OptionError
-from .geojson import read_features, refuse_outside
+from ..raster.georeference import Georeference
+from .geojson import check_overlap, read_features, to_pixels
 
-if TYPE_CHECKING:
-    from ..raster.georeference import Georeference
+NAME_PROPERTIES = ("name", "id")
+"""Properties that name a zone, in order of preference."""
 
-NAMES = ("name", "id")
-"""Properties after which zones are called, the first that there is."""
-
-LISTED = 5
-"""Zones that a note calls by their names at most."""
+MAX_LISTED = 5
+"""Names of zones that a note lists at most."""
 
 
 @dataclass(frozen=True)
 class Zones:
-    """Polygons that may overlap, in (y, x) pixels of a raster."""
+    """Polygons with names, in (y, x) pixels of a raster; they may overlap."""
 
     names: tuple[str, ...]
-    polygons: npt.NDArray[np.object_]
+    polygons: Geometries
     notes: tuple[str, ...] = ()
-    """What a user should know of them."""
+    """Sentences that a user should read."""
 
 
 def read_zones(
-    path: Any, size: tuple[int, int], place: Georeference | None = None, key: str | None = None
+    path: Any,
+    size: tuple[int, int],
+    georeference: Georeference | None = None,
+    key: str | None = None,
 ) -> Zones:
     """Read the features of a GeoJSON file as zones of a raster.
 
     Parameters
     ----------
-    path, size, place
+    path, size, georeference
         As for ``geojson.read_area``.
     key : str, optional
         The property that is a zone's name: by default ``name`` or ``id``. A zone without one is
-        called by its number among the zones, from 1.
+        named by its number among the zones, from 1.
 
     Raises
     ------
@@ -52,21 +53,21 @@ def read_zones(
         Where the file holds no polygon, no feature has that property, or all zones lie outside
         the raster.
     """
-    features, areas = read_features(path, size, place)
+    features, areas = read_features(path, size, georeference)
     names = tuple(_name(feature, n, key) for n, feature in enumerate(features, start=1))
     if key is not None and not any(_has(feature, key) for feature in features):
         raise OptionError(
-            f"zone-key: no feature of {path} has a property {key!r}{_there(features)}"
+            f"zone-key: no feature of {path} has a property {key!r}{_properties(features)}"
         )
-    transform = place.transform if place else None
-    refuse_outside(areas, size, transform, f"zones {path}")
-    polygons = _to_pixels(areas, transform)
+    transform = georeference.transform if georeference else None
+    check_overlap(areas, size, transform, f"zones {path}")
+    polygons = to_pixels(areas, transform)
     outside = ~shapely.intersects(polygons, shapely.box(0, 0, *size))
-    return Zones(names, polygons, _about([names[k] for k in np.flatnonzero(outside)]))
+    return Zones(names, polygons, _notes([names[k] for k in np.flatnonzero(outside)]))
 
 
 def _name(feature: dict[str, Any], number: int, key: str | None) -> str:
-    for wanted in NAMES if key is None else (key,):
+    for wanted in NAME_PROPERTIES if key is None else (key,):
         if _has(feature, wanted):
             return str(feature["properties"][wanted])
     if key is None and feature.get("id") is not None:
@@ -79,27 +80,17 @@ def _has(feature: dict[str, Any], key: str) -> bool:
     return isinstance(properties, dict) and properties.get(key) is not None
 
 
-def _there(features: Sequence[dict[str, Any]]) -> str:
+def _properties(features: Sequence[dict[str, Any]]) -> str:
+    """List the properties of the first feature, for an error."""
     properties = features[0].get("properties")
     if not isinstance(properties, dict) or not properties:
         return ""
-    return f": there are {', '.join(map(str, properties))}"
+    return f": its first feature has {', '.join(map(str, properties))}"
 
 
-def _to_pixels(areas: npt.NDArray[np.object_], transform: Any) -> npt.NDArray[np.object_]:
-    """As ``area.to_pixels``, of many."""
-    a, b, c, d, e, f = (~transform)[:6] if transform else (1, 0, 0, 0, 1, 0)
-
-    def placed(xy: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        x, y = xy.T
-        return np.column_stack([d * x + e * y + f, a * x + b * y + c])
-
-    return np.asarray(shapely.transform(areas, placed))
-
-
-def _about(outside: Sequence[str]) -> tuple[str, ...]:
+def _notes(outside: Sequence[str]) -> tuple[str, ...]:
     if not outside:
         return ()
-    more = ", ..." if len(outside) > LISTED else ""
+    more = ", ..." if len(outside) > MAX_LISTED else ""
     lie = "zone lies" if len(outside) == 1 else "zones lie"
-    return (f"{len(outside)} {lie} outside the raster: {', '.join(outside[:LISTED])}{more}",)
+    return (f"{len(outside)} {lie} outside the raster: {', '.join(outside[:MAX_LISTED])}{more}",)

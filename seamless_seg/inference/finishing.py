@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,11 +10,11 @@ from typing import Any
 
 import numpy.typing as npt
 import rasterio
-from rasterio.errors import NotGeoreferencedWarning
 
 from ..postprocess.class_raster import Band, WriteWindow
 from ..progress import OnProgress, Progress
-from ..raster.geotiff import Output, copy_to_cog, try_cog_options
+from ..raster.gdal import ignoring_missing_georeference
+from ..raster.geotiff import Output, check_cog_options, copy_to_cog
 from ..raster.writer import RasterFile, Step
 
 MEGA = 1_000_000
@@ -61,7 +60,7 @@ def steps_of(
 
         steps.append(sieve_band)
     if output.encoding.cog:
-        try_cog_options(output)
+        check_cog_options(output)
         steps.append(lambda source, target: copy_to_cog(source, target, output))
     return steps
 
@@ -84,8 +83,7 @@ def _cleaning(
         if on_progress and pixels >= MEGA:
             on_progress(Progress(pixels // MEGA, max(1, total // MEGA), pixels, unit))
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+    with ignoring_missing_georeference():
         dataset = rasterio.open(source)
     with dataset, RasterFile(target, output) as file:
         yield Band(dataset), write

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, Unpack
 
-from ..areas.geojson import area_of, around
+from ..areas.geojson import area_of, bounding_window
 from ..atomic import check_destination
 from ..errors import OptionError
 from ..planning.forecast import Forecast
@@ -25,7 +25,7 @@ from ..planning.outputs import (
 from ..planning.settings import Settings
 from ..postprocess.products import ACTIVATIONS
 from ..progress import OnProgress
-from ..raster.blocks import Walk
+from ..raster.blocks import BlockWindows
 from ..raster.creation_options import Encoding, EncodingChoices
 from ..spill import Spill
 from .extent import Part
@@ -153,7 +153,7 @@ def segment(
             reader.select(options.bands)
         run = prepare(reader, lazy, options, execution, region, _holds_nothing(reader))
         started = time.perf_counter()
-        part = None if region is None else Part(around(region, reader.size), crop, region)
+        part = None if region is None else Part(bounding_window(region, reader.size), crop, region)
         prepared = _decide(run, outputs, encoding, paths, part, command)
         if on_start:
             on_start(prepared.forecast)
@@ -252,5 +252,5 @@ def _holds_nothing(reader: RasterReader) -> bool:
     """Whether no pixel of a raster is valid."""
     if not reader.may_have_nodata:
         return False
-    masks = (reader.valid(*window) for window in Walk(reader.size, reader.blocks))
+    masks = (reader.valid(*window) for window in BlockWindows(reader.size, reader.blocks))
     return all(mask is not None and not mask.any() for mask in masks)

@@ -73,4 +73,4 @@ def _matched(path: Any, model: LazyModel | None) -> tuple[float, float]:
             f"--resolution how large a pixel is to be"
         )
     with RasterReader(path) as reader:
-        return reader.matched(centimeters)
+        return reader.resolution_for_pixel_size(centimeters)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ..decisions import Decision
 from ..errors import OptionError
-from ..raster.sampling import PIXELS, Excerpt
+from ..raster.sampling import SAMPLE_PIXELS, StratifiedSample
 from ..raster.source import Source
 from ..validation import LARGEST_FLOAT32
 from .settings import LINEAR, Pixels
@@ -20,7 +20,7 @@ KEPT, KEPT_OF_BAND = 2**22, 2**20
 """Values that are kept, of all bands together and of one, where they cannot be counted."""
 
 ENOUGH = 16
-"""An excerpt of which less than one in so many pixels is valid is drawn anew, larger."""
+"""A sample of which less than one in so many pixels is valid is drawn anew, larger."""
 
 
 def measure_pixels(
@@ -45,8 +45,8 @@ def measure_pixels(
         Where the raster cannot be read.
     """
     stretch = stretch_of(normalize)
-    excerpt, gathered = _gather(source, stretch, len(bands.value))
-    where = "the raster" if excerpt.complete else "a sample of the raster"
+    sample, gathered = _gather(source, stretch, len(bands.value))
+    where = "the raster" if sample.is_complete else "a sample of the raster"
     lines, odd = _lines(source.dtype, stretch, bands.value, gathered)
     origin = f"{stretch} of {where}"
     pixels = Pixels(
@@ -65,26 +65,28 @@ def as_options(pixels: Pixels) -> str:
     return " ".join(f"--{name} {part}" for name, part in zip(LINEAR, parts, strict=True))
 
 
-def _gather(source: Source, stretch: Stretch, count: int) -> tuple[Excerpt, list[Gathered]]:
-    """Read an excerpt, and a larger one where next to nothing of it is valid."""
+def _gather(
+    source: Source, stretch: Stretch, count: int
+) -> tuple[StratifiedSample, list[Gathered]]:
+    """Read a sample, and a larger one where next to nothing of it is valid."""
     from ..raster.gdal import block_cache
 
-    most, budget = min(KEPT_OF_BAND, KEPT // count), PIXELS
+    most, budget = min(KEPT_OF_BAND, KEPT // count), SAMPLE_PIXELS
     while True:
-        excerpt = Excerpt(source.size, source.blocks, budget)
+        sample = StratifiedSample(source.size, source.blocks, budget)
         gathered = [stretch.gather(source.dtype, most) for _ in range(count)]
-        with block_cache(excerpt.cache_bytes):
-            for values in _values(source, excerpt):
+        with block_cache(sample.cache_bytes):
+            for values in _values(source, sample):
                 for band, own in zip(gathered, values, strict=True):
                     band.add(own)
-        if excerpt.complete or max(band.count for band in gathered) >= PIXELS // ENOUGH:
-            return excerpt, gathered
+        if sample.is_complete or max(band.count for band in gathered) >= SAMPLE_PIXELS // ENOUGH:
+            return sample, gathered
         budget *= 4
 
 
-def _values(source: Source, excerpt: Excerpt) -> Iterator[Iterator[npt.NDArray[Any]]]:
+def _values(source: Source, sample: StratifiedSample) -> Iterator[Iterator[npt.NDArray[Any]]]:
     """For each window, each band's pixels that count, shape ``(n,)``."""
-    for rows, cols in excerpt:
+    for rows, cols in sample:
         pixels, valid = source.read(rows, cols), source.valid_values(rows, cols)
         masks = np.ones((1, 1, 1), np.bool_) if valid is None else valid
         masks = np.broadcast_to(masks, pixels.shape)

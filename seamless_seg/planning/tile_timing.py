@@ -18,7 +18,7 @@ import numpy as np
 from ..errors import ModelError
 from ..models.base import Model
 from ..models.tile_model import FittedModel
-from ..raster.blocks import BLOCK
+from ..raster.blocks import OUTPUT_BLOCK
 from ..system import resident_bytes
 from ..tiling.axis import Axis
 
@@ -233,7 +233,7 @@ def _time(model: Model, channels: int, tile: int, batch: int) -> Timing:
     fastest = min(first, *(run(times) / times for _ in range(rounds - 1)))
     seconds = fastest / (workers * batch * tile * tile)
     held = tile * tile * (TILES * channels + LOGITS * fitted.classes) * batch * 4
-    held += (tile + 2 * BLOCK) ** 2 * fitted.classes * 4
+    held += (tile + 2 * OUTPUT_BLOCK) ** 2 * fitted.classes * 4
     working = max(0, resident_bytes() - before) // workers + held
     return Timing(tile, batch, seconds, working)
 

@@ -1,4 +1,4 @@
-"""Shaping: outlines in pixels become features with coordinates, a name and an area."""
+"""Features: traced outlines, in pixels, get coordinates, a class name and an area."""
 
 from __future__ import annotations
 
@@ -7,59 +7,65 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 import shapely
 
-from ..raster.georeference import Surface
+from ..arrays import Integers
+from ..raster.georeference import Georeference
+from ..raster.surface_areas import PolygonAreas
 from .files import Features
-from .rings import Integers, Outlines, gathered, with_nodes, with_stops
+from .rings import Outlines, concatenated, densified, with_nodes
 from .trace import Traced
 
-STEP = 64
-"""Pixels after which an edge that bends gets a point."""
+VERTEX_SPACING = 64
+"""Pixels between the vertices of an edge that is a curve in the file's CRS."""
 
 
-class Shaper:
-    """Makes features of what is traced, and counts them.
+class FeatureBuilder:
+    """Makes features of traced polygons, and counts them.
 
     Parameters
     ----------
-    surface : Surface
+    georeference : Georeference
         Where the raster lies.
+    areas : PolygonAreas
+        Measures the polygons.
     names : sequence of str
         Names of the classes, which are indices into it; empty for none.
     min_area : float, optional
-        Drop what is smaller.
-    bends : bool
-        Whether the file will have other coordinates, in which straight edges are none: they get
-        a point at every 64th row or column, the same for both polygons beside them.
+        Polygons of a smaller area are dropped.
+    is_curved : bool
+        Whether the file's CRS turns straight edges into curves. Edges get a vertex at every 64th
+        row or column then, the same for both polygons beside them.
     """
 
     def __init__(
         self,
-        surface: Surface,
+        georeference: Georeference,
+        areas: PolygonAreas,
         names: Sequence[str] = (),
         min_area: float | None = None,
-        bends: bool = False,
+        is_curved: bool = False,
     ) -> None:
-        self._surface, self._names = surface, names
-        self._least, self._bends = min_area, bends
+        self._georeference, self._areas, self._names = georeference, areas, names
+        self._min_area, self._is_curved = min_area, is_curved
         self.written = self.dropped = 0
 
-    def shape(self, traced: Iterable[Traced]) -> Iterator[Features]:
-        """Features of each window's polygons."""
+    def features(self, traced: Iterable[Traced]) -> Iterator[Features]:
+        """Yield the features of each window's polygons."""
         for outlines, classes, _ in traced:
             kept, features = self._measured(outlines, classes)
-            kept = with_stops(kept, STEP) if self._bends else kept
+            kept = densified(kept, VERTEX_SPACING) if self._is_curved else kept
             yield features._replace(
-                geometries=shapely.transform(kept.geometries, self._surface.coordinates)
+                geometries=shapely.transform(kept.geometries, self._georeference.coordinates)
             )
 
-    def simplify(self, traced: Iterable[Traced], tolerance: float) -> Iterator[Features]:
-        """The same with simpler outlines, for which all polygons must be there.
+    def simplified(self, traced: Iterable[Traced], tolerance: float) -> Iterator[Features]:
+        """Yield features with simpler outlines, for which all polygons must be in memory.
 
-        Polygons that touch have the same points along the edges that they share, before and after.
+        Polygons that touch have the same vertices along the edges that they share, before and
+        after.
         """
         measured = [self._measured(outlines, classes) for outlines, classes, _ in traced]
-        together = with_nodes(gathered([outlines for outlines, _ in measured]))
-        geometries = shapely.transform(together.geometries, self._surface.coordinates)
+        together = with_nodes(concatenated([outlines for outlines, _ in measured]))
+        geometries = shapely.transform(together.geometries, self._georeference.coordinates)
         del together
         geometries = shapely.coverage_simplify(geometries, tolerance)
         start = 0
@@ -69,12 +75,12 @@ class Shaper:
             start = stop
 
     def _measured(self, outlines: Outlines, classes: Integers) -> tuple[Outlines, Features]:
-        """Polygons that are large enough, and what is known of them but for their coordinates."""
+        """Polygons that are large enough, and features of them that lack their geometries."""
         pixels = shapely.area(outlines.geometries)
-        areas = self._surface.areas(outlines.geometries, pixels)
-        if self._least is not None:
-            large = areas >= self._least
-            outlines, classes = outlines.split(large), classes[large]
+        areas = self._areas.of_polygons(outlines.geometries, pixels)
+        if self._min_area is not None:
+            large = areas >= self._min_area
+            outlines, classes = outlines.selected(large), classes[large]
             areas, pixels = areas[large], pixels[large]
             self.dropped += int(np.count_nonzero(~large))
         self.written += len(outlines)

@@ -1,4 +1,4 @@
-"""Vectors out: polygons as features of a file, written as they come."""
+"""Vector files: features are written as they come, into a file that appears once complete."""
 
 from __future__ import annotations
 
@@ -14,14 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow
 import pyarrow as pa
 import pyarrow.parquet
 import pyogrio
 import shapely
 
+from ..arrays import Floats, Geometries, Integers
 from ..atomic import hidden, rename
 from ..errors import RasterError
 from ..raster.gdal import reporting
@@ -36,35 +35,35 @@ SCHEMA = pa.schema(
     ]
 )
 
-ROW_GROUP = 16_000_000
-"""Bytes that are written into a GeoParquet file together, before compression."""
+ROW_GROUP_BYTES = 16_000_000
+"""Bytes of a row group of a GeoParquet file, before compression."""
 
-BRANCHES = 16
-"""Items of a node of the index of a FlatGeobuf, as GDAL writes it."""
+INDEX_NODE_ITEMS = 16
+"""Items of a node of a FlatGeobuf's index, as GDAL writes it."""
 
-ITEM = 40
-"""Bytes of such an item: four bounds and a place in the file."""
+INDEX_ITEM_BYTES = 40
+"""Bytes of an item of that index: four bounds and an offset in the file."""
 
 
 class Features(NamedTuple):
-    """Some polygons and what is known of each."""
+    """Polygons and the attributes of each."""
 
-    classes: npt.NDArray[np.int64]
+    classes: Integers
     names: list[str | None]
-    areas: npt.NDArray[np.float64]
-    pixels: npt.NDArray[np.int64]
-    geometries: npt.NDArray[Any]
+    areas: Floats
+    pixels: Integers
+    geometries: Geometries
 
 
 @dataclass(frozen=True)
 class Layer:
-    """What the features of a file have in common."""
+    """Name and coordinates of the layer that a file holds."""
 
     name: str
     crs: Any
     """A CRS of rasterio's, or None."""
     decimals: int | None = None
-    """Of longitude and latitude in GeoJSON; None where they are no such coordinates."""
+    """Decimals of longitude and latitude in GeoJSON; None where coordinates are others."""
 
 
 def write_features(
@@ -75,13 +74,13 @@ def write_features(
     Parameters
     ----------
     path : Path
-        From ``check_destination``; its ending is one of ``FORMATS``.
+        From ``check_destination``; its extension is one of ``FORMATS``.
     features : iterator
-        They are taken as they come; an error that it raises ends the work, and is raised.
+        Written as they come; an error that it raises ends the work, and is raised.
     layer : Layer
-        What they have in common.
+        Name and coordinates of the layer.
     overwrite : bool
-        Replace what is there by then under that name.
+        Replace a file of that name.
 
     Raises
     ------
@@ -93,7 +92,7 @@ def write_features(
         try:
             FORMATS[path.suffix.lower()](partial, batches, layer)
         except (RuntimeError, OSError, pa.ArrowException) as error:
-            if batches.error is not None:  # GDAL was asking for more, and tells of that only
+            if batches.error is not None:  # GDAL's own error hides that of the iterator
                 raise batches.error from None
             raise RasterError(f"cannot write {path}: {error}") from error
 
@@ -104,7 +103,7 @@ class _Batches:
     def __init__(self, features: Iterator[Features]) -> None:
         self._features = features
         self.error: BaseException | None = None
-        """What the features ended with."""
+        """The error that the iterator of features raised."""
         self.count = 0
         """Features so far."""
 
@@ -114,7 +113,7 @@ class _Batches:
                 if len(features.classes):
                     self.count += len(features.classes)
                     yield _batch(features)
-        except GeneratorExit:  # whoever took them has had enough
+        except GeneratorExit:  # the consumer has closed it: that is no error
             raise
         except BaseException as error:
             self.error = error
@@ -171,13 +170,13 @@ def _write_geoparquet(path: Path, batches: _Batches, layer: Layer) -> None:
     """Write a GeoParquet file, version 1.1."""
     crs = layer.crs.to_dict(projjson=True) if layer.crs else None
     column = {"encoding": "WKB", "geometry_types": ["Polygon"], "crs": crs}
-    said = {"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": column}}
-    schema = SCHEMA.with_metadata({"geo": json.dumps(said)})
+    metadata = {"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": column}}
+    schema = SCHEMA.with_metadata({"geo": json.dumps(metadata)})
     with pyarrow.parquet.ParquetWriter(path, schema, compression="zstd") as writer:
         group: list[pa.RecordBatch] = []
         for batch in batches:
             group.append(batch.replace_schema_metadata(schema.metadata))
-            if sum(part.nbytes for part in group) > ROW_GROUP:
+            if sum(part.nbytes for part in group) > ROW_GROUP_BYTES:
                 writer.write_table(pa.Table.from_batches(group, schema))
                 group = []
         writer.write_table(pa.Table.from_batches(group, schema))
@@ -191,12 +190,12 @@ FORMATS: dict[str, Write] = {
     ".fgb": _write_flatgeobuf,
     ".parquet": _write_geoparquet,
 }
-"""How files with an ending are written."""
+"""What writes a file of that extension."""
 
 
 @contextmanager
 def _aside(path: Path, overwrite: bool) -> Iterator[Path]:
-    """A place beside ``path`` from which what is complete is moved there, and nothing else.
+    """Give a path beside ``path``; the file there is moved to ``path`` if no error is raised.
 
     It is in a folder of its own: formats have journals and indices beside the file while it grows.
     """
@@ -228,24 +227,24 @@ def check_geopackage(path: Path, count: int) -> None:
         table, column = (name.replace('"', '""') for name in found.fetchone())
         for name in (table, f"rtree_{table}_{column}_rowid"):
             try:
-                there = database.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0]
+                stored = database.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0]
             except sqlite3.Error:
-                there = 0
-            if there != count:
-                raise OSError(f"{count - there} features or their index did not reach the disk")
+                stored = 0
+            if stored != count:
+                raise OSError(f"{count - stored} features or their index did not reach the disk")
 
 
 def check_flatgeobuf(path: Path, count: int) -> None:
     """Raise ``OSError`` where the last feature is not whole.
 
     The file is 8 bytes, the length of a header and the header, an index and the features, which
-    have their length before them. The last item of the index says where the last of them begins.
+    have their length before them. The last item of the index has the offset of the last feature.
     """
     if not count:
         return
     with path.open("rb") as file:
         (header,) = struct.unpack("<I", file.read(12)[8:])
-        features = 12 + header + ITEM * _items(count)
+        features = 12 + header + INDEX_ITEM_BYTES * _index_items(count)
         file.seek(features - 8)
         (last,) = struct.unpack("<Q", file.read(8))
         file.seek(features + last)
@@ -255,11 +254,11 @@ def check_flatgeobuf(path: Path, count: int) -> None:
         raise OSError("its last features did not reach the disk")
 
 
-def _items(count: int) -> int:
-    """Items of all levels of the index of so many features."""
+def _index_items(count: int) -> int:
+    """Number of items on all levels of the index of so many features."""
     total = level = count
     while True:
-        level = -(-level // BRANCHES)
+        level = -(-level // INDEX_NODE_ITEMS)
         total += level
         if level == 1:
             return total

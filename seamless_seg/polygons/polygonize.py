@@ -13,34 +13,35 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 import shapely
 
 from ..errors import OptionError, RasterError, SeamlessError
 from ..progress import OnProgress, Progress
-from ..raster.blocks import BOOKKEEPING, SMALLEST_CACHE, BlockLayout
+from ..raster.blocks import CACHE_OVERHEAD, MIN_CACHE_BYTES, BlockLayout
 
 if TYPE_CHECKING:
-    from ..arrays import Mask
-    from ..raster.georeference import Surface
+    from ..arrays import Array, Integers, Mask
+    from ..raster.georeference import Georeference
     from ..raster.reader import RasterReader
-    from .features import Shaper
+    from ..raster.surface_areas import PolygonAreas
+    from .features import FeatureBuilder
     from .files import Layer
     from .trace import Traced
 
-ENDINGS = (".geojson", ".gpkg", ".fgb", ".parquet")
-"""Of the names of files that can be written."""
+EXTENSIONS = (".geojson", ".gpkg", ".fgb", ".parquet")
+"""Extensions of files that can be written: they set the format."""
 
 INSTALL = "pip install 'seamless-seg[vector]'"
 
 
 @dataclass(frozen=True)
 class PolygonSummary:
-    """What ``polygonize`` wrote."""
+    """The result of ``polygonize``."""
 
     polygons: int
+    """Polygons in the file."""
     dropped: int
-    """Polygons that were smaller than the least area."""
+    """Polygons that were left out for being smaller than ``min_area``."""
     pixels: int
     """Pixels of the raster."""
     seconds: float
@@ -60,10 +61,10 @@ def polygonize(
 ) -> PolygonSummary:
     """Write the polygons of equal pixels, 4-connected, of a raster of classes.
 
-    They are those that GDAL's polygonizer finds in the whole raster, whatever its size: it is
-    read window by window, and what windows cut is united. Each has its ``class``, the ``name`` of
-    that where the raster has category names, its ``area`` and its number of ``pixels``; the last
-    two are those before it is simplified. Pixels that are not valid have no polygon.
+    The polygons are those that GDAL's polygonizer finds in the whole raster, whatever its size: it
+    is read window by window, and polygons that windows cut are united. Each has its ``class``, the
+    ``name`` of that where the raster has category names, its ``area`` and its number of ``pixels``;
+    the last two are those before it is simplified. Pixels that are not valid have no polygon.
 
     Parameters
     ----------
@@ -73,13 +74,13 @@ def polygonize(
         GeoJSON in WGS 84 (``.geojson``), or GeoPackage (``.gpkg``), FlatGeobuf (``.fgb``) or
         GeoParquet (``.parquet``) in the raster's CRS.
     classes : sequence of int or str, optional
-        The classes that are wanted, by number or name; by default all.
+        Classes to write, by number or name; by default all.
     min_area : float, optional
         Polygons with a smaller ``area`` are not written.
     simplify : float, optional
-        Simplify outlines, in units of the raster's CRS: corners go that with their neighbors make
-        a triangle of less than the square of this. Edges that polygons share stay shared. All
-        polygons are in memory for that.
+        Tolerance in units of the raster's CRS by which outlines are simplified: a corner is removed
+        that with its neighbors makes a triangle of less than the square of this. Edges that
+        polygons share stay shared. All polygons are in memory for that.
     overwrite : bool
         Replace ``output`` where it exists.
     on_progress : callable, optional
@@ -94,50 +95,53 @@ def polygonize(
     Raises
     ------
     OptionError
-        Where the options contradict the raster or each other, or the output cannot go there.
+        Where the options contradict the raster or each other, or the output path is invalid.
     RasterError
         Where the raster cannot be read, has no classes, or the output cannot be written.
     """
     started = time.monotonic()
-    _check(output, min_area, simplify)
-    _need_libraries()
+    _check_options(output, min_area, simplify)
+    _check_libraries()
     from ..atomic import check_destination
     from ..raster.gdal import block_cache
-    from ..raster.georeference import Surface
     from ..raster.reader import RasterReader
-    from .features import Shaper
+    from ..raster.surface_areas import PolygonAreas
+    from .features import FeatureBuilder
     from .files import write_features
     from .trace import window_shape
 
     with ExitStack() as stack:
         reader = stack.enter_context(RasterReader(raster))
-        names = _names(reader)
-        wanted = _wanted(classes, names, raster)
+        names = _class_names(reader)
+        numbers = None if classes is None else _class_numbers(classes, names, raster)
         inputs = [reader.path, *reader.files, *reader.archives]
         destination = check_destination(output, inputs, overwrite)
-        surface = Surface(reader.georeference)
-        layer = _layer(destination, surface)
+        georeference = reader.georeference
+        layer, areas = _layer(destination, georeference), PolygonAreas(georeference)
         window = window_shape(reader.size, reader.blocks[:2])
         stack.enter_context(block_cache(_cache_bytes(reader.size, reader.blocks, window)))
-        bends = layer.decimals is not None and surface.is_projected
-        shaper = Shaper(surface, names, min_area, bends and not simplify)
-        traced = _traced(reader, window, wanted, on_progress)
-        features = shaper.simplify(traced, simplify) if simplify else shaper.shape(traced)
+        # Straight edges of a projected CRS are curves in the longitude and latitude of GeoJSON.
+        is_curved = layer.decimals is not None and georeference.is_projected
+        builder = FeatureBuilder(georeference, areas, names, min_area, is_curved and not simplify)
+        traced = _traced(reader, window, numbers, on_progress)
+        features = builder.simplified(traced, simplify) if simplify else builder.features(traced)
         write_features(destination, features, layer, overwrite)
         return PolygonSummary(
-            polygons=shaper.written,
-            dropped=shaper.dropped,
+            polygons=builder.written,
+            dropped=builder.dropped,
             pixels=math.prod(reader.size),
             seconds=time.monotonic() - started,
-            notes=tuple(_notes(shaper, surface, min_area)),
+            notes=tuple(_notes(builder, areas, min_area)),
         )
 
 
-def _check(output: Any, min_area: Any, simplify: Any) -> None:
-    """Raise ``OptionError`` for what no raster could make good."""
-    ending = Path(os.path.realpath(output)).suffix.lower()
-    if ending not in ENDINGS:
-        raise OptionError(f"output {output} must end in {', '.join(ENDINGS)}: that says its format")
+def _check_options(output: Any, min_area: Any, simplify: Any) -> None:
+    """Raise ``OptionError`` for options that are wrong whatever the raster is."""
+    extension = Path(os.path.realpath(output)).suffix.lower()
+    if extension not in EXTENSIONS:
+        raise OptionError(
+            f"output {output} must end in {', '.join(EXTENSIONS)}: the extension sets the format"
+        )
     if min_area is not None and not (_is_number(min_area) and min_area >= 0):
         raise OptionError(f"min-area must be an area, 0 or more, not {min_area}")
     if simplify is not None and not (_is_number(simplify) and simplify > 0):
@@ -150,23 +154,24 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, Real) and math.isfinite(value)
 
 
-def _need_libraries() -> None:
+def _check_libraries() -> None:
+    """Raise ``SeamlessError`` where a library of the extra ``vector`` is not installed."""
     try:
-        from . import files  # noqa: F401  # only to see whether what it needs is there
+        from . import files  # noqa: F401  # only to see whether it can be imported
     except ModuleNotFoundError as error:
-        if error.name not in ("pyarrow", "pyogrio"):  # rasterio, which all commands need
+        if error.name not in ("pyarrow", "pyogrio"):  # such as rasterio, of another extra
             raise
         raise SeamlessError(f"polygons need {error.name}: {INSTALL}") from None
 
 
-def _names(reader: RasterReader) -> list[str]:
-    """Names of the classes of a raster that can have polygons; raise where it cannot."""
+def _class_names(reader: RasterReader) -> list[str]:
+    """Names of a raster's classes; raise ``RasterError`` where it is no raster of classes."""
     from ..raster.legend import category_names
 
     if reader.count != 1 or reader.dtype.kind not in "iu":
         bands = "1 band" if reader.count == 1 else f"{reader.count} bands"
         raise RasterError(
-            f"{reader.path} has {bands} of {reader.dtype}, polygons need one of integers: "
+            f"{reader.path} has {bands} of {reader.dtype}, but polygons need one of integers: "
             f"seamless-seg run --kind classes writes it"
         )
     if reader.georeference.gcps:
@@ -176,64 +181,60 @@ def _names(reader: RasterReader) -> list[str]:
     return category_names(reader.path)
 
 
-def _wanted(
-    classes: Sequence[int | str] | None, names: list[str], path: Any
-) -> npt.NDArray[np.int64] | None:
-    """The classes that are wanted, in numbers; None for all."""
-    if classes is None:
-        return None
-    return np.array([_number(item, names, path) for item in classes], np.int64)
+def _class_numbers(classes: Sequence[int | str], names: list[str], path: Any) -> Integers:
+    """Numbers of the classes that are given by number or name."""
+    return np.array([_class_number(item, names, path) for item in classes], np.int64)
 
 
-def _number(item: int | str, names: list[str], path: Any) -> int:
+def _class_number(item: int | str, names: list[str], path: Any) -> int:
     try:
         return int(np.int64(int(item)))
     except (ValueError, OverflowError):
         pass
     if item and item in names:
         return names.index(str(item))
-    known = ", ".join(name for name in names if name)
-    told = f"it names {known}" if known else "it names none: give their numbers"
-    raise OptionError(f"{path} has no class {item!r}; {told}")
+    listed = ", ".join(name for name in names if name)
+    has = f"it names {listed}" if listed else "it names none: give their numbers"
+    raise OptionError(f"{path} has no class {item!r}; {has}")
 
 
-def _layer(destination: Path, surface: Surface) -> Layer:
-    """GeoJSON is in longitude and latitude wherever there is a way to these."""
+def _layer(destination: Path, georeference: Georeference) -> Layer:
+    """Name and CRS of the file: GeoJSON is in longitude and latitude wherever there is a CRS."""
     from .files import Layer
 
     if destination.suffix.lower() != ".geojson":
-        return Layer(destination.stem, surface.crs)
-    if not surface.is_on_earth:
+        return Layer(destination.stem, georeference.crs)
+    if not georeference.has_lonlat:
         return Layer(destination.stem, None)
-    # A hundredth of a pixel, and never less than a centimeter.
-    decimals = max(7, 2 + math.ceil(-math.log10(surface.pixel_degrees)))
-    return Layer(destination.stem, surface.crs, decimals)
+    # A hundredth of a pixel, or a centimeter where that is finer.
+    decimals = max(7, 2 + math.ceil(-math.log10(georeference.pixel_degrees)))
+    return Layer(destination.stem, georeference.crs, decimals)
 
 
 def _cache_bytes(size: tuple[int, int], blocks: BlockLayout, window: tuple[int, int]) -> int:
     """Bytes of block cache with which each block is decoded once."""
     down = -(-(window[0] - 1) // blocks.height) + 1
-    # Windows that end within a row of blocks leave it to those below.
+    # Where a window ends within a row of blocks, the row of windows below needs all of it again.
     width = window[1] if window[0] % blocks.height == 0 else size[1]
     across = -(-(width - 1) // blocks.width) + 1
     count = down * across * blocks.height * blocks.width * blocks.pixel_bytes
-    return max(SMALLEST_CACHE, int(BOOKKEEPING * count))
+    return max(MIN_CACHE_BYTES, int(CACHE_OVERHEAD * count))
 
 
 def _traced(
     reader: RasterReader,
     window: tuple[int, int],
-    wanted: npt.NDArray[np.int64] | None,
+    numbers: Integers | None,
     on_progress: OnProgress | None,
 ) -> Iterator[Traced]:
-    """The polygons of a raster, with word of the progress."""
+    """Trace the polygons of some classes, or of all, and report the progress."""
     from .trace import trace
 
-    def read(rows: slice, cols: slice) -> tuple[npt.NDArray[Any], Mask | None]:
+    def read(rows: slice, cols: slice) -> tuple[Array, Mask | None]:
         classes, valid = reader.read(rows, cols)[0], reader.valid(rows, cols)
-        if wanted is None:
+        if numbers is None:
             return classes, valid
-        chosen = np.isin(classes, wanted)
+        chosen = np.isin(classes, numbers)
         return classes, chosen if valid is None else chosen & valid
 
     total = math.prod(-(-length // step) for length, step in zip(reader.size, window, strict=True))
@@ -246,10 +247,10 @@ def _traced(
             on_progress(progress)
 
 
-def _notes(shaper: Shaper, surface: Surface, min_area: float | None) -> Iterator[str]:
-    if shaper.dropped:
-        yield f"{shaper.dropped} polygons of less than {min_area:g} {surface.unit} are not written"
-    if not shaper.written:
+def _notes(builder: FeatureBuilder, areas: PolygonAreas, min_area: float | None) -> Iterator[str]:
+    if builder.dropped:
+        yield f"{builder.dropped} polygons of less than {min_area:g} {areas.unit} are not written"
+    if not builder.written:
         yield "there are no polygons: the file is empty"
-    if surface.is_web_mercator:
-        yield "areas are measured in Web Mercator, which enlarges them away from the equator"
+    if areas.note:
+        yield areas.note

@@ -1,4 +1,4 @@
-"""Outlines: many polygons along the edges of pixels, in whole coordinates, in a few arrays."""
+"""Outlines: many polygons along the edges of pixels, as a few arrays of integers."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import shapely
 
-Integers = npt.NDArray[np.int64]
+from ..arrays import Array, Geometries, Integers, Mask
 
-Points = npt.NDArray[np.integer[Any]]
+Vertices: TypeAlias = npt.NDArray[np.integer[Any]]
+"""Corners of pixels as (column, row), shape ``(n, 2)``."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Outlines:
     the last; rings ``polygons[p]`` to ``polygons[p + 1]`` are polygon ``p``, the outer one first.
     """
 
-    points: Points
+    points: Vertices
     rings: Integers
     polygons: Integers
 
@@ -33,27 +34,25 @@ class Outlines:
         return len(self.polygons) - 1
 
     def __getitem__(self, index: int) -> Outlines:
-        """One of the polygons."""
+        """Return one of the polygons."""
         rings = self.rings[self.polygons[index] : self.polygons[index + 1] + 1]
-        points = self.points[rings[0] : rings[-1]].copy()  # it may outlive the others
+        points = self.points[rings[0] : rings[-1]].copy()  # a view would keep all others in memory
         return Outlines(points, rings - rings[0], np.array([0, len(rings) - 1]))
 
     @property
-    def holes(self) -> list[Points]:
+    def holes(self) -> list[Vertices]:
         """The inner rings of a single polygon."""
         return [self.points[a:b] for a, b in pairwise(self.rings[1:].tolist())]
 
     @property
-    def geometries(self) -> npt.NDArray[Any]:
-        """The polygons for shapely."""
+    def geometries(self) -> Geometries:
+        """The polygons as shapely has them."""
         points, offsets = self.points.astype(np.float64), (self.rings, self.polygons)
-        made: npt.NDArray[Any] = shapely.from_ragged_array(
-            shapely.GeometryType.POLYGON, points, offsets
-        )
+        made: Geometries = shapely.from_ragged_array(shapely.GeometryType.POLYGON, points, offsets)
         return made
 
-    def split(self, chosen: npt.NDArray[np.bool_]) -> Outlines:
-        """The chosen ones among the polygons."""
+    def selected(self, chosen: Mask) -> Outlines:
+        """Return the polygons that a mask of shape ``(len(self),)`` chooses."""
         rings = np.repeat(chosen, np.diff(self.polygons))
         points = np.repeat(rings, np.diff(self.rings))
         return Outlines(
@@ -63,8 +62,16 @@ class Outlines:
         )
 
 
-def from_documents(geometries: Iterable[dict[str, Any]], left: int, top: int) -> Outlines:
-    """Outlines from GeoJSON polygons in pixels of a window that begins at ``left`` and ``top``."""
+def from_geojson(geometries: Iterable[dict[str, Any]], left: int, top: int) -> Outlines:
+    """Make outlines of GeoJSON polygons in pixels of a window.
+
+    Parameters
+    ----------
+    geometries : iterable of dict
+        GeoJSON polygons, (column, row) in the window.
+    left, top : int
+        First column and row of the window in the raster.
+    """
     numbers, lengths, counts = array("d"), array("q"), array("q")
     for geometry in geometries:
         rings = geometry["coordinates"]
@@ -78,8 +85,8 @@ def from_documents(geometries: Iterable[dict[str, Any]], left: int, top: int) ->
     return Outlines(points, _offsets(lengths), _offsets(counts))
 
 
-def gathered(parts: Sequence[Outlines]) -> Outlines:
-    """All polygons of several outlines."""
+def concatenated(parts: Sequence[Outlines]) -> Outlines:
+    """Return the polygons of several outlines in one."""
     return Outlines(
         np.concatenate([np.empty((0, 2), np.int32), *(part.points for part in parts)]),
         _offsets(np.concatenate([[0], *(np.diff(part.rings) for part in parts)])[1:]),
@@ -87,17 +94,21 @@ def gathered(parts: Sequence[Outlines]) -> Outlines:
     )
 
 
-def polygon_of(rings: Sequence[Points]) -> Outlines:
-    """One polygon of closed rings, the outer one first."""
+def polygon_of(rings: Sequence[Vertices]) -> Outlines:
+    """Make one polygon of closed rings, the outer one first."""
     lengths = [len(ring) for ring in rings]
     return Outlines(np.concatenate(rings), _offsets(lengths), np.array([0, len(rings)]))
 
 
 def with_nodes(outlines: Outlines, lines: tuple[int, int] = (1, 1)) -> Outlines:
-    """Put a point wherever a corner of one polygon lies on an edge of another.
+    """Put a vertex wherever a corner of one polygon lies on an edge of another.
 
-    ``lines`` are heights and widths: edges along rows and columns that are multiples of these are
-    looked at, and no others.
+    Parameters
+    ----------
+    outlines : Outlines
+        The polygons.
+    lines : (height, width)
+        Only edges along rows and columns that are multiples of these get vertices.
     """
     for along, step in enumerate(lines):
         outlines = _noded(outlines, along, step)
@@ -105,37 +116,40 @@ def with_nodes(outlines: Outlines, lines: tuple[int, int] = (1, 1)) -> Outlines:
 
 
 def _noded(outlines: Outlines, along: int, step: int) -> Outlines:
-    """The same for edges along the axis ``along``: 0 for rows of pixels, 1 for columns."""
+    """Put vertices on edges along rows, for axis 0, or along columns, for axis 1."""
     points = outlines.points.astype(np.int64)
-    place, line = points[:, along], points[:, 1 - along]
-    width = int(place.max(initial=0)) + 1
-    keys = np.unique((line * width + place)[line % step == 0])
-    here, there = line[:-1] * width + place[:-1], line[1:] * width + place[1:]
+    position, line = points[:, along], points[:, 1 - along]
+    width = int(position.max(initial=0)) + 1
+    keys = np.unique((line * width + position)[line % step == 0])
+    starts, ends = line[:-1] * width + position[:-1], line[1:] * width + position[1:]
     is_edge = (line[:-1] == line[1:]) & (line[:-1] % step == 0)
     is_edge[outlines.rings[1:-1] - 1] = False  # from the end of a ring to the next one's start
-    first = np.searchsorted(keys, np.minimum(here, there), side="right")
-    last = np.searchsorted(keys, np.maximum(here, there), side="left")
+    first = np.searchsorted(keys, np.minimum(starts, ends), side="right")
+    last = np.searchsorted(keys, np.maximum(starts, ends), side="left")
     counts = np.where(is_edge, last - first, 0)
     edges = np.repeat(np.arange(len(counts)), counts)
     nth = np.arange(len(edges)) - np.repeat(np.cumsum(counts) - counts, counts)
-    ascending = (here < there)[edges]
+    ascending = (starts < ends)[edges]
     found = keys[np.where(ascending, first[edges] + nth, last[edges] - 1 - nth)]
     added = np.empty((len(edges), 2), np.int64)
     added[:, along], added[:, 1 - along] = found % width, found // width
     return _inserted(outlines, edges, added)
 
 
-def with_stops(outlines: Outlines, step: int) -> Outlines:
-    """Put points on edges wherever they cross a row or column that is a multiple of ``step``."""
+def densified(outlines: Outlines, step: int) -> Outlines:
+    """Put vertices on edges wherever they cross a row or column that is a multiple of ``step``."""
     for along in (0, 1):
         points = outlines.points.astype(np.int64)
-        place, line = points[:, along], points[:, 1 - along]
-        low, high = np.minimum(place[:-1], place[1:]), np.maximum(place[:-1], place[1:])
+        position, line = points[:, along], points[:, 1 - along]
+        low, high = (
+            np.minimum(position[:-1], position[1:]),
+            np.maximum(position[:-1], position[1:]),
+        )
         counts = np.where(line[:-1] == line[1:], (high - 1) // step - low // step, 0)
         counts[outlines.rings[1:-1] - 1] = 0
         edges = np.repeat(np.arange(len(counts)), counts)
         nth = np.arange(len(edges)) - np.repeat(np.cumsum(counts) - counts, counts)
-        ascending = (place[:-1] < place[1:])[edges]
+        ascending = (position[:-1] < position[1:])[edges]
         steps = np.where(ascending, low[edges] // step + 1 + nth, (high[edges] - 1) // step - nth)
         added = np.empty((len(edges), 2), np.int64)
         added[:, along], added[:, 1 - along] = steps * step, line[edges]
@@ -144,19 +158,20 @@ def with_stops(outlines: Outlines, step: int) -> Outlines:
 
 
 def _inserted(outlines: Outlines, edges: Integers, points: Integers) -> Outlines:
-    """Points put in after those at ``edges``, which ascend."""
+    """Insert points after those with the indices ``edges``, which ascend."""
     before = np.searchsorted(edges, outlines.rings, side="left")
     merged = np.insert(outlines.points, edges + 1, points, axis=0)
     return Outlines(merged, outlines.rings + before, outlines.polygons)
 
 
-def without_straights(ring: Points) -> Points:
-    """A closed ring without the points at which it does not turn."""
+def without_collinear(ring: Vertices) -> Vertices:
+    """Return a closed ring without the vertices at which it does not turn."""
     open_ring = ring[:-1]
     is_level = open_ring[:, 1] == np.roll(open_ring[:, 1], -1)
     corners = open_ring[is_level != np.roll(is_level, 1)]
     return np.concatenate([corners, corners[:1]])
 
 
-def _offsets(lengths: Sequence[int] | array[int] | npt.NDArray[Any]) -> Integers:
+def _offsets(lengths: Sequence[int] | array[int] | Array) -> Integers:
+    """Where each of consecutive parts of these lengths begins, and where the last one ends."""
     return np.concatenate([[0], np.cumsum(np.asarray(lengths, np.int64))])

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ..arrays import Pixels
 from ..errors import OptionError
-from ..raster.blocks import BLOCK
+from ..raster.blocks import OUTPUT_BLOCK
 from ..windows import Window
 from .class_raster import Source, WriteWindow, windows
 
@@ -59,7 +59,7 @@ class Smoothed:
     @property
     def side(self) -> int:
         """Height and width of windows that are worth the halo which is read around them."""
-        return BLOCK * max(2, -(-4 * self._radius // BLOCK))
+        return OUTPUT_BLOCK * max(2, -(-4 * self._radius // OUTPUT_BLOCK))
 
     def read(self, rows: slice, cols: slice) -> Pixels:
         """Smoothed pixels of a window, shape ``(height, width)``."""

@@ -1,49 +1,66 @@
-"""Gathering: windows in any shape and order become the blocks of a file, each of them whole."""
+"""Block buffer: windows of any shape and order become whole blocks of a file."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from ..arrays import Array
 from ..spill import Spill
 from ..windows import Window, common
 
-Place = tuple[int, int]
-"""Row and column of a block in the file."""
+Index: TypeAlias = tuple[int, int]
+"""Row and column of a block among the file's blocks."""
 
 
 class Block:
-    """A block of a file while its windows come in."""
+    """A block of a file that is being filled by windows.
 
-    def __init__(self, window: Window, whole: npt.NDArray[Any], missing: int) -> None:
+    Parameters
+    ----------
+    window : Window
+        Rows and columns of the raster that it covers.
+    whole : array, shape (bands, height, width)
+        Pixels of the block, also of those beyond the raster's edge.
+    missing : int
+        Pixels of the window that have not been filled.
+    """
+
+    def __init__(self, window: Window, whole: Array, missing: int) -> None:
         self.window = window
         self.whole = whole
-        """All of its pixels, ``(bands, height, width)``."""
         self.missing = missing
-        """Pixels that have not come in."""
 
     @property
-    def pixels(self) -> npt.NDArray[Any]:
-        """Those that lie in the raster: others are not written."""
+    def pixels(self) -> Array:
+        """Pixels that lie in the raster: others are not written."""
         height, width = self.window.shape
         return self.whole[:, :height, :width]
 
-    def fill(self, rows: slice, cols: slice, window: npt.NDArray[Any]) -> None:
-        """Take from a window, ``(height, width, bands)``, what falls into this block."""
+    def fill(self, rows: slice, cols: slice, window: Array) -> None:
+        """Copy the part of a window that falls into this block.
+
+        Parameters
+        ----------
+        rows, cols : slice
+            The window.
+        window : array, shape (height, width, bands)
+            Its pixels.
+        """
         to, part = common(self.window, (rows, cols))
-        taken = window[part]
-        self.pixels[:, *to][:] = taken.transpose(2, 0, 1)
-        self.missing -= taken.shape[0] * taken.shape[1]
+        copied = window[part]
+        self.pixels[:, *to][:] = copied.transpose(2, 0, 1)
+        self.missing -= copied.shape[0] * copied.shape[1]
 
 
-class Gathering:
-    """Gathers windows into blocks.
+class BlockBuffer:
+    """Collects windows in blocks.
 
-    Where more blocks are open than may be held, those that have waited longest do so on the disk.
+    Where more blocks are open than may be held in memory, the oldest ones are kept on the disk.
 
     Parameters
     ----------
@@ -52,15 +69,15 @@ class Gathering:
     block : (height, width)
         Pixels of a block.
     count : int
-        Bands.
+        Number of bands.
     dtype : dtype
-        Of the pixels.
+        Type of the pixels.
     folder : Path
-        Where blocks are put aside.
+        Where blocks are kept on the disk.
     held : int, optional
-        Open blocks in memory at most.
+        Open blocks in memory at most; by default all.
     empty : float, optional
-        What pixels are that no window brings; all must be brought where None.
+        Value of pixels that no window fills; where None, windows must fill all pixels.
     """
 
     def __init__(
@@ -76,17 +93,25 @@ class Gathering:
         self._size, self._block = size, block
         self._shape, self._dtype = (count, *block), np.dtype(dtype)
         self._held, self._empty = held, empty
-        self._blocks: dict[Place, Block] = {}
-        self._aside: Spill[Place] = Spill(folder)
-        self._missing_aside: dict[Place, int] = {}
+        self._blocks: dict[Index, Block] = {}
+        self._spilled: Spill[Index] = Spill(folder)
+        self._missing_spilled: dict[Index, int] = {}
 
     @property
     def open_blocks(self) -> int:
-        """Blocks that are not whole."""
-        return len(self._blocks) + len(self._aside)
+        """Number of blocks that windows have filled in part."""
+        return len(self._blocks) + len(self._spilled)
 
-    def add(self, rows: slice, cols: slice, window: npt.NDArray[Any]) -> Iterator[Block]:
-        """Take a window, ``(height, width, bands)``; blocks that are whole by it come out."""
+    def add(self, rows: slice, cols: slice, window: Array) -> Iterator[Block]:
+        """Add a window; yield the blocks that it completes.
+
+        Parameters
+        ----------
+        rows, cols : slice
+            The window.
+        window : array, shape (height, width, bands)
+            Its pixels.
+        """
         height, width = self._block
         for i in range(rows.start // height, -(-rows.stop // height)):
             for j in range(cols.start // width, -(-cols.stop // width)):
@@ -98,35 +123,35 @@ class Gathering:
                     self._keep((i, j), block)
 
     def rest(self) -> Iterator[Block]:
-        """Take out the blocks that are not whole."""
-        for place in [*self._blocks, *self._missing_aside]:
-            yield self._take(place)
+        """Remove and yield the blocks that are not complete."""
+        for index in [*self._blocks, *self._missing_spilled]:
+            yield self._take(index)
 
     def close(self) -> None:
-        """Let go of what is on the disk."""
-        self._aside.__exit__(None, None, None)
+        """Remove the blocks on the disk."""
+        self._spilled.__exit__(None, None, None)
 
-    def _take(self, place: Place) -> Block:
-        """The block at a place, which is then held by the caller alone."""
-        if place in self._blocks:
-            return self._blocks.pop(place)
+    def _take(self, index: Index) -> Block:
+        """Remove and return the block with an index, or a new one."""
+        if index in self._blocks:
+            return self._blocks.pop(index)
         rows, cols = (
             slice(at * step, min((at + 1) * step, length))
-            for at, step, length in zip(place, self._block, self._size, strict=True)
+            for at, step, length in zip(index, self._block, self._size, strict=True)
         )
         window = Window(rows, cols)
-        if place in self._aside:
-            return Block(window, self._aside.pop(place), self._missing_aside.pop(place))
+        if index in self._spilled:
+            return Block(window, self._spilled.pop(index), self._missing_spilled.pop(index))
         pixels = np.empty(self._shape, self._dtype)
         if self._empty is not None:
             pixels.fill(self._empty)
         return Block(window, pixels, window.shape[0] * window.shape[1])
 
-    def _keep(self, place: Place, block: Block) -> None:
-        """Keep an open block, if need be at the cost of the one that has waited longest."""
-        self._blocks[place] = block
+    def _keep(self, index: Index, block: Block) -> None:
+        """Hold an open block in memory, where there are too many instead of the oldest one."""
+        self._blocks[index] = block
         if self._held is not None and len(self._blocks) > self._held:
-            longest = next(iter(self._blocks))
-            waiting = self._blocks.pop(longest)
-            self._aside[longest] = waiting.whole
-            self._missing_aside[longest] = waiting.missing
+            oldest = next(iter(self._blocks))
+            spilled = self._blocks.pop(oldest)
+            self._spilled[oldest] = spilled.whole
+            self._missing_spilled[oldest] = spilled.missing

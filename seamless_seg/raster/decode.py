@@ -1,4 +1,4 @@
-"""Decoding: what stored numbers mean, by a color table or by scale and offset."""
+"""Decoding: stored numbers become colors by a color table, or values by scale and offset."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CHANNELS = {3: "RGB", 4: "RGBA"}
 
 
 class Palette:
-    """The color table of a dataset's only band; indices that it lacks are black, and transparent.
+    """The color table of a dataset's only band; indices without a color are transparent black.
 
     Parameters
     ----------
@@ -29,12 +29,12 @@ class Palette:
             self._table[index] = color
 
     def colors(self, indices: npt.NDArray[Any], bands: Sequence[int]) -> npt.NDArray[np.uint8]:
-        """Bands of the colors, counted from 1, of indices of shape ``(height, width)``."""
+        """Return bands, counted from 1, of the colors of indices of shape ``(height, width)``."""
         return np.stack([self._table[:, band - 1][indices] for band in bands])
 
 
 def has_palette(dataset: Any) -> bool:
-    """Whether a dataset's pixels are indices into a table of colors, and nothing else."""
+    """Whether a dataset has one band, of indices into a color table."""
     return (
         dataset.count == 1
         and dataset.dtypes[0] in ("uint8", "uint16")
@@ -54,15 +54,15 @@ class Unscaling:
 
     @property
     def changes_nothing(self) -> bool:
-        """Whether each value is its pixel."""
+        """Whether all scales are 1 and all offsets 0."""
         return all(scale == 1 for scale in self.scales) and not any(self.offsets)
 
     def dtype(self, stored: np.dtype[Any]) -> np.dtype[Any]:
-        """Type of the values of stored pixels."""
+        """Type of the values of pixels that are stored in another type."""
         return np.result_type(stored, np.float32)
 
     def apply(self, pixels: npt.NDArray[Any], bands: Sequence[int]) -> npt.NDArray[Any]:
-        """The values of pixels of these bands, counted from 1: ``(bands, height, width)``."""
+        """Return the values of pixels, ``(bands, height, width)``, of these bands, from 1."""
         values = pixels.astype(self.dtype(pixels.dtype))
         scales = np.array([self.scales[band - 1] for band in bands], values.dtype)
         offsets = np.array([self.offsets[band - 1] for band in bands], values.dtype)

@@ -1,66 +1,75 @@
-"""GDAL through rasterio: its block cache, its errors and its log."""
+"""GDAL through rasterio: its block cache, its errors, its log and its warnings."""
 
 from __future__ import annotations
 
 import logging
 import os
 import re
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import rasterio
 from rasterio.env import getenv, hasenv
-from rasterio.errors import RasterioError
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from ..errors import OptionError, RasterError
-from .blocks import SMALLEST_CACHE
+from .blocks import MIN_CACHE_BYTES
 
 NAMESPACE = "seamless_seg"
-"""Domain of the tags in the file's metadata."""
+"""Domain in a file's metadata of the tags that this package writes."""
 
 
 @contextmanager
-def refusing_odd_options() -> Iterator[None]:
-    """Raise ``OptionError`` where GDAL would merely log that it does not know a creation option."""
-    heard, log = _Heard(), logging.getLogger("rasterio._env")
+def rejecting_unknown_options() -> Iterator[None]:
+    """Raise ``OptionError`` where GDAL only logs that it does not know a creation option."""
+    handler, log = _CreationOptionHandler(), logging.getLogger("rasterio._env")
     level, propagates = log.level, log.propagate
-    log.addHandler(heard)
+    log.addHandler(handler)
     log.setLevel(logging.WARNING)
     log.propagate = False
     try:
         yield
     finally:
-        log.removeHandler(heard)
+        log.removeHandler(handler)
         log.setLevel(level)
         log.propagate = propagates
-    if heard.complaints:
-        raise OptionError("; ".join(heard.complaints))
+    if handler.messages:
+        raise OptionError("; ".join(handler.messages))
 
 
-class _Heard(logging.Handler):
-    """Notes what is said about creation options."""
+class _CreationOptionHandler(logging.Handler):
+    """Collects GDAL's messages about creation options."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.complaints: list[str] = []
+        self.messages: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Note it without the name of the error."""
-        said = record.getMessage()
-        if "creation option" in said:
-            self.complaints.append(re.sub(r"^CPLE_\w+ in ", "", said).rstrip("."))
+        """Keep a message without the name of the error."""
+        message = record.getMessage()
+        if "creation option" in message:
+            self.messages.append(re.sub(r"^CPLE_\w+ in ", "", message).rstrip("."))
 
 
-def block_cache(count: int) -> AbstractContextManager[object]:
-    """GDAL's block cache with ``count`` bytes, unless the user has set one."""
+@contextmanager
+def ignoring_missing_georeference() -> Iterator[None]:
+    """Silence rasterio's warning that a raster has no georeference: images need none here."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        yield
+
+
+def block_cache(size: int) -> AbstractContextManager[object]:
+    """Give GDAL's block cache ``size`` bytes, unless the user has set its size."""
     if user_cache() is not None:
         return nullcontext()
-    env: AbstractContextManager[object] = rasterio.Env(GDAL_CACHEMAX=count)
+    env: AbstractContextManager[object] = rasterio.Env(GDAL_CACHEMAX=size)
     return env
 
 
 def user_cache() -> int | None:
-    """Bytes of GDAL's block cache where the user has set them, roughly; None where not."""
+    """Bytes of GDAL's block cache that the user has set, roughly; None where it is not set."""
     setting = os.environ.get("GDAL_CACHEMAX")
     if hasenv():
         setting = getenv().get("GDAL_CACHEMAX", setting)
@@ -71,19 +80,27 @@ def user_cache() -> int | None:
         number = float(text.rstrip("%kmg"))
         if text.endswith("%"):
             return int(number / 100 * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    except (ValueError, AttributeError):  # no number; a system that does not tell
-        return SMALLEST_CACHE
-    # As GDAL has it, a small number without a unit is one of megabytes.
+    except (ValueError, AttributeError):  # it is no number, or the system has no sysconf
+        return MIN_CACHE_BYTES
+    # GDAL takes a number below 100,000 without a unit for megabytes.
     unit = {"k": 2**10, "m": 2**20, "g": 2**30}.get(text[-1:], 1 if number >= 100_000 else 2**20)
     return int(number * unit)
 
 
 @contextmanager
-def reporting(what: str, more: Callable[[], str] = str) -> Iterator[None]:
-    """Turn rasterio's errors into one that says what was being done, and ``more()`` about it."""
+def reporting(failure: str, details: Callable[[], str] = str) -> Iterator[None]:
+    """Turn errors of rasterio and the system into a ``RasterError``.
+
+    Parameters
+    ----------
+    failure : str
+        What has failed then, such as ``cannot open in.tif``.
+    details : callable, optional
+        Gives text to add after that.
+    """
     try:
         yield
     except (RasterioError, OSError, UnicodeError) as error:
         # rasterio's own text may only point to the error that GDAL gave.
         reason = error.__cause__ if "See previous" in str(error) and error.__cause__ else error
-        raise RasterError(f"{what}{more()}: {reason}") from error
+        raise RasterError(f"{failure}{details()}: {reason}") from error

@@ -1,9 +1,8 @@
-"""The legend of a raster of classes: their names and colors."""
+"""Legend: names and colors of the classes of a raster."""
 
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,17 +10,16 @@ from xml.etree import ElementTree
 
 import rasterio
 import rasterio.shutil
-from rasterio.errors import NotGeoreferencedWarning
 from rasterio.io import MemoryFile
 
 from ..atomic import AUX, beside
-from .gdal import reporting
+from .gdal import ignoring_missing_georeference, reporting
 
-NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that XML cannot hold."""
 
 DATASET, BAND = "PAMDataset", "PAMRasterBand"
-"""What GDAL calls a raster and a band in a file beside it."""
+"""XML elements of a raster and of a band in the ``.aux.xml`` file that GDAL puts beside it."""
 
 RGB = tuple[int, int, int]
 
@@ -47,37 +45,40 @@ PALETTE = (
     "999933",
     "88CCEE",
 )
-"""``RRGGBB`` of the first classes."""
+"""Colors ``RRGGBB`` of classes; further classes have darker shades of them."""
 
 SHADES = (1.0, 0.7, 0.45, 0.85, 0.55)
-"""How bright the palette is in its first round, and in later ones."""
+"""Brightness of the palette for its first round of classes, and for later ones."""
 
 
 def category_names(path: Any) -> list[str]:
-    """Category names of a raster's first band, the index being the class; empty where it has none.
+    """Read the category names of a raster's first band: the index in the list is the class.
 
-    A class without a name has an empty one.
+    A class without a name has an empty one; the list is empty where the band has no names.
 
     Raises
     ------
     RasterError
         Where the raster cannot be opened.
     """
-    with reporting(f"cannot open {path}"), warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        # A VRT of a raster is a text about it, in which GDAL writes down also these.
-        with rasterio.open(path) as dataset, MemoryFile(ext=".vrt") as memory:
-            rasterio.shutil.copy(dataset, memory.name, driver="VRT")
-            text = NO_XML.sub("", memory.read().decode(errors="replace"))
-            document = ElementTree.fromstring(text)
+    with (
+        reporting(f"cannot open {path}"),
+        ignoring_missing_georeference(),
+        rasterio.open(path) as dataset,
+        MemoryFile(ext=".vrt") as memory,
+    ):
+        # rasterio does not give the names away: GDAL writes them into the XML of a VRT.
+        rasterio.shutil.copy(dataset, memory.name, driver="VRT")
+        text = NOT_XML.sub("", memory.read().decode(errors="replace"))
+        document = ElementTree.fromstring(text)
     names = document.iterfind("VRTRasterBand[@band='1']/CategoryNames/Category")
     return [name.text or "" for name in names]
 
 
 def write_categories(path: Path, names: Sequence[str]) -> None:
-    """Put the names of classes beside a raster, whose own format has no room for them.
+    """Write the names of classes into the ``.aux.xml`` file beside a raster.
 
-    What GDAL has put there stays.
+    GeoTIFF itself cannot hold them. What GDAL has written into that file is kept.
     """
     aux = beside(path, AUX)
     document = ElementTree.parse(aux).getroot() if aux.exists() else ElementTree.Element(DATASET)
@@ -86,20 +87,20 @@ def write_categories(path: Path, names: Sequence[str]) -> None:
         band = ElementTree.SubElement(document, BAND, band="1")
     listed = ElementTree.SubElement(band, "CategoryNames")
     for name in names:
-        ElementTree.SubElement(listed, "Category").text = NO_XML.sub("", name)
+        ElementTree.SubElement(listed, "Category").text = NOT_XML.sub("", name)
     aux.write_bytes(ElementTree.tostring(document, encoding="utf-8"))
 
 
 def colors_of(count: int, stated: Sequence[str | None] = ()) -> list[RGB]:
-    """A color for each class, the stated ones where there are some."""
+    """Return a color for each class: the stated one, as ``RRGGBB``, or one of the palette."""
     given = [*stated, *[None] * count][:count]
-    return [_rgb(own) if own else _usual(number) for number, own in enumerate(given)]
+    return [_rgb(own) if own else _default_color(number) for number, own in enumerate(given)]
 
 
-def _usual(number: int) -> RGB:
-    turn, place = divmod(number, len(PALETTE))
-    shade = SHADES[turn % len(SHADES)]
-    red, green, blue = (round(shade * part) for part in _rgb(PALETTE[place]))
+def _default_color(number: int) -> RGB:
+    repeat, index = divmod(number, len(PALETTE))
+    shade = SHADES[repeat % len(SHADES)]
+    red, green, blue = (round(shade * part) for part in _rgb(PALETTE[index]))
     return red, green, blue
 
 

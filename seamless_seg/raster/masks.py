@@ -1,4 +1,4 @@
-"""Validity: which pixels of a raster are there, as its nodata value, alpha band or mask say."""
+"""Validity: which pixels of a raster are valid, by its nodata value, alpha band or mask."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from ..errors import OptionError
 class Validity:
     """The valid pixels of an open dataset.
 
-    A mask or an alpha band of the dataset speaks for all of its bands, and wins over its nodata
-    value. Where there is neither, a pixel is valid if one of the bands is not nodata there. A
-    nodata value that the user gives replaces the file's, and counts beside a mask or alpha band.
+    A mask or an alpha band of the dataset applies to all of its bands, and takes precedence over
+    its nodata value. Without either, a pixel is valid if at least one band is not nodata. A nodata
+    value that the user gives replaces the file's, and is combined with a mask or alpha band.
 
     Parameters
     ----------
     dataset : rasterio dataset
         Open for reading.
     nodata : float, optional
-        Instead of the dataset's nodata value.
+        Replaces the dataset's nodata value.
     """
 
     def __init__(self, dataset: Any, nodata: float | None = None) -> None:
@@ -36,39 +36,69 @@ class Validity:
 
     def may_have_nodata(self, bands: Sequence[int]) -> bool:
         """Whether a pixel of these bands can be invalid."""
-        return self._has_mask or self._depends_on_pixels(self._own(bands))
+        return self._has_mask or self._depends_on_pixels(self._without_alpha(bands))
 
     def valid(self, rows: slice, cols: slice, bands: Sequence[int]) -> Mask | None:
-        """Valid pixels of a window, shape ``(height, width)``; None where all of them are."""
+        """Read which pixels of a window are valid.
+
+        Parameters
+        ----------
+        rows, cols : slice
+            The window.
+        bands : sequence of int
+            Bands of which one must have data, from 1.
+
+        Returns
+        -------
+        booleans, shape (height, width), or None
+            None where all pixels are valid.
+        """
         window = Window.from_slices(rows, cols)
         valid: Mask | None = None
         if self._has_mask:
             valid = self._masked(window)
-        bands = self._own(bands)
+        bands = self._without_alpha(bands)
         if self._depends_on_pixels(bands):
-            there = self._with_data(window, bands)
-            valid = there if valid is None else valid & there
+            has_data = self._any_has_data(window, bands)
+            valid = has_data if valid is None else valid & has_data
         return None if valid is None or valid.all() else valid
 
     def may_have_gaps(self, bands: Sequence[int]) -> bool:
-        """Whether a value of one of these bands can be nodata, if perhaps not the whole pixel."""
-        return self._has_mask or any(self._own_nodata(band) for band in bands)
+        """Whether a value of one of these bands can be invalid, even in a valid pixel."""
+        return self._has_mask or any(self._may_be_nodata(band) for band in bands)
 
-    def of_bands(self, rows: slice, cols: slice, bands: Sequence[int]) -> Mask | None:
-        """Valid values, ``(bands, height, width)`` or alike for all of them; None where all are."""
+    def valid_values(self, rows: slice, cols: slice, bands: Sequence[int]) -> Mask | None:
+        """Read which values of each band in a window are valid.
+
+        Parameters
+        ----------
+        rows, cols : slice
+            The window.
+        bands : sequence of int
+            The bands, from 1.
+
+        Returns
+        -------
+        booleans, shape (bands or 1, height, width), or None
+            None where all values are valid.
+        """
         window = Window.from_slices(rows, cols)
         valid = self._masked(window)[None] if self._has_mask else None
-        if any(self._own_nodata(band) for band in bands):
+        if any(self._may_be_nodata(band) for band in bands):
             size = rows.stop - rows.start, cols.stop - cols.start
-            own = [
-                self._has_data(band, window) if self._own_nodata(band) else np.ones(size, np.bool_)
-                for band in bands
-            ]
-            valid = np.stack(own) if valid is None else valid & np.stack(own)
+            has_data = np.stack(
+                [
+                    self._has_data(band, window)
+                    if self._may_be_nodata(band)
+                    else np.ones(size, np.bool_)
+                    for band in bands
+                ]
+            )
+            valid = has_data if valid is None else valid & has_data
         return None if valid is None or valid.all() else valid
 
-    def _own_nodata(self, band: int) -> bool:
-        """Whether a band may be nodata somewhere by its own values."""
+    def _may_be_nodata(self, band: int) -> bool:
+        """Whether values of a band can be nodata."""
         if band == self._alpha:
             return False
         if self._nodata is not None:
@@ -76,12 +106,13 @@ class Validity:
         return not self._has_mask and MaskFlags.all_valid not in self._flags[band - 1]
 
     def _masked(self, window: Window) -> Mask:
+        """Read the alpha band or the mask."""
         if self._alpha is not None:
             return np.asarray(self._dataset.read(self._alpha, window=window) != 0)
         return np.asarray(self._dataset.read_masks(1, window=window) != 0)
 
-    def _with_data(self, window: Window, bands: Sequence[int]) -> Mask:
-        """Where one of the bands has data: a band is not looked at once all pixels have some."""
+    def _any_has_data(self, window: Window, bands: Sequence[int]) -> Mask:
+        """Where one of the bands has data; bands are read until all pixels have some."""
         found = self._has_data(bands[0], window)
         for band in bands[1:]:
             if found.all():
@@ -97,12 +128,12 @@ class Validity:
             return np.asarray(~np.isnan(pixels))
         return np.asarray(pixels != pixels.dtype.type(self._nodata))
 
-    def _own(self, bands: Sequence[int]) -> list[int]:
-        """The bands that say something of themselves, an alpha band does of the others."""
+    def _without_alpha(self, bands: Sequence[int]) -> list[int]:
+        """Bands but for the alpha band, unless that is the only one."""
         return [band for band in bands if band != self._alpha] or list(bands)
 
     def _depends_on_pixels(self, bands: Sequence[int]) -> bool:
-        """Whether each of the bands may be nodata somewhere; else all pixels have data."""
+        """Whether all of the bands can be nodata; if not, all pixels have data."""
         if self._nodata is not None:
             dtypes = (self._dataset.dtypes[band - 1] for band in bands)
             return all(can_hold(dtype, self._nodata) for dtype in dtypes)
@@ -112,11 +143,12 @@ class Validity:
 
     @cached_property
     def _has_mask(self) -> bool:
-        """Whether something else than pixels says which of them are valid."""
+        """Whether a mask or an alpha band makes pixels valid or not."""
         if self._alpha is not None:
             return True
         first = self._flags[0]
-        # NODATA_VALUES, one value a band, are nodata of the whole dataset: pixels after all.
+        # GDAL has a mask per dataset also for the tag NODATA_VALUES, one value a band: a nodata
+        # value of the user replaces that.
         replaced = self._nodata is not None and MaskFlags.nodata in first
         return MaskFlags.per_dataset in first and not replaced
 
@@ -132,8 +164,8 @@ class Validity:
         return flags
 
 
-def refuse_nodata(dataset: Any, nodata: float | None) -> None:
-    """Raise ``OptionError`` where no band of a dataset can hold that value."""
+def check_nodata(dataset: Any, nodata: float | None) -> None:
+    """Raise ``OptionError`` where no band of a dataset can hold a nodata value."""
     if nodata is not None and not any(can_hold(dtype, nodata) for dtype in dataset.dtypes):
         types = ", ".join(dict.fromkeys(dataset.dtypes))
         raise OptionError(

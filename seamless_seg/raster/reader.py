@@ -1,30 +1,26 @@
-"""Rasters in: a window at a time from anything that rasterio opens."""
+"""Reading: a window at a time of anything that rasterio opens."""
 
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 import rasterio
 from rasterio.enums import ColorInterp
-from rasterio.errors import NotGeoreferencedWarning
 from rasterio.windows import Window
 
-from ..arrays import Mask
+from ..arrays import Mask, Pixels
 from ..errors import OptionError, RasterError
 from .block_layout import layout_of
 from .blocks import BlockLayout
 from .decode import CHANNELS, Palette, Unscaling, has_palette
-from .gdal import NAMESPACE, reporting
+from .gdal import NAMESPACE, ignoring_missing_georeference, reporting
 from .georeference import Georeference
-from .masks import Validity, refuse_nodata
-from .resample import Resolution, matched, resampled
+from .masks import Validity, check_nodata
 from .source import Reading
 
 
@@ -38,26 +34,26 @@ class RasterReader:
     path : str or path-like
         Anything that rasterio opens.
     reading : Reading, optional
-        How: at which level or resolution, unscaled, with which nodata value. As it is by default.
+        Level or resolution, unscaling and nodata value; by default the file is read as it is.
 
     Raises
     ------
     RasterError
-        Where it does not exist, cannot be opened or has pixels that are no real numbers.
+        Where it does not exist, cannot be opened or has complex pixels.
     OptionError
-        Where it cannot be read in that way.
+        Where the options do not fit the raster.
     """
 
     def __init__(self, path: Any, reading: Reading | None = None) -> None:
         self.path = path
         self.reading = reading or Reading()
         self.notes: list[str] = []
-        """Sentences about how it is read that the user should see."""
+        """Sentences about the reading that a user should see."""
         self._palette: Palette | None = None
         self._channels = 0
         with ExitStack() as stack:
-            # Not entered: datasets that are keep an environment of rasterio's open, and with it a
-            # block cache that was meant to be put back.
+            # Datasets are not used as context managers: these keep an environment of rasterio's
+            # open, and with it the size of a block cache that has to be reset.
             self._file = self._open()
             stack.callback(self._file.close)
             if not self._file.count:
@@ -67,11 +63,11 @@ class RasterReader:
             if any(dtype.startswith("complex") for dtype in self._file.dtypes):
                 raise RasterError(f"{path} has complex pixels, which no model takes")
             nodata = self.reading.nodata.value if self.reading.nodata else None
-            refuse_nodata(self._file, nodata)
+            check_nodata(self._file, nodata)
             self._dataset = self._resampled(nodata)
             stack.callback(self._dataset.close)
             if self._dataset is not self._file:
-                # As it was resampled: GDAL forgets it for integers of 64 bits.
+                # The VRT's own nodata value, which GDAL drops for integers of 64 bits.
                 nodata = self._dataset.nodata
             self._validity = Validity(self._dataset, nodata)
             self._unscaling = self._unscaled()
@@ -90,12 +86,12 @@ class RasterReader:
 
     @property
     def descriptions(self) -> tuple[str | None, ...]:
-        """What the file calls each of its bands."""
+        """Name of each band in the file, or None."""
         return tuple(self._dataset.descriptions)
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Type that holds the selected bands."""
+        """Type of the pixels of the selected bands."""
         if self._palette:
             return np.dtype(np.uint8)
         if self._unscaling:
@@ -104,7 +100,7 @@ class RasterReader:
 
     @property
     def has_trailing_alpha(self) -> bool:
-        """Whether the last band says how opaque the others are."""
+        """Whether the last of several bands is an alpha band."""
         return self.count > 1 and bool(self._file.colorinterp[-1] == ColorInterp.alpha)
 
     @property
@@ -114,31 +110,31 @@ class RasterReader:
 
     @property
     def nodata(self) -> float | None:
-        """The value of pixels that are not there, where there is one."""
-        stated = self.reading.nodata
-        value: float | None = stated.value if stated else self._dataset.nodata
+        """The nodata value, the user's or the file's; None where there is none."""
+        given = self.reading.nodata
+        value: float | None = given.value if given else self._dataset.nodata
         return value
 
     @property
     def may_have_nodata(self) -> bool:
-        """Whether ``valid`` can find pixels that are not."""
+        """Whether a pixel can be invalid."""
         return self._validity.may_have_nodata(self._stored_bands)
 
     @property
     def files(self) -> list[str]:
-        """The files that the pixels come from, those behind a mosaic or a subdataset included."""
+        """The files with the pixels, also those of a mosaic or of a subdataset."""
         return [str(name) for name in self._file.files]
 
     @property
     def archives(self) -> list[str]:
-        """The archives that the files lie in."""
+        """The archives, such as ZIP files, that contain the files."""
         inside = (re.sub("^(/vsi[a-z]+/)+", "", name) for name in self.files if "/vsi" in name)
         parents = {parent for name in inside for parent in Path(name).parents}
         return [str(parent) for parent in parents if parent.is_file()]
 
     @property
     def tags(self) -> dict[str, str]:
-        """What this package wrote into the file about how it was made."""
+        """The tags that this package wrote into the file."""
         tags: dict[str, str] = self._file.tags(ns=NAMESPACE)
         return tags
 
@@ -151,7 +147,7 @@ class RasterReader:
             crs=gcps_crs if gcps else self._file.crs,
             transform=None if transform.is_identity else transform,
             gcps=gcps,
-            rpcs=self._file.rpcs if is_own else None,  # they are about its own rows and columns
+            rpcs=self._file.rpcs if is_own else None,  # they are for the file's rows and columns
             is_point=self._file.tags().get("AREA_OR_POINT") == "Point",
         )
 
@@ -161,11 +157,11 @@ class RasterReader:
         return layout_of(self._file, self._dataset, self._stored_bands)
 
     def select(self, bands: Sequence[int]) -> None:
-        """Read these bands from now on, counted from 1, in this order."""
+        """Select the bands to read from now on, counted from 1, in this order."""
         if not all(isinstance(band, int | np.integer) for band in bands):
             raise OptionError(f"bands must be whole numbers, not {','.join(map(str, bands))}")
         if not bands:
-            raise OptionError("bands must name one band at least")
+            raise OptionError("bands must name at least one band")
         missing = [band for band in bands if not 1 <= band <= self.count]
         if missing:
             raise OptionError(
@@ -175,9 +171,9 @@ class RasterReader:
         self.bands = tuple(int(band) for band in bands)
 
     def expand(self, channels: int) -> None:
-        """Read the colors of a raster that ``has_palette``, 3 for RGB and 4 for RGBA.
+        """Read the colors of a raster that ``has_palette`` as 3 channels, RGB, or 4, RGBA.
 
-        For another number of them, the indices are read as they are.
+        For another number of channels, its indices are read.
         """
         if channels not in CHANNELS:
             self.notes.append(f"{self.path} has a color table: the model gets the indices into it")
@@ -186,12 +182,14 @@ class RasterReader:
         self._palette, self._channels = Palette(self._file), channels
         self.bands = tuple(range(1, channels + 1))
 
-    def matched(self, centimeters: float) -> Resolution:
-        """The resolution at which a pixel is so large on the ground, in units of the CRS."""
-        return matched(self._file, centimeters)
+    def resolution_for_pixel_size(self, centimeters: float) -> tuple[float, float]:
+        """Height and width, in units of the CRS, of a pixel whose sides are so long."""
+        from .resample import resolution_for_pixel_size
 
-    def read(self, rows: slice, cols: slice) -> npt.NDArray[Any]:
-        """Pixels of a window inside the raster, shape ``(bands, height, width)``."""
+        return resolution_for_pixel_size(self._file, centimeters)
+
+    def read(self, rows: slice, cols: slice) -> Pixels:
+        """Read the pixels of a window inside the raster, shape ``(bands, height, width)``."""
         with self._reading(rows, cols):
             pixels = self._stored(Window.from_slices(rows, cols))
         if self._palette:
@@ -201,10 +199,10 @@ class RasterReader:
         return pixels
 
     def valid(self, rows: slice, cols: slice) -> Mask | None:
-        """Which pixels of a window are there, shape ``(height, width)``; None where all of them.
+        """Read which pixels of a window are valid, ``(height, width)``; None where all of them are.
 
-        A mask or an alpha band says so, or else the nodata value: a pixel is there if one of the
-        selected bands is.
+        They are valid by a mask or an alpha band, or else by the nodata value: a pixel is valid if
+        at least one of the selected bands is.
         """
         if not self.may_have_nodata:
             return None
@@ -213,32 +211,31 @@ class RasterReader:
 
     @property
     def may_have_gaps(self) -> bool:
-        """Whether ``valid_values`` can find some that are not."""
+        """Whether a value of a band can be invalid."""
         return self._validity.may_have_gaps(self._stored_bands)
 
     def valid_values(self, rows: slice, cols: slice) -> Mask | None:
-        """The same value by value, ``(bands, height, width)``, or with 1 for all of the bands."""
+        """Read which values are valid, ``(bands or 1, height, width)``; None where all are."""
         if not self.may_have_gaps:
             return None
         with self._reading(rows, cols):
-            return self._validity.of_bands(rows, cols, self._stored_bands)
+            return self._validity.valid_values(rows, cols, self._stored_bands)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._closing.close()
 
-    def _stored(self, window: Window) -> npt.NDArray[Any]:
+    def _stored(self, window: Window) -> Pixels:
         bands = list(self._stored_bands)
         if self._of_one_type:
-            pixels: npt.NDArray[Any] = self._dataset.read(bands, window=window)
+            pixels: Pixels = self._dataset.read(bands, window=window)
             return pixels
-        # rasterio reads bands of different types one by one only.
+        # rasterio cannot read bands of different types together.
         parts = [self._dataset.read(band, window=window) for band in bands]
         return np.stack(parts).astype(self._stored_dtype, copy=False)
 
     def _open(self) -> Any:
-        with reporting(f"cannot open {self.path}"), warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        with reporting(f"cannot open {self.path}"), ignoring_missing_georeference():
             dataset, level = rasterio.open(self.path), self.reading.level
             return overview(dataset, self.path, level.value) if level else dataset
 
@@ -246,6 +243,8 @@ class RasterReader:
         wanted = self.reading.resolution
         if wanted is None:
             return self._file
+        from .resample import resampled
+
         with reporting(f"cannot resample {self.path}"):
             dataset = resampled(self._file, wanted.value, nodata)
         if dataset is not self._file:
@@ -265,8 +264,8 @@ class RasterReader:
         return unscaling
 
     def _reading(self, rows: slice, cols: slice) -> AbstractContextManager[None]:
-        where = f"rows {rows.start} to {rows.stop}, columns {cols.start} to {cols.stop}"
-        return reporting(f"cannot read {where} of {self.path}, which may be damaged")
+        window = f"rows {rows.start} to {rows.stop}, columns {cols.start} to {cols.stop}"
+        return reporting(f"cannot read {window} of {self.path}, which may be damaged")
 
     @property
     def _stored_bands(self) -> tuple[int, ...]:
@@ -288,12 +287,21 @@ class RasterReader:
 
 
 def overview(dataset: Any, path: Any, level: int) -> Any:
-    """An open dataset's overview of that level, from 1, in its stead; 0 is the dataset itself.
+    """Open an overview of a dataset, which is closed; for level 0, return the dataset.
+
+    Parameters
+    ----------
+    dataset : rasterio dataset
+        Open for reading.
+    path : str or path-like
+        Its file.
+    level : int
+        Number of the overview, from 1.
 
     Raises
     ------
     OptionError
-        Where there is no such overview, with those that there are.
+        Where there is no such overview; it lists the existing ones.
     """
     if level == 0:
         return dataset
@@ -303,6 +311,6 @@ def overview(dataset: Any, path: Any, level: int) -> Any:
         raise OptionError(f"level {level}: {path} has no overviews: gdaladdo makes them")
     if level > len(factors):
         listed = ", ".join(f"1/{factor}" for factor in factors)
-        there = "overview 1" if len(factors) == 1 else f"overviews 1 to {len(factors)}"
-        raise OptionError(f"level {level}: {path} has {there} ({listed})")
+        numbers = "overview 1" if len(factors) == 1 else f"overviews 1 to {len(factors)}"
+        raise OptionError(f"level {level}: {path} has {numbers} ({listed})")
     return rasterio.open(path, overview_level=level - 1)

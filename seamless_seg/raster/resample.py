@@ -1,4 +1,4 @@
-"""Resampling: a raster on a grid of another resolution, worked out as its windows are read."""
+"""Resampling: a raster on a grid of another resolution, computed as its windows are read."""
 
 from __future__ import annotations
 
@@ -6,38 +6,31 @@ import math
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from rasterio.enums import ColorInterp, MaskFlags, Resampling
 from rasterio.transform import Affine
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
+from ..arrays import Pixels
 from ..errors import OptionError
+from .ellipsoid import WGS84
+from .georeference import apply_affine, pixel_size
 
 Resolution = tuple[float, float]
 """Height and width of a pixel, in units of the CRS."""
 
-AS_IS = 1e-6
-"""A resolution that differs by no more than this share is the raster's own."""
+SAME_RESOLUTION = 1e-6
+"""Relative difference up to which a resolution is the raster's own."""
 
-BLOCK = 512 * 128
-"""Pixels that GDAL resamples at a time."""
+GDAL_CHUNK_PIXELS = 512 * 128
+"""Pixels of the new grid that GDAL resamples at a time."""
 
-MOST = 500_000_000
-"""Bytes of a raster at most that it may need at once for that."""
-
-EQUATOR, FLATTENING = 6_378_137.0, 1 / 298.257_223_563
-"""Meters from the Earth's center to its equator, and how flat it is: WGS 84."""
-
-
-def resolution_of(dataset: Any) -> Resolution:
-    """Height and width of a pixel, also where the raster is rotated."""
-    transform = dataset.transform
-    return math.hypot(transform.b, transform.e), math.hypot(transform.a, transform.d)
+MAX_CHUNK_BYTES = 500_000_000
+"""Bytes of the raster that GDAL may read for one chunk."""
 
 
 def resampled(dataset: Any, resolution: Resolution, nodata: float | None = None) -> Any:
-    """A dataset of the same pixels on a north-up grid of that resolution; itself on its own.
+    """Resample a dataset to a north-up grid; return the dataset itself where it has that already.
 
     The grid begins at the raster's upper left corner, and each pixel's center lies on the raster
     where that is not rotated. Pixels are interpolated between their neighbors, and averaged where
@@ -55,19 +48,19 @@ def resampled(dataset: Any, resolution: Resolution, nodata: float | None = None)
     Raises
     ------
     OptionError
-        Where the dataset has no affine transform, or less than half a pixel of that resolution, or
-        so many of its pixels go into one that they do not fit into memory.
+        Where the dataset has no affine transform, or is smaller than half a pixel of the new grid,
+        or so many of its pixels go into a new one that they do not fit into memory.
     """
-    refuse_without_place(dataset, "resolution")
-    old, is_upright = resolution_of(dataset), _is_upright(dataset.transform)
-    if is_upright and np.allclose(resolution, old, rtol=AS_IS, atol=0):
+    check_has_transform(dataset, "resolution")
+    old, is_upright = pixel_size(dataset.transform), _is_upright(dataset.transform)
+    if is_upright and np.allclose(resolution, old, rtol=SAME_RESOLUTION, atol=0):
         return dataset
-    _refuse_far_coarser(dataset, resolution, old)
+    _check_chunk_size(dataset, resolution, old)
     transform, (height, width) = _grid(dataset, resolution)
     value, has_alpha, has_mask = _validity(dataset, nodata)
-    # Corners that a rotated raster leaves empty must be told from pixels, too.
+    # Corners of the grid beyond a rotated raster must become nodata, too.
     add_alpha = not has_alpha and (has_mask or (value is None and not is_upright))
-    return Resampled(
+    return BlockwiseVRT(
         dataset,
         transform=transform,
         height=height,
@@ -84,21 +77,21 @@ def resampled(dataset: Any, resolution: Resolution, nodata: float | None = None)
     )
 
 
-class Resampled(WarpedVRT):  # type: ignore[misc]  # rasterio has no types
+class BlockwiseVRT(WarpedVRT):  # type: ignore[misc]  # rasterio has no types
     """A raster that is resampled block by block, whatever the windows in which it is read.
 
-    GDAL resamples a window at once that is larger than a block, or all there is. Places of pixels
-    are interpolated between the window's ends then, so that their last bits depend on it.
+    GDAL would resample a larger window, or the whole raster, at once: it interpolates the
+    coordinates of pixels between the ends of the window then, so that their last bits depend on it.
     """
 
-    def read(self, indexes: Any, *, window: Window) -> npt.NDArray[Any]:
+    def read(self, indexes: Any, *, window: Window) -> Pixels:
         """Pixels of a window, ``(bands, height, width)``, or ``(height, width)`` of one band."""
         rows, cols = window.toslices()
         step = self.block_shapes[0][0]
         if (window.height, window.width) == self.shape and window.height <= step:
             step = -(-window.height // 2)
         parts = [
-            super(Resampled, self).read(
+            super(BlockwiseVRT, self).read(
                 indexes,
                 window=Window.from_slices(slice(top, min(top + step, rows.stop)), cols),
             )
@@ -107,90 +100,81 @@ class Resampled(WarpedVRT):  # type: ignore[misc]  # rasterio has no types
         return np.concatenate(parts, axis=-2)
 
 
-def matched(dataset: Any, centimeters: float) -> Resolution:
-    """The resolution at which a pixel is so large on the ground; at the center, for degrees.
+def resolution_for_pixel_size(dataset: Any, centimeters: float) -> Resolution:
+    """Resolution, in units of the CRS, at which the side of a pixel has a length in centimeters.
+
+    In a geographic CRS it is that at the raster's center.
 
     Raises
     ------
     OptionError
         Where the raster has no CRS or no affine transform.
     """
-    refuse_without_place(dataset, "match-resolution")
+    check_has_transform(dataset, "match-resolution")
     if not dataset.crs:
         raise OptionError(
-            f"match-resolution: {dataset.name} has no CRS that says how large its pixels are: "
-            f"give --resolution in its own units"
+            f"match-resolution: {dataset.name} has no CRS that gives its pixel size in meters: "
+            f"give --resolution in units of its transform"
         )
     meters, factor = centimeters / 100, dataset.crs.units_factor[1]
     if not dataset.crs.is_geographic:
         return meters / factor, meters / factor
-    _, latitude = _at(dataset.transform, dataset.width / 2, dataset.height / 2)
-    along_meridian, along_parallel = _radii(latitude * factor)
+    _, latitude = apply_affine(dataset.transform, dataset.width / 2, dataset.height / 2)
+    along_meridian, along_parallel = WGS84.radii(latitude * factor)
     return meters / along_meridian / factor, meters / along_parallel / factor
 
 
-def refuse_without_place(dataset: Any, option: str) -> None:
-    """Raise where pixels have no size."""
+def check_has_transform(dataset: Any, option: str) -> None:
+    """Raise ``OptionError`` where a dataset has no transform, which gives pixels their size."""
     if dataset.transform.is_identity:
-        why = "only ground control points" if dataset.gcps[0] else "no geotransform"
-        raise OptionError(f"{option}: {dataset.name} has {why}, so its pixels have no size")
+        has = "only ground control points" if dataset.gcps[0] else "no geotransform"
+        raise OptionError(f"{option}: {dataset.name} has {has}, so its pixel size is unknown")
 
 
-def _refuse_far_coarser(dataset: Any, resolution: Resolution, old: Resolution) -> None:
+def _check_chunk_size(dataset: Any, resolution: Resolution, old: Resolution) -> None:
     pixel_bytes = sum(np.dtype(dtype).itemsize for dtype in dataset.dtypes)
-    pixels = min(BLOCK * math.prod(resolution) / math.prod(old), math.prod(dataset.shape))
-    if pixels * pixel_bytes > MOST:
+    pixels = min(
+        GDAL_CHUNK_PIXELS * math.prod(resolution) / math.prod(old), math.prod(dataset.shape)
+    )
+    if pixels * pixel_bytes > MAX_CHUNK_BYTES:
         raise OptionError(
-            f"resolution: pixels of {_by(resolution)} are so much larger than those of "
-            f"{dataset.name}, {_by(old)}, that {pixels * pixel_bytes / 1e6:.0f} MB would be needed "
-            f"at once: read an overview with --level"
+            f"resolution: pixels of {_joined(resolution)} are so much larger than those of "
+            f"{dataset.name}, {_joined(old)}, that resampling would need "
+            f"{pixels * pixel_bytes / 1e6:.0f} MB at once: read an overview with --level"
         )
 
 
-def _radii(latitude: float) -> tuple[float, float]:
-    """Radii of the Earth along a meridian and along a parallel, in meters, at radians north."""
-    squared = FLATTENING * (2 - FLATTENING)
-    bend = 1 - squared * math.sin(latitude) ** 2
-    meridian = EQUATOR * (1 - squared) / bend**1.5
-    return meridian, EQUATOR / math.sqrt(bend) * math.cos(latitude)
-
-
 def _grid(dataset: Any, resolution: Resolution) -> tuple[Affine, tuple[int, int]]:
+    """Transform and size of a north-up grid over the extent of a dataset."""
     transform, (height, width) = dataset.transform, dataset.shape
-    corners = [_at(transform, col, row) for col in (0, width) for row in (0, height)]
+    corners = [apply_affine(transform, col, row) for col in (0, width) for row in (0, height)]
     xs, ys = ([corner[axis] for corner in corners] for axis in (0, 1))
     extent = max(ys) - min(ys), max(xs) - min(xs)
     # The last pixel is one more than half of which lies on the raster.
     size = [
-        math.ceil(length / pixel - 0.5 - AS_IS)
+        math.ceil(length / pixel - 0.5 - SAME_RESOLUTION)
         for length, pixel in zip(extent, resolution, strict=True)
     ]
     if not all(size):
         raise OptionError(
-            f"resolution: pixels of {_by(resolution)} are larger than all of {dataset.name}, "
-            f"{_by(extent)}"
+            f"resolution: pixels of {_joined(resolution)} are larger than all of {dataset.name}, "
+            f"{_joined(extent)}: give a smaller pixel size"
         )
     grid = Affine(resolution[1], 0, min(xs), 0, -resolution[0], max(ys))
     return grid, (size[0], size[1])
 
 
-def _at(transform: Affine, col: float, row: float) -> tuple[float, float]:
-    """Where a corner of pixels lies; spelled out, since not every affine has the same operator."""
-    x = transform.a * col + transform.b * row + transform.c
-    return x, transform.d * col + transform.e * row + transform.f
-
-
 def _validity(dataset: Any, nodata: float | None) -> tuple[float | None, bool, bool]:
-    """The nodata value that counts, and whether there is an alpha band or a mask."""
+    """Return the nodata value for the VRT, and whether it has an alpha band or a mask."""
     if ColorInterp.alpha in dataset.colorinterp:
         return nodata, True, False
     flags = dataset.mask_flag_enums[0]
     has_mask = MaskFlags.per_dataset in flags and MaskFlags.nodata not in flags
     if nodata is not None and has_mask:
-        # GDAL leaves out one or the other.
+        # GDAL applies one or the other.
         raise OptionError(
-            f"resolution: {dataset.name} has a mask, beside which no --nodata can count: leave "
-            f"that out"
+            f"resolution: {dataset.name} has a mask, beside which no --nodata can be used: leave "
+            f"--nodata out"
         )
     if nodata is not None or has_mask:
         return nodata, False, has_mask
@@ -204,13 +188,14 @@ def _validity(dataset: Any, nodata: float | None) -> tuple[float | None, bool, b
 
 
 def _has_palette_band(dataset: Any) -> bool:
-    """Whether some band, of however many, has indices into a table, which cannot be mixed."""
+    """Whether a band, of one or more, has indices of colors, which cannot be interpolated."""
     return ColorInterp.palette in dataset.colorinterp
 
 
 def _is_upright(transform: Affine) -> bool:
+    """Whether north is up and rows run from west to east."""
     return bool(transform.b == transform.d == 0 and transform.a > 0 and transform.e < 0)
 
 
-def _by(lengths: tuple[float, float]) -> str:
+def _joined(lengths: tuple[float, float]) -> str:
     return " x ".join(f"{length:.6g}" for length in lengths)

@@ -1,20 +1,21 @@
-"""Sources of pixels: what is read from, and windows that stick out of it, by reflection."""
+"""Sources of pixels, and windows beyond their edges, which are filled by reflection."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from ..arrays import Mask, Pixels
-from ..decisions import Decision
 from .blocks import BlockLayout
+
+if TYPE_CHECKING:
+    from ..decisions import Decision
 
 
 class Source(Protocol):
-    """Where pixels come from: ``RasterReader``, or anything that does the same."""
+    """Pixels of which statistics can be taken: ``RasterReader``, or a stand-in."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -28,24 +29,24 @@ class Source(Protocol):
 
     @property
     def blocks(self) -> BlockLayout:
-        """How they are stored."""
+        """How the pixels are stored."""
         ...
 
-    def read(self, rows: slice, cols: slice) -> npt.NDArray[Any]:
+    def read(self, rows: slice, cols: slice) -> Pixels:
         """Pixels of a window inside the raster, shape ``(bands, height, width)``."""
         ...
 
-    def valid_values(self, rows: slice, cols: slice) -> npt.NDArray[np.bool_] | None:
-        """Which values are there, ``(bands, height, width)`` or with 1 for all bands; None: all."""
+    def valid_values(self, rows: slice, cols: slice) -> Mask | None:
+        """Which values are valid, ``(bands, height, width)`` or with 1 for all bands; None: all."""
         ...
 
 
 @dataclass(frozen=True)
 class Reading:
-    """How a raster's file is read, where that is not as it is; None for what nobody asked for."""
+    """Options for reading a raster; None where the file is read as it is."""
 
     nodata: Decision[float] | None = None
-    """Value of pixels that are not there, instead of what the file says."""
+    """Nodata value that replaces the file's."""
     level: Decision[int] | None = None
     """Overview, counted from 1."""
     resolution: Decision[tuple[float, float]] | None = None
@@ -55,13 +56,13 @@ class Reading:
 
 
 class Reader(Protocol):
-    """Where pixels come from: ``RasterReader``, or anything that does the same."""
+    """Pixels of which tiles can be read: ``RasterReader``, or a stand-in."""
 
     bands: tuple[int, ...]
 
     @property
     def may_have_nodata(self) -> bool:
-        """Whether ``valid`` can find pixels that are not."""
+        """Whether a pixel can be invalid."""
         ...
 
     @property
@@ -74,35 +75,69 @@ class Reader(Protocol):
         ...
 
     def valid(self, rows: slice, cols: slice) -> Mask | None:
-        """Which pixels of a window are there, ``(height, width)``; None where all of them."""
+        """Which pixels of a window are valid, ``(height, width)``; None where all of them are."""
         ...
 
     @property
     def may_have_gaps(self) -> bool:
-        """Whether ``valid_values`` can find some that are not."""
+        """Whether a value of a band can be invalid."""
         ...
 
     def valid_values(self, rows: slice, cols: slice) -> Mask | None:
-        """The same value by value, ``(bands, height, width)``, or with 1 for all of the bands."""
+        """Which values are valid, ``(bands, height, width)`` or with 1 for all bands; None: all."""
         ...
 
 
 def read_extended(reader: Reader, rows: slice, cols: slice, border: int = 0) -> Pixels:
-    """Pixels of a window and its border; what sticks out of the raster is reflected."""
+    """Read the pixels of a window and of a border around it, reflected beyond the raster.
+
+    Parameters
+    ----------
+    reader : Reader
+        The raster.
+    rows, cols : slice
+        The window, which may extend beyond the raster.
+    border : int
+        Pixels around the window.
+
+    Returns
+    -------
+    array, shape (bands, height + 2 border, width + 2 border)
+    """
     inside, beyond = _split(reader.size, rows, cols, border)
     pixels = reader.read(*inside)
     return np.pad(pixels, [(0, 0), *beyond], mode="reflect") if np.any(beyond) else pixels
 
 
 def valid_extended(reader: Reader, rows: slice, cols: slice, border: int = 0) -> Mask | None:
-    """Which pixels of the same are valid; None where all of them."""
+    """Read which pixels of a window and its border are valid; None where all of them are.
+
+    Parameters
+    ----------
+    reader, rows, cols, border
+        As for ``read_extended``.
+
+    Returns
+    -------
+    booleans, shape (height + 2 border, width + 2 border), or None
+    """
     inside, beyond = _split(reader.size, rows, cols, border)
     valid = reader.valid(*inside)
     return valid if valid is None else np.pad(valid, beyond, mode="reflect")
 
 
 def gaps_extended(reader: Reader, rows: slice, cols: slice, border: int = 0) -> Mask | None:
-    """Which values of the same are missing, ``(bands, height, width)`` or alike for all bands."""
+    """Read which values of a window and its border are invalid; None where none of them is.
+
+    Parameters
+    ----------
+    reader, rows, cols, border
+        As for ``read_extended``.
+
+    Returns
+    -------
+    booleans, shape (bands or 1, height + 2 border, width + 2 border), or None
+    """
     inside, beyond = _split(reader.size, rows, cols, border)
     valid = reader.valid_values(*inside)
     return valid if valid is None else ~np.pad(valid, [(0, 0), *beyond], mode="reflect")
@@ -111,7 +146,7 @@ def gaps_extended(reader: Reader, rows: slice, cols: slice, border: int = 0) -> 
 def _split(
     size: tuple[int, int], rows: slice, cols: slice, border: int
 ) -> tuple[list[slice], list[tuple[int, int]]]:
-    """What lies inside a raster, and how much beyond it, before and after along each axis."""
+    """Slices inside a raster, and the pixels before and after it along each axis."""
     inside, beyond = [], []
     for along, length in zip((rows, cols), size, strict=True):
         start, stop = along.start - border, along.stop + border

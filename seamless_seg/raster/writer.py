@@ -1,4 +1,4 @@
-"""Rasters out: windows into a GeoTIFF that is published once it is complete."""
+"""Writing: windows into a GeoTIFF that appears under its name once it is complete."""
 
 from __future__ import annotations
 
@@ -6,102 +6,111 @@ import shutil
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
-from typing import Any, Self, TypeAlias
+from typing import Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from ..arrays import Array, Pixels, Values
 from ..atomic import Publication
-from .block_buffer import Block, Gathering
-from .creation_options import LARGEST_HALF
+from .block_buffer import Block, BlockBuffer
+from .creation_options import MAX_FLOAT16
 from .gdal import reporting
 from .geotiff import Output, check_complete, create, send_to_disk
 from .legend import write_categories
 
-SEND = 64_000_000
-"""Bytes after which the system is asked to begin writing: else all of it waits for the end."""
+WRITEBACK_BYTES = 64_000_000
+"""Bytes after which the writer makes the system flush: else all of them would wait for the end."""
 
-SCARCE = 100_000_000
-"""Bytes free on a disk below which a failure to write mentions them."""
+LOW_DISK_BYTES = 100_000_000
+"""Bytes free on a disk below which the error of a failed write mentions them."""
 
 Step: TypeAlias = Callable[[Path, Path], None]
-"""Makes of a complete raster, which is not published, another: from the one file to the other."""
+"""Processes a complete raster that is not published: from the first file into the second."""
 
 
 class RasterFile:
     """Writes windows into the blocks of a new tiled GeoTIFF.
 
     Windows may come in any shape and order, each pixel once, or if sparse at most once. They are
-    gathered into the blocks of the file, so that each block is compressed and written once, whole.
+    collected in blocks of the file, so that each block is compressed and written once, whole.
 
     Parameters
     ----------
     path : Path
-        The file; nothing is there yet.
+        The file, which does not exist.
     output : Output
-        What it will look like.
+        Size, encoding and metadata of the raster.
     held : int, optional
-        Open blocks in memory at most; others wait on the disk.
+        Open blocks in memory at most; others are kept on the disk.
     """
 
     def __init__(self, path: Path, output: Output, held: int | None = None) -> None:
         self._path = path
         self._output = output
         empty = output.nodata if output.is_sparse else None
-        self._gathering = Gathering(
+        self._buffer = BlockBuffer(
             output.size, output.block, output.count, output.dtype, path.parent, held, empty
         )
         self._dataset = create(path, output)
-        self._together = self._dataset.interleaving.name == "pixel"
+        self._is_interleaved = self._dataset.interleaving.name == "pixel"
         self._unsent = 0
         self._written = 0
 
-    def write(self, rows: slice, cols: slice, window: npt.NDArray[Any]) -> None:
-        """Write a window, shape ``(height, width, bands)``."""
-        for block in self._gathering.add(rows, cols, window):
+    def write(self, rows: slice, cols: slice, window: Pixels) -> None:
+        """Write a window.
+
+        Parameters
+        ----------
+        rows, cols : slice
+            The window.
+        window : array, shape (height, width, bands)
+            Its pixels.
+        """
+        for block in self._buffer.add(rows, cols, window):
             self._flush(block)
 
     def complete(self) -> None:
-        """Write what is left and see that all of it is there.
+        """Write the remaining blocks, close the file and check that it is complete.
 
         Raises
         ------
         OSError
-            Where windows are missing, or not all of it has reached the disk.
+            Where windows are missing, or blocks have not reached the disk.
         """
         if self._output.is_sparse:
-            for block in self._gathering.rest():
+            for block in self._buffer.rest():
                 self._flush(block)
-        if still_open := self._gathering.open_blocks:
+        if still_open := self._buffer.open_blocks:
             raise OSError(f"it is not complete: {still_open} blocks are open")
         self._dataset.close()
         check_complete(self._path, self._written)
 
     def close(self) -> None:
-        """Let go of the file, whatever is in it."""
-        with suppress(Exception):  # what matters has been raised; this only tidies up
+        """Close the file, complete or not."""
+        with suppress(Exception):  # errors of writing have been raised by then
             self._dataset.close()
-        self._gathering.close()
+        self._buffer.close()
 
     def _flush(self, block: Block) -> None:
         pixels = block.pixels
         if self._output.encoding.is_half and pixels.dtype.kind == "f":
-            pixels = _as_half(pixels)
+            pixels = _as_float16(pixels)
         self._dataset.write(pixels, window=tuple((own.start, own.stop) for own in block.window))
         self._written += self._filled(block)
         self._unsent += pixels.nbytes
-        if self._unsent >= SEND:
+        if self._unsent >= WRITEBACK_BYTES:
             self._unsent = 0
             send_to_disk(self._path)
 
     def _filled(self, block: Block) -> int:
-        """Blocks of the file that it becomes: GDAL leaves out empty ones where a file is sparse."""
+        """Number of the file's blocks that a block fills: GDAL omits empty ones in sparse files."""
         bands = len(block.pixels)
         if self._output.is_sparse:
             bands = sum(not self._is_empty(band) for band in block.pixels)
-        return min(bands, 1) if self._together else bands
+        return min(bands, 1) if self._is_interleaved else bands
 
-    def _is_empty(self, band: npt.NDArray[Any]) -> bool:
+    def _is_empty(self, band: Pixels) -> bool:
         is_nodata = np.isnan(band) if band.dtype.kind == "f" else band == self._output.nodata
         return bool(is_nodata.all())
 
@@ -119,26 +128,26 @@ class RasterFile:
 class RasterWriter:
     """Writes windows into a tiled GeoTIFF that appears under its name once complete.
 
-    Use it as a context manager: leaving the block without an error puts the raster in its
-    place, leaving it with one removes what there is.
+    Use it as a context manager: leaving the block without an error publishes the raster, leaving
+    it with one removes the partial file.
 
     Parameters
     ----------
     path : Path
         From ``check_destination``.
     output : Output
-        What it will look like.
+        Size, encoding and metadata of the raster.
     overwrite : bool
-        Replace what is there by then under that name.
+        Replace a file of that name.
     held : int, optional
-        Open blocks in memory at most; others wait on the disk.
+        Open blocks in memory at most; others are kept on the disk.
     steps : sequence of callable, optional
-        What is done to the complete raster before it is published, one after the other.
+        Processing of the complete raster before it is published, one after the other.
 
     Raises
     ------
     RasterError
-        Where it cannot be created or written.
+        Where the file cannot be created or written.
     """
 
     def __init__(
@@ -158,14 +167,22 @@ class RasterWriter:
         self._current = self._publication.partial()
         self._is_complete = self._is_published = False
 
-    def write(self, rows: slice, cols: slice, window: npt.NDArray[Any]) -> None:
-        """Write a window, shape ``(height, width, bands)``."""
+    def write(self, rows: slice, cols: slice, window: Pixels) -> None:
+        """Write a window.
+
+        Parameters
+        ----------
+        rows, cols : slice
+            The window.
+        window : array, shape (height, width, bands)
+            Its pixels.
+        """
         assert self._file is not None, "it is used as a context manager"
         with self._writing():
             self._file.write(rows, cols, window)
 
     def complete(self) -> None:
-        """Finish the raster and all steps; what is left to do is to give it its name."""
+        """Finish the raster and all steps, so that it only remains to publish it."""
         assert self._file is not None, "it is used as a context manager"
         with self._writing():
             self._file.complete()
@@ -179,20 +196,20 @@ class RasterWriter:
         self._is_complete = True
 
     def publish(self) -> None:
-        """Give the complete raster its name."""
+        """Move the complete raster to its name."""
         with self._writing():
             self._publication.publish(self._current)
         self._is_published = True
 
     def retract(self) -> None:
-        """Take its name from it again, unless something has been replaced by it."""
+        """Remove the published raster again, unless it has replaced another file."""
         self._publication.retract()
 
     def __enter__(self) -> Self:
         try:
             with reporting(f"cannot create {self._path}"):
                 self._file = RasterFile(self._current, self._output, self._held)
-        except BaseException:  # Ctrl-C may come when the file is there and nobody knows of it
+        except BaseException:  # Ctrl-C may come when the file exists but self._file is not set
             self._publication.discard()
             raise
         return self
@@ -214,11 +231,11 @@ class RasterWriter:
 
     def _scarce_space(self) -> str:
         free = shutil.disk_usage(self._path.parent).free
-        return f" ({free / 1e6:.1f} MB are free there)" if free < SCARCE else ""
+        return f" ({free / 1e6:.1f} MB are free there)" if free < LOW_DISK_BYTES else ""
 
 
-def _as_half(pixels: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-    """The nearest values that 16 bits hold, the largest for all beyond."""
-    kept = np.clip(pixels, -LARGEST_HALF, LARGEST_HALF)
-    halves: npt.NDArray[np.float16] = kept.astype(np.float16)
+def _as_float16(pixels: Array) -> Values:
+    """Round to values of 16 bits; values beyond become the largest ones."""
+    clipped = np.clip(pixels, -MAX_FLOAT16, MAX_FLOAT16)
+    halves: npt.NDArray[np.float16] = clipped.astype(np.float16)
     return halves.astype(np.float32)

@@ -34,7 +34,7 @@ def polygon(corners, **more):
     return {"type": "Polygon", "coordinates": [[*corners, corners[0]]]} | more
 
 
-def ground(rows_and_columns):
+def in_crs(rows_and_columns):
     rows, cols = zip(*rows_and_columns, strict=True)
     xs, ys = rasterio.transform.xy(made.UTM["transform"], rows, cols, offset="ul")
     return [[float(x), float(y)] for x, y in zip(xs, ys, strict=True)]
@@ -45,8 +45,8 @@ CORNERS = [(200, 30), (200, 90), (260, 90), (250, 30)]
 
 
 @pytest.mark.parametrize("crs", [None, "EPSG:32632", {"properties": {"name": "EPSG:32632"}}])
-def test_an_area_on_the_ground_is_brought_into_pixels(write, place, crs):
-    corners, named = ground(CORNERS), {} if crs is None else {"crs": crs}
+def test_an_area_in_a_crs_is_converted_to_pixels(write, place, crs):
+    corners, named = in_crs(CORNERS), {} if crs is None else {"crs": crs}
     if crs is None:
         xs, ys = zip(*corners, strict=True)
         corners = [list(p) for p in zip(*transform("EPSG:32632", "OGC:CRS84", xs, ys), strict=True)]
@@ -55,7 +55,7 @@ def test_an_area_on_the_ground_is_brought_into_pixels(write, place, crs):
     assert area.symmetric_difference(expected).area < 0.01 * expected.area
 
 
-def test_without_a_place_coordinates_are_columns_and_rows(write):
+def test_without_a_georeference_coordinates_are_columns_and_rows(write):
     area = read_area(write(polygon([(30, 200), (90, 200), (90, 260)])), (300, 200))
     assert area.equals(shapely.Polygon([(200, 30), (200, 90), (260, 90)]))
 
@@ -93,7 +93,7 @@ def test_a_bow_tie_is_mended(write):
         ({"type": "Polygon"}, "has a broken polygon"),
         (polygon([(0, 0), (float("nan"), 0), (1, 1)]), "has a broken polygon: a coordinate is no"),
         ("[" * 100_000, "is not GeoJSON"),
-        (polygon([(0, 0), (1, 0), (1, 1)], crs="nonsense"), "from nonsense into the raster's CRS"),
+        (polygon([(0, 0), (1, 0), (1, 1)], crs="nonsense"), "from nonsense to the raster's CRS"),
         (
             polygon([(9, 1000), (9, 1001), (10, 1001)]),
             "such as 9, 1000, which are no longitude and",
@@ -113,7 +113,7 @@ def test_a_folder_is_no_area(tmp_path):
 
 def test_pixels_are_where_rasterio_would_burn_them(write, place):
     size, where = place
-    shape = polygon(ground([(10, 20), (290, 120), (150, 190)]), crs="EPSG:32632")
+    shape = polygon(in_crs([(10, 20), (290, 120), (150, 190)]), crs="EPSG:32632")
     area = read_area(write(shape), size, where)
     burnt = rasterio.features.geometry_mask([shape], size, where.transform, invert=True)
     rows, cols = np.mgrid[: size[0], : size[1]] + 0.5

@@ -1,4 +1,4 @@
-"""Shares of zones, next to pixels that rasterio or shapely find in the whole array."""
+"""Statistics of zones, next to pixels that rasterio or shapely find in the whole array."""
 
 import json
 import math
@@ -33,10 +33,10 @@ PLACES = {
 }
 
 
-@pytest.fixture(params=[blocks.PIXELS, 2500, 250])
+@pytest.fixture(params=[blocks.MAX_WINDOW_PIXELS, 2500, 250])
 def steps(request, monkeypatch):
     """Windows as they are, such as a block, and such as cut blocks."""
-    monkeypatch.setattr("seamless_seg.raster.blocks.PIXELS", request.param)
+    monkeypatch.setattr("seamless_seg.raster.blocks.MAX_WINDOW_PIXELS", request.param)
 
 
 def classes_of(seed=0):
@@ -74,11 +74,11 @@ SHAPES = {
 
 
 def save_zones(path, shapes, place, crs=None):
-    """GeoJSON of shapes in columns and rows, as they lie on the ground."""
+    """GeoJSON of shapes in columns and rows, in the coordinates of a place."""
     features = []
     for name, shape in shapes.items():
-        ground = shapely.affinity.affine_transform(shape, place["transform"].to_shapely())
-        geometry = json.loads(json.dumps(shapely.geometry.mapping(ground)))
+        in_crs = shapely.affinity.affine_transform(shape, place["transform"].to_shapely())
+        geometry = json.loads(json.dumps(shapely.geometry.mapping(in_crs)))
         if crs is None:
             geometry = transform_geom(place["crs"], "OGC:CRS84", geometry)
         features.append({"type": "Feature", "properties": {"name": name}, "geometry": geometry})
@@ -121,7 +121,7 @@ def test_each_zone_has_the_pixels_of_which_the_center_is_inside(tmp_path, place)
 
 @pytest.mark.parametrize("place", ["degrees", "rotated degrees"])
 def test_the_area_of_a_zone_is_that_of_its_own_pixels(tmp_path, monkeypatch, place):
-    monkeypatch.setattr("seamless_seg.raster.blocks.PIXELS", 2500)
+    monkeypatch.setattr("seamless_seg.raster.blocks.MAX_WINDOW_PIXELS", 2500)
     classes, place = classes_of(), PLACES[place]
     path = made.raster(tmp_path / "c.tif", classes[None], **BLOCKS, **place)
     wanted = inside(SHAPES["large"])
@@ -209,7 +209,7 @@ def test_zones_that_share_a_side_share_no_pixel():
 
 
 def test_only_windows_that_a_zone_touches_are_read(tmp_path, monkeypatch):
-    monkeypatch.setattr("seamless_seg.raster.blocks.PIXELS", 2048)
+    monkeypatch.setattr("seamless_seg.raster.blocks.MAX_WINDOW_PIXELS", 2048)
     classes = classes_of()
     path = made.raster(tmp_path / "c.tif", classes[None], **BLOCKS)
     shape = shapely.box(70.2, 40.3, 120.1, 60.9)  # in the second block of the second row
@@ -249,7 +249,7 @@ BOX = {"type": "Polygon", "coordinates": [[[9, 9], [90, 9], [90, 60.3], [9, 9]]]
 
 @pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 class TestFiles:
-    """A raster without a place, so that coordinates are columns and rows."""
+    """A raster without a georeference, so that coordinates are columns and rows."""
 
     @pytest.fixture
     def stats(self, tmp_path):
@@ -314,7 +314,7 @@ class TestFiles:
             (
                 {"type": "Feature", "geometry": BOX, "properties": {"a": 1, "b": 2}},
                 "no",
-                "has a property 'no': there are a, b$",
+                "has a property 'no': its first feature has a, b$",
             ),
         ],
     )

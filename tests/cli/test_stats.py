@@ -169,7 +169,7 @@ class TestRefusals:
         ("options", "status", "message"),
         [
             (("--json", "--csv"), 2, "--json and --csv exclude each other: give only one of them"),
-            (("--zone-key", "key"), 2, "zone-key is about zones: give zones, too"),
+            (("--zone-key", "key"), 2, "zone-key needs zones: give a file of zones, too"),
             (("--zones", "none.json"), 2, "none.json cannot be read: No such file"),
             (("--zones", "far.json"), 2, r"zones far.json misses the raster: it spans .*, the ras"),
             (("--zones", "zones.json", "--zone-key", "x"), 2, "has a property 'x': there are key"),

@@ -282,7 +282,7 @@ class TestReading:
     @pytest.fixture(autouse=True)
     def _large_is_small(self, monkeypatch):
         """A raster beyond a million pixels is a large one."""
-        monkeypatch.setattr(measuring, "PIXELS", 2**20)
+        monkeypatch.setattr(measuring, "SAMPLE_PIXELS", 2**20)
 
     def test_a_raster_is_read_once(self):
         source = Fake(varied(2, 500, 611, "uint8"))

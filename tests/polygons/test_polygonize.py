@@ -18,7 +18,7 @@ from rasterio.transform import Affine, from_origin
 
 from builders import made
 from builders.command import refused
-from seamless_seg import OptionError, RasterError, polygonize
+from seamless_seg import OptionError, RasterError, class_stats, polygonize
 from seamless_seg.polygons import trace as tracing
 
 NAMES = ["land", "", "water & ice"]
@@ -42,7 +42,7 @@ def pixels(shape=(50, 70), classes=4, size=6, seed=0):
 def classes(tmp_path, monkeypatch):
     """Write a raster of classes, 0 to 2 and nodata, that is read in windows of a few rows."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(tracing, "WINDOW", 70 * 7)
+    monkeypatch.setattr(tracing, "MAX_WINDOW_PIXELS", 70 * 7)
 
     def write(array=None, **profile):
         array = pixels() if array is None else array
@@ -130,7 +130,7 @@ def test_geojson_is_as_its_standard_has_it(classes):
 
 
 def test_long_edges_bend_alike_on_both_sides_in_geojson(classes, monkeypatch):
-    monkeypatch.setattr(tracing, "WINDOW", 1024 * 1024)
+    monkeypatch.setattr(tracing, "MAX_WINDOW_PIXELS", 1024 * 1024)
     # Of one polygon an edge of 100 km; of those below it, edges of 10 km.
     array = np.zeros((200, 1000), np.uint8)
     array[100:] = np.arange(1000) // 100 % 2 + 1
@@ -193,10 +193,16 @@ class TestAreas:
         found = read("out.gpkg")
         assert found["area"] == pytest.approx(pixel * np.array(found["pixels"]))
 
-    def test_web_mercator_is_told_of(self, classes):
-        classes(crs="EPSG:3857")
+    @pytest.mark.parametrize("crs", ["EPSG:3857", "EPSG:3395", "EPSG:3832"])
+    def test_mercator_maps_are_warned_of_as_in_statistics(self, classes, crs):
+        classes(crs=crs)
         (note,) = polygonize("classes.tif", "out.gpkg").notes
-        assert note.startswith("areas are measured in Web Mercator")
+        assert note.startswith("areas are measured on a Mercator map, which enlarges them")
+        assert class_stats("classes.tif").notes == (note,)
+
+    def test_areas_in_pixels_are_those_of_no_map(self, classes):
+        classes(crs="EPSG:3857", transform=None)
+        assert polygonize("classes.tif", "out.gpkg").notes == ()
 
 
 def test_small_polygons_are_dropped_and_counted(classes, cli):
@@ -266,7 +272,12 @@ REFUSALS = [
     ({}, ["out.gpkg", "--classes", "7,moon"], 2, "no class 'moon'; it names land, water & ice"),
     ({}, ["out.gpkg", "--classes", "1,"], 2, "no class ''; it names land, water & ice"),
     ({"dtype": "float32"}, ["out.gpkg"], 1, "1 band of float32, .*run --kind classes writes it"),
-    ({"count": 3}, ["out.gpkg"], 1, "classes.tif has 3 bands of uint8, polygons need one of int"),
+    (
+        {"count": 3},
+        ["out.gpkg"],
+        1,
+        "classes.tif has 3 bands of uint8, but polygons need one of int",
+    ),
     ({"gcps": True}, ["out.gpkg"], 1, "ground control points only, no transform: gdalwarp"),
 ]
 
@@ -337,7 +348,7 @@ def test_an_interruption_leaves_nothing(classes, tmp_path, number):
 
 @pytest.mark.parametrize(("ending", "short"), [*((ending, 5) for ending in ENDINGS), ("fgb", 9000)])
 def test_a_disk_that_is_full_is_told_of(classes, tmp_path, monkeypatch, ending, short):
-    monkeypatch.setattr(tracing, "WINDOW", 1024 * 1024)  # as in another process
+    monkeypatch.setattr(tracing, "MAX_WINDOW_PIXELS", 1024 * 1024)  # as in another process
     classes(pixels((200, 200), size=4))
     polygonize("classes.tif", f"out.{ending}")
     limit = (tmp_path / f"out.{ending}").stat().st_size - short

@@ -170,7 +170,7 @@ def test_a_cog_of_an_area_leaves_out_what_is_not_in_it(paths):
         ({"max_error": 0.1}, "max-error is for lerc: choose --compress lerc"),
         ({"compress": "lerc", "max_error": -1}, "max-error must be a number from 0 on, not -1"),
         ({"compress": "lerc", "dtype": "float16"}, "lerc does not store float16"),
-        ({"creation_options": {"compress": "LZW"}}, "COMPRESS: --compress settles it"),
+        ({"creation_options": {"compress": "LZW"}}, "COMPRESS: --compress sets it"),
         (
             {"creation_options": {"STATISTICS": "YES"}, "cog": True},
             "out the creation option STATIS",
@@ -179,10 +179,16 @@ def test_a_cog_of_an_area_leaves_out_what_is_not_in_it(paths):
         ({"creation_options": {"BLOCKSIZE": "100"}, "cog": True}, "these creation options make no"),
         (
             {"creation_options": {"PIXELTYPE": "SIGNEDBYTE"}},
-            "PIXELTYPE: the kind of output settles",
+            "PIXELTYPE: the kind of output sets",
         ),
-        ({"creation_options": {"photometric": "RGB"}}, "option PHOTOMETRIC: bands are classes"),
-        ({"creation_options": {"driver": "PNG"}}, "creation option DRIVER: it is none of GDAL's"),
+        (
+            {"creation_options": {"photometric": "RGB"}},
+            "option PHOTOMETRIC: the kind of output sets",
+        ),
+        (
+            {"creation_options": {"driver": "PNG"}},
+            "creation option DRIVER: it is not an option of GDAL's",
+        ),
         ({"creation_options": "A=B"}, "creation_options must be a mapping, not 'A=B'"),
         ({"compress": "lerc", "max_error": "much"}, "max-error must be a finite number, not much"),
         ({"creation_options": {"BLOCKXSIZE": "100"}}, "must be a multiple of 16, not 100"),

@@ -55,7 +55,7 @@ def test_a_block_that_was_never_written_has_no_size(tmp_path):
         (b"II\x07\x00....", "a TIFF of version 7"),
         (b"II*\x00", "the file ends too early"),
         (b"II*\x00\x08\x00\x00\x00\x01\x00", "the file ends too early"),
-        (b"II*\x00\x08\x00\x00\x00\x00\x00", "does not say where its blocks are"),
+        (b"II*\x00\x08\x00\x00\x00\x00\x00", "has no offsets of its blocks"),
     ],
 )
 def test_what_is_no_whole_tiff_is_refused(tmp_path, content, message):

@@ -16,11 +16,11 @@ SIZE = 70, 90
 
 
 def holes(seed=1):
-    """Whether pixels are there: some single ones are not, nor is a corner."""
-    there = np.random.default_rng(seed).random(SIZE) > 0.05
-    there[:20, :30] = False
-    there[40:] |= True
-    return there
+    """Which pixels are valid: some single ones are not, nor is a corner."""
+    valid = np.random.default_rng(seed).random(SIZE) > 0.05
+    valid[:20, :30] = False
+    valid[40:] |= True
+    return valid
 
 
 def with_holes(array, value, *seeds):
@@ -31,7 +31,7 @@ def with_holes(array, value, *seeds):
 
 
 def in_windows(reader):
-    """What it says of the whole raster, asked for in odd windows."""
+    """Valid pixels of the whole raster, read in odd windows."""
     height, width = reader.size
     found = np.ones(reader.size, bool)
     for top in range(0, height, 23):
@@ -46,7 +46,7 @@ def in_windows(reader):
 
 
 def kinds(folder):
-    """A raster of each kind that says which of its pixels are there."""
+    """A raster of each kind of nodata, mask and alpha band."""
     path = folder / "in.tif"
     floats = made.pixels(3, *SIZE, "float32")
     bytes_ = made.pixels(4, *SIZE) | 1
@@ -178,7 +178,7 @@ class TestNodataOfTheUser:
         np.testing.assert_array_equal(self.found(path, -2, unscale=True), holes())
 
 
-def test_nothing_is_read_where_all_pixels_are_there(tmp_path):
+def test_nothing_is_read_where_all_pixels_are_valid(tmp_path):
     path = made.raster(tmp_path / "in.tif", made.pixels(3, *SIZE), nodata=None)
     with open_raster(path, Options()) as reader:
         path.write_bytes(b"")  # whatever is read from here on is gone

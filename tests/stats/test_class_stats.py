@@ -24,10 +24,10 @@ LAYOUTS = {
 }
 
 
-@pytest.fixture(params=[blocks.PIXELS, 1500, 250])
+@pytest.fixture(params=[blocks.MAX_WINDOW_PIXELS, 1500, 250])
 def steps(request, monkeypatch):
     """Windows as they are, such as cut blocks, and such as cut rows."""
-    monkeypatch.setattr("seamless_seg.raster.blocks.PIXELS", request.param)
+    monkeypatch.setattr("seamless_seg.raster.blocks.MAX_WINDOW_PIXELS", request.param)
 
 
 def classes_of(dtype="uint8", low=0, high=6, size=SIZE):
@@ -92,8 +92,8 @@ def test_pixels_are_numpy_s(tmp_path, layout, dtype, low, high):
 )
 def test_windows_cover_a_raster_once(size, block, most):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(blocks, "PIXELS", most)
-        windows = blocks.Walk(size, BlockLayout(*block, 1))
+        patch.setattr(blocks, "MAX_WINDOW_PIXELS", most)
+        windows = blocks.BlockWindows(size, BlockLayout(*block, 1))
         seen = np.zeros(size, int)
         for window in windows:
             assert 0 < math.prod(window.shape) <= most
@@ -112,7 +112,7 @@ def test_windows_cover_a_raster_once(size, block, most):
     ],
 )
 def test_windows_are_whole_blocks(size, block, bounds):
-    assert next(iter(blocks.Walk(size, BlockLayout(*block, 1)))).shape == bounds
+    assert next(iter(blocks.BlockWindows(size, BlockLayout(*block, 1)))).shape == bounds
 
 
 class TestNodata:
@@ -175,7 +175,7 @@ class TestArea:
     def test_a_mercator_map_is_warned_of(self, tmp_path):
         place = {"crs": "EPSG:3857", "transform": from_origin(1e6, 6e6, 1, 1)}
         (note,) = class_stats(saved(tmp_path / "c.tif", classes_of(), **place)).notes
-        assert note.startswith("areas are those of the map, and a Mercator map is the larger")
+        assert note.startswith("areas are measured on a Mercator map, which enlarges them")
         assert class_stats(saved(tmp_path / "d.tif", classes_of())).notes == ()
 
     @pytest.mark.usefixtures("steps")
@@ -224,14 +224,14 @@ class TestArea:
     @pytest.mark.parametrize(
         ("profile", "message"),
         [
-            ({"crs": None}, "the raster has no CRS: how large its pixels are is not known"),
-            ({"transform": None}, "the raster has no geotransform: how large"),
+            ({"crs": None}, "the raster has no CRS: areas in square meters are unknown"),
+            ({"transform": None}, "the raster has no geotransform: areas in square"),
             (
                 {
                     "transform": None,
                     "gcps": [GroundControlPoint(9 * n, 9 * n, n, n, 0) for n in range(4)],
                 },
-                "the raster has ground control points only: how large",
+                "the raster has ground control points only: areas in",
             ),
         ],
     )
@@ -286,12 +286,12 @@ class TestRefusals:
 
     def test_numbers_that_are_no_classes(self, tmp_path):
         path = saved(tmp_path / "c.tif", np.arange(300 * 300, dtype=np.int32).reshape(300, 300))
-        with pytest.raises(RasterError, match=r"c.tif has more than 65536 different values: those"):
+        with pytest.raises(RasterError, match=r"c.tif has more than 65536 different values: these"):
             class_stats(path)
 
     def test_a_key_without_zones(self, tmp_path):
         path = saved(tmp_path / "c.tif", classes_of())
-        with pytest.raises(OptionError, match="zone-key is about zones: give zones, too"):
+        with pytest.raises(OptionError, match="zone-key needs zones: give a file of zones, too"):
             class_stats(path, zone_key="name")
 
 
