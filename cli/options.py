@@ -9,11 +9,12 @@ from typing import Any, TypeVar
 
 import click
 
-from seamless_seg import PROFILES
 from seamless_seg.models.tta import TURNS
 from seamless_seg.planning.outputs import BLENDS, KINDS, SMOOTHINGS
 from seamless_seg.postprocess.products import ACTIVATIONS, CONFIDENCES
 from seamless_seg.raster.creation_options import COMPRESSIONS, DTYPES
+
+from .trust import Trust
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -172,7 +173,8 @@ tiling = several(
     ),
     click.option(
         "--trust",
-        type=click.Choice(list(PROFILES)),
+        type=Trust(),
+        metavar=Trust.name,
         help="How trust falls towards a cut side; crop cuts hard.  [default: bell]",
     ),
     click.option("--batch-size", type=int, metavar="N", help="Tiles for the model at a time."),

@@ -48,8 +48,8 @@ def overlap_weights(
         Leaves out that much of the central tile, as slice bounds: ``(0, 20, None, -10)`` is
         ``tile[0:None, 20:-10]``.
     trust : str or callable
-        Name of a profile in ``seamless_seg.PROFILES``, or one of your own. A box's trust falls
-        towards a side only where another box overlaps it there and reaches beyond that side.
+        As for ``plan_run_grid``. A box's trust falls towards a side only where another box
+        overlaps it there and reaches beyond that side.
 
     Returns
     -------
@@ -69,7 +69,9 @@ def overlap_weights(
     Raises
     ------
     GeometryError
-        Where a box has no pixel.
+        If a box has no pixel.
+    OptionError
+        If ``trust`` names no profile, or a window that suits no boxes of this size.
     """
     boxes = [_bounds(geom) for geom in (central, *nearby)]
     trusts = [_box_trust(n, boxes, trust) for n in range(len(boxes))]

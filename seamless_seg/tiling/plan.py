@@ -286,7 +286,9 @@ def plan_run_grid(
         Tiles start at multiples of this: a model's total stride. The last tile may then
         stick out of the image by less than that; fill what sticks out by reflection.
     trust : str or callable
-        Name of a profile in ``seamless_seg.PROFILES``, or one of your own with their signature:
+        Name of a profile in ``seamless_seg.PROFILES``; or a symmetric window of
+        ``scipy.signal.windows`` with its parameters, such as ``"tukey:0.5"``, ``"kaiser:8"`` or
+        ``"general_gaussian:1.5,20"``; or a function with the profiles' signature:
         ``(length, before, after, margin) -> trust``, positive outside the margin.
     panel : int, optional
         Tile columns that are walked together at most. Rows of a panel's width are held instead of
@@ -305,9 +307,9 @@ def plan_run_grid(
     GeometryError
         Where sizes, overlap, margin, align or area make no plan.
     OptionError
-        Where ``trust`` names no profile.
+        If ``trust`` names no profile, or a window that suits no tiles of this size.
     """
-    profile(trust)
+    shape = profile(trust)
     named = {
         "size": pair("image_size", image_size),
         "tile": pair("tile_size", tile_size),
@@ -316,6 +318,9 @@ def plan_run_grid(
         "margin": pair("margin", margin),
     }
     rows, cols = (Axis(**{name: pair[axis] for name, pair in named.items()}) for axis in (0, 1))
+    if isinstance(trust, str):  # a window may suit no tiles of this size: say so before they run
+        for axis in (rows, cols):
+            shape(axis.length, axis.overlap_after(0), 0, axis.margin)
     grid = Grid(rows, cols)
     if panel is not None:
         panel = whole_number("panel", panel, 1)

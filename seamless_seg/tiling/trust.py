@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import OptionError
+from . import scipy_windows
 
 Trust: TypeAlias = npt.NDArray[np.float64]
 
@@ -101,22 +102,41 @@ PROFILES: dict[str, Profile] = {
 
 
 def name_of(trust: str | Profile) -> str:
-    """What a profile is called."""
+    """Return what a profile is called: the name by which it was chosen, or its function's."""
     return trust if isinstance(trust, str) else getattr(trust, "__name__", type(trust).__name__)
 
 
 def profile(trust: Any) -> Profile:
-    """Look a profile up by its name in ``PROFILES``, or take one as it is.
+    """Return the profile of a name, or a profile that is given as such.
+
+    A name in ``PROFILES`` is that one; others are windows of scipy, see ``scipy_windows.parse``.
 
     Raises
     ------
     OptionError
-        Where there is none of that name.
+        If there is none of that name, or its parameters are wrong.
     """
     if callable(trust):
-        return trust  # type: ignore[no-any-return]  # what it returns is seen when it is called
-    try:
+        return trust  # type: ignore[no-any-return]  # its result is checked where it is used
+    if not isinstance(trust, str):
+        raise OptionError(f"trust must be a name or a function, not {trust!r}")
+    if trust in PROFILES:
         return PROFILES[trust]
-    except (KeyError, TypeError):
-        known = ", ".join(PROFILES)
-        raise OptionError(f"trust {trust!r} is not a profile: choose one of {known}") from None
+    name, _, parameters = trust.partition(":")
+    if name in scipy_windows.PARAMETERS:
+        return scipy_windows.parse(trust)
+    if name in PROFILES:
+        raise OptionError(f"trust {trust!r}: {name} takes no parameters, not {parameters!r}")
+    windows = ", ".join(map(scipy_windows.usage, scipy_windows.PARAMETERS))
+    raise OptionError(
+        f"trust {trust!r} is unknown: choose one of {', '.join(PROFILES)}, or a window of "
+        f"scipy.signal.windows: {windows}"
+    )
+
+
+def is_name(trust: Any) -> bool:
+    """Whether ``trust`` names a profile of this package or a window of scipy."""
+    try:
+        return isinstance(trust, str) and profile(trust) is not None
+    except OptionError:
+        return False

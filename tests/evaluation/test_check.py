@@ -331,6 +331,46 @@ class TestComparison:
         assert own.identical == again.identical < 1
         assert (own.largest, own.steps) == (again.largest, again.steps)
 
+    def test_an_output_blended_by_a_window_of_scipy_says_so_too(self, folder):
+        options = {"tile": (64, 50), "overlap": 12, "margin": 1, "align": 1}
+        output = folder / "tukey.tif"
+        trust = "tukey:0.5"
+        segment(folder / "in.tif", folder / "near.onnx", output, trust=trust, **options)
+        with rasterio.open(output) as dataset:
+            assert dataset.tags(ns="SEAMLESS_SEG")["trust"] == '"tukey:0.5"'
+        report = check(folder / "in.tif", folder / "near.onnx", output, compare=[trust, "cosine"])
+        assert report.forecast.settings.tiling.trust.value == trust
+        own, again, cosine = report.qualities
+        assert again.name == trust
+        assert own.identical == again.identical < 1
+        assert (own.largest, own.mean, own.steps) == (again.largest, again.mean, again.steps)
+        assert own.mean != cosine.mean
+
+    def test_a_function_is_not_taken_for_a_profile_of_its_name(self, folder):
+        def cosine(length, before, after, margin):
+            return maximum(length, before, after, margin)
+
+        options = {"tile": 64, "overlap": 16, "margin": 0, "align": 1}
+        output = folder / "own_cosine.tif"
+        segment(folder / "in.tif", folder / "near.onnx", output, trust=cosine, **options)
+        report = check(folder / "in.tif", folder / "near.onnx", output)
+        assert report.forecast.settings.tiling.trust.value == "bell"
+
+
+@pytest.mark.parametrize("trust", ["tukey:0.5", "kaiser:8"])
+def test_a_constant_stays_that_constant_whatever_window_of_scipy_blends_it(tmp_path, trust):
+    made.raster(tmp_path / "in.tif", np.full((3, 150, 131), 0.3, np.float32))
+    networks.save(tmp_path / "model.onnx", [("conv", 1, 1)])
+    segment(
+        *(tmp_path / "in.tif", tmp_path / "model.onnx", tmp_path / "out.tif"),
+        tile=64,
+        overlap=20,
+        margin=3,
+        trust=trust,
+    )
+    logits = made.read(tmp_path / "out.tif")
+    np.testing.assert_array_equal(logits, np.broadcast_to(logits[:, :1, :1], logits.shape))
+
 
 def maximum(length, before, after, margin):
     """A profile of one's own."""
