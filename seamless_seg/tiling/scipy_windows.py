@@ -55,7 +55,7 @@ WHOLE = "nbar"
 """The parameter that must be a whole number."""
 
 ROUNDING = 1e-9
-"""Relative excess over the value at the center that counts as rounding."""
+"""Relative excess of a value over that at the center which still counts as rounding."""
 
 
 @dataclass(frozen=True)
