@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import shapely
 
 from ..arrays import Mask, Values
-from ..decisions import AT_MOST, OPTION, SIDECAR, Decision
+from ..decisions import DEFAULT_OR_FEWER, OPTION, SIDECAR, Decision
 from ..errors import BudgetError
 from ..models.base import Model
 from ..models.files import files_of
@@ -27,7 +27,7 @@ from ..planning.memory import Needs, Schedule, cost_of_strips, schedule
 from ..planning.options import Execution, Options
 from ..planning.probing import probe_for
 from ..raster.blocks import FLOAT32, block_shape, cache_bytes
-from ..system import release_bytes, resident_bytes, tells_memory
+from ..system import release_bytes, reports_memory, resident_bytes
 from ..threads import ReadAhead
 from ..tiling.grid import Index
 from ..tiling.plan import Plan
@@ -92,7 +92,7 @@ class PreparedRun:
         """
         decided = self.forecast.settings.tiling.batch_size
         size = min(decided.value, self.plan.tiles)
-        if decided.origin == AT_MOST:
+        if decided.origin == DEFAULT_OR_FEWER:
             size = min(size, math.ceil(WORTH_WHILE / self.fitted.seconds))
         return size
 
@@ -270,7 +270,7 @@ def prepare(
         forecast.settings.model["fill"] = Decision(options.fill, OPTION)
     if pricing is not None:
         network.tune(forecast.plan.grid.tile_shape, 1)  # it is as the last timing left it
-    if execution.max_memory is not None and not tells_memory():
+    if execution.max_memory is not None and not reports_memory():
         forecast.settings.notes.append(
             "this system does not tell what a process has in memory, so the limit is kept by "
             "what is known of tiles, queues and caches alone"
