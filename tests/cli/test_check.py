@@ -108,7 +108,7 @@ class TestDoubts:
     @pytest.mark.parametrize("kind", ["probabilities", "classes", "confidence"])
     def test_one_that_holds_something_else_is_refused(self, folder, cli, kind):
         cli("run", "in.tif", "model.onnx", "out.tif", "--kind", kind)
-        refused(cli(*CHECK, "out.tif"), 2, f"out.tif holds {kind}, and a check compares logits")
+        refused(cli(*CHECK, "out.tif"), 2, f"out.tif holds {kind}, and check compares logits")
 
     def test_one_that_says_how_it_was_made_has_none(self, folder, cli):
         cli("run", "in.tif", "model.onnx", "out.tif", "--tile", 64)
