@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 import click
 
-from seamless_seg import PROFILES
 from seamless_seg.models.tta import TURNS
 from seamless_seg.planning.outputs import BLENDS, KINDS, SMOOTHINGS
 from seamless_seg.postprocess.products import ACTIVATIONS, CONFIDENCES
 from seamless_seg.raster.creation_options import COMPRESSIONS, DTYPES
 
 from .command import Decorated, Section, option
+from .trust import Trust
 from .types import Assignment, Bytes, Number, Numbers, Size
 
 INDICES = Numbers(int, "N,N,...")
@@ -72,7 +72,8 @@ tiling = several(
     option(
         Section.TILING,
         "--trust",
-        type=click.Choice(list(PROFILES)),
+        type=Trust(),
+        metavar=Trust.name,
         show_default="bell",
         help="Blending weights: highest at the center of a tile, lower toward its edges; crop: no "
         "blending.",

@@ -1,4 +1,4 @@
-"""Arrays: their types, and what is computed of logits in more than one place."""
+"""Arrays: their types, and computations on logits that several packages share."""
 
 from __future__ import annotations
 
@@ -7,26 +7,33 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-Logits: TypeAlias = npt.NDArray[Any]
+Array: TypeAlias = npt.NDArray[Any]
+"""Array of any dtype."""
 
 Pixels: TypeAlias = npt.NDArray[Any]
+"""Pixels of a raster in its own dtype."""
+
+Logits: TypeAlias = npt.NDArray[Any]
+"""Logits in any float dtype, classes in the last axis."""
 
 Values: TypeAlias = npt.NDArray[np.float32]
-
-Mask: TypeAlias = npt.NDArray[np.bool_]
+"""Pixels or logits in float32, as models take and give them."""
 
 Floats: TypeAlias = npt.NDArray[np.float64]
+"""Numbers in float64, such as trust or coordinates."""
+
+Mask: TypeAlias = npt.NDArray[np.bool_]
+"""True where a pixel is valid, wanted, or otherwise selected."""
 
 Integers: TypeAlias = npt.NDArray[np.int64]
+"""Counts, indices or offsets."""
 
 Geometries: TypeAlias = npt.NDArray[np.object_]
-"""Of shapely, shape ``(n,)``."""
-
-Array: TypeAlias = npt.NDArray[Any]
+"""Geometries of shapely, shape ``(n,)``."""
 
 
-def difference(one: Logits, other: Logits) -> npt.NDArray[np.float64]:
-    """How far values are apart: infinitely where one of them is finite or NaN and the other not."""
+def difference(one: Logits, other: Logits) -> Floats:
+    """Return absolute differences; infinity where one value is finite or NaN and the other not."""
     same = (one == other) | (np.isnan(one) & np.isnan(other))
     with np.errstate(invalid="ignore", over="ignore"):
         apart = np.abs(one.astype(np.float64) - other)
@@ -34,9 +41,9 @@ def difference(one: Logits, other: Logits) -> npt.NDArray[np.float64]:
 
 
 def classes(logits: Logits) -> npt.NDArray[np.int64]:
-    """The class of each pixel, for logits of shape ``(..., classes)``.
+    """Return the class of each pixel, for logits of shape ``(..., classes)``.
 
-    The one with the largest logit; of a single class, whether the logit is above 0.
+    It is the one with the largest logit; with a single class, 1 where the logit is above 0, else 0.
     """
     if logits.shape[-1] == 1:
         return (logits[..., 0] > 0).astype(np.int64)

@@ -1,4 +1,4 @@
-"""Publishing: files that appear under their own name complete, or not at all."""
+"""Atomic output: files appear under their own name when they are complete, or not at all."""
 
 from __future__ import annotations
 
@@ -12,22 +12,31 @@ from typing import Any
 from .errors import OptionError, SeamlessError
 
 AUX = ".aux.xml"
-"""Ending of the file beside a raster in which GDAL keeps what the raster's format cannot hold."""
+"""Ending of GDAL's file beside a raster for metadata that the raster's format cannot hold."""
 
 SIDECARS = (AUX, ".ovr", ".msk")
-"""Endings of files beside a raster that describe it, and would belie the one that replaces it."""
+"""Endings of files beside a raster that describe it, and would be wrong for its replacement."""
 
 TEMPORARY = (".ovr.tmp", ".msk.ovr.tmp")
-"""Endings of files that GDAL makes beside a Cloud Optimized GeoTIFF, and forgets if it fails."""
+"""Endings of files that GDAL makes beside a Cloud Optimized GeoTIFF, and leaves if it fails."""
 
 
 def check_destination(path: Any, inputs: Sequence[Any], overwrite: bool) -> Path:
-    """Return where a new file goes, or say why it cannot go there.
+    """Return the real path of a new file, or raise if no file can be written there.
+
+    Parameters
+    ----------
+    path : str or path-like
+        Where the file is going to be written.
+    inputs : sequence
+        Files that it must not replace; entries that are no paths are ignored.
+    overwrite : bool
+        Whether an existing file may be replaced.
 
     Raises
     ------
     OptionError
-        Where ``path`` is one of ``inputs``, a folder, in a missing folder, or exists and may
+        If ``path`` is one of ``inputs``, a folder, in a missing folder, or exists and may
         not be overwritten.
     """
     destination = Path(os.path.realpath(path))
@@ -45,8 +54,8 @@ def check_destination(path: Any, inputs: Sequence[Any], overwrite: bool) -> Path
     left = [name for name in taken[1:] if not overwrite and _is_there(name)]
     if left:
         raise OptionError(
-            f"output {path}: {left[0].name} is there, which another raster has left and which "
-            f"would be taken for a part of it: --overwrite removes it"
+            f"output {path}: {left[0].name} exists and would be read as part of the new raster: "
+            f"--overwrite removes it"
         )
     if not os.access(destination.parent, os.W_OK):
         raise OptionError(f"output {path}: no permission to write in {destination.parent}")
@@ -54,14 +63,14 @@ def check_destination(path: Any, inputs: Sequence[Any], overwrite: bool) -> Path
 
 
 class Publication:
-    """A file on its way to its name, and the hidden ones beside it that it comes from.
+    """A file that gets its name when it is complete, and the partial files that it is made from.
 
     Parameters
     ----------
     path : Path
-        From ``check_destination``.
+        The file's name, from ``check_destination``.
     overwrite : bool
-        Replace what is there by then under that name.
+        Whether a file that has the name by then may be replaced.
     """
 
     def __init__(self, path: Path, overwrite: bool) -> None:
@@ -71,18 +80,18 @@ class Publication:
         self._is_published = False
 
     def partial(self) -> Path:
-        """A new name for what is not complete, in the same folder."""
-        name = hidden(self.path)
+        """Return a new name for an incomplete file, in the same folder."""
+        name = partial_name(self.path)
         self._partials.append(name)
         return name
 
     def publish(self, complete: Path) -> None:
-        """Give a partial its name, with what GDAL has put beside it.
+        """Give a partial file its final name, and its sidecar from GDAL the sidecar's.
 
         Raises
         ------
         OSError
-            Where the name has been taken meanwhile, and may not be overwritten.
+            If another file has the name by now and may not be overwritten.
         """
         rename(complete, self.path, self._overwrite)
         self._is_published = True
@@ -97,17 +106,17 @@ class Publication:
             raise
 
     def retract(self) -> None:
-        """Take back what has been published, unless it has replaced something."""
+        """Remove the published file, unless it may have replaced another."""
         if self._is_published and not self._overwrite:
             _unlink(self.path, ("", AUX))
 
     def drop(self, partial: Path) -> None:
-        """Remove a partial that is of no more use, and what lies beside it."""
+        """Remove a partial file and the files beside it."""
         for name in (partial, *(beside(partial, ending) for ending in (*SIDECARS, *TEMPORARY))):
             name.unlink(missing_ok=True)
 
     def discard(self) -> None:
-        """Leave nothing but what has been published."""
+        """Remove all partial files."""
         for partial in self._partials:
             self.drop(partial)
 
@@ -118,14 +127,14 @@ def _unlink(path: Path, endings: Sequence[str]) -> None:
             beside(path, ending).unlink()
 
 
-def hidden(path: Path) -> Path:
-    """A new name beside a path for what is not complete."""
+def partial_name(path: Path) -> Path:
+    """Return a new name beside ``path``, with a leading dot, for an incomplete file."""
     stem = path.name.encode()[:100].decode(errors="ignore")  # file systems count bytes
     return path.with_name(f".{stem}.{secrets.token_hex(4)}.partial")
 
 
 def beside(path: Path, ending: str) -> Path:
-    """The file that describes a raster, of the name with that ending."""
+    """Return the name of a raster's sidecar file with that ending."""
     return path.with_name(path.name + ending)
 
 
@@ -139,12 +148,25 @@ def _is_there(path: Path) -> bool:
 def _is_same(source: Any, destination: Path) -> bool:
     try:
         return destination.samefile(source)
-    except (OSError, TypeError, ValueError):  # one of them is not there, or no file at all
+    except (OSError, TypeError, ValueError):  # one of them does not exist, or is no path
         return False
 
 
 def rename(partial: Path, path: Path, overwrite: bool) -> None:
-    """Give a file its name; ``OSError`` where something else has it and may not be replaced."""
+    """Rename a complete file.
+
+    Parameters
+    ----------
+    partial, path : Path
+        Its present and its final name, in the same folder.
+    overwrite : bool
+        Whether a file with the final name may be replaced.
+
+    Raises
+    ------
+    OSError
+        If another file has the final name and may not be replaced.
+    """
     if overwrite:
         partial.replace(path)
         return
@@ -161,23 +183,23 @@ def rename(partial: Path, path: Path, overwrite: bool) -> None:
 
 
 class Document:
-    """A text that is going to be written.
+    """A text file whose path is checked first and that is written later.
 
     Parameters
     ----------
     path : str or path-like
-        Where to.
+        Where the file is going to be written.
     inputs : sequence
-        Files that it must not replace; None among them is none.
+        Files that it must not replace; entries that are no paths are ignored.
     overwrite : bool
-        Replace what is there.
+        Whether an existing file may be replaced.
 
     Raises
     ------
     OptionError
-        Where it cannot go there.
+        If no file can be written there.
     SeamlessError
-        By ``write``, where it cannot be written.
+        By ``write``, if writing fails.
     """
 
     def __init__(self, path: Any, inputs: Sequence[Any], overwrite: bool) -> None:
@@ -185,7 +207,7 @@ class Document:
         self._overwrite = overwrite
 
     def write(self, text: str) -> None:
-        """Write it, its line ends as they are."""
+        """Write the text without changing its line ends."""
         publication = Publication(self._path, self._overwrite)
         partial = publication.partial()
         try:

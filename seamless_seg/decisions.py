@@ -1,29 +1,40 @@
-"""Decisions: a value that was chosen, and where the choice came from."""
+"""Decisions: a value of a setting, and its origin."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-THE_GRAPH = "the graph ends in one"
-
-OPTION, METADATA, DEFAULT = "option", "the model's metadata", "default"
-
-SIDECAR = "the model's MLM sidecar"
-
 T = TypeVar("T")
 
-AT_MOST = "default, fewer where the model is slow"
+OPTION = "option"
+"""Origin: the user."""
+
+METADATA = "the model's metadata"
+"""Origin: metadata in the model's file."""
+
+SIDECAR = "the model's MLM sidecar"
+"""Origin: the MLM item beside the model's file."""
+
+GRAPH = "the graph ends in one"
+"""Origin of an activation: the last node of the model's graph."""
+
+DEFAULT = "default"
+"""Origin: neither the user nor the model."""
+
+DEFAULT_OR_FEWER = "default, fewer where the model is slow"
+"""Origin of a batch size that a run may lower once the model's speed is known."""
 
 
 @dataclass(frozen=True)
 class Decision(Generic[T]):
-    """A setting and where it came from."""
+    """The value of a setting and its origin."""
 
     value: T
     origin: str
+    """In words, as it is shown to the user."""
 
 
 def decide(*candidates: tuple[T | None, str]) -> Decision[T]:
-    """Take the first candidate that has a value; the last one must."""
+    """Return the first candidate (value, origin) whose value is not None; one must have a value."""
     return next(Decision(value, origin) for value, origin in candidates if value is not None)

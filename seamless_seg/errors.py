@@ -1,14 +1,14 @@
-"""Every error that this package raises on purpose."""
+"""The errors that this package raises."""
 
 from __future__ import annotations
 
 
 class SeamlessError(Exception):
-    """Base class: catch it to catch whatever seamless_seg itself reports."""
+    """Base class of all errors that seamless_seg raises itself."""
 
 
 class GeometryError(SeamlessError, ValueError):
-    """Sizes, overlaps, margins or an area that no plan can be made of."""
+    """Sizes, overlaps, margins or an area that do not fit each other."""
 
 
 class OptionError(SeamlessError, ValueError):
@@ -16,11 +16,11 @@ class OptionError(SeamlessError, ValueError):
 
 
 class BudgetError(SeamlessError, MemoryError):
-    """A plan that would hold more than it was allowed to."""
+    """A plan that needs more memory than the limit."""
 
 
 class TileError(SeamlessError, RuntimeError):
-    """A tile that could not be had, or that is not what the plan asked for."""
+    """A tile that could not be read or computed, or has another shape than the plan's."""
 
 
 class RasterError(SeamlessError, OSError):
@@ -28,4 +28,4 @@ class RasterError(SeamlessError, OSError):
 
 
 class ModelError(SeamlessError, ValueError):
-    """A model that cannot be loaded, or does not do what a segmentation model does."""
+    """A model that cannot be loaded, or is no segmentation model."""

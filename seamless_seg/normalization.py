@@ -1,4 +1,4 @@
-"""Normalization: the arithmetic between stored pixels and what a model takes."""
+"""Normalization: the arithmetic from stored pixels to a model's input."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from .errors import OptionError
 from .validation import LARGEST_FLOAT32
 
 Plane: TypeAlias = npt.NDArray[np.floating[Any]]
+"""Pixels of one band, shape ``(height, width)``."""
 
 LEAST = float(np.finfo(np.float32).smallest_subnormal)
-"""Pixels are not divided by less: it would be 0 in float32."""
+"""The smallest divisor of pixels; anything smaller is 0 in float32."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Normalization:
 
     The arithmetic is in float32, for float64 pixels and integers of 32 bits in float64.
 
-    ``mean`` and ``std`` have one number a band, or one for all.
+    ``mean`` and ``std`` have one number per band, or one for all bands.
     """
 
     scale: float = 1.0
@@ -33,7 +34,7 @@ class Normalization:
     scaling: Scaling | None = None
 
     def __str__(self) -> str:
-        """Say it as the command line's options would."""
+        """Format the formula with its numbers."""
         if self.scaling is not None:
             return str(self.scaling)
         mean, std = (",".join(f"{x:g}" for x in values) for values in (self.mean, self.std))
@@ -41,7 +42,7 @@ class Normalization:
 
     def apply(self, pixels: npt.NDArray[Any], out: npt.NDArray[np.float32]) -> None:
         """Normalize pixels of shape ``(bands, height, width)`` into ``out`` of the same shape."""
-        # Pixels that float32 cannot hold are brought near zero first, and rounded then.
+        # Pixels beyond float32 are normalized in a wider dtype first, and rounded then.
         wide = np.result_type(pixels.dtype, np.float32)
         with np.errstate(over="ignore", invalid="ignore"):  # infinite logits are counted later
             self._apply(pixels, out, wide)
@@ -98,14 +99,17 @@ def _scale(plane: Plane, value: float) -> None:
 
 
 class Kind(NamedTuple):
-    """What an operation takes, what it does to a plane in place, and whether its numbers are good.
+    """One of MLM's operations on pixels.
 
-    As MLM has it, an offset is subtracted and a scale divided by.
+    As in MLM, an offset is subtracted and a scale is a divisor.
     """
 
     takes: tuple[str, ...]
+    """Names of its numbers."""
     apply: Callable[..., None]
+    """Called with a plane, which it changes in place, and the numbers."""
     is_good: Callable[..., bool] = lambda *numbers: True
+    """Whether the numbers make sense."""
 
 
 KINDS: dict[str, Kind] = {
@@ -119,10 +123,11 @@ KINDS: dict[str, Kind] = {
     "offset": Kind(("value",), _offset),
     "scale": Kind(("value",), _scale, lambda value: abs(value) >= LEAST),
 }
+"""MLM's operations by the name that ``value_scaling`` has for them."""
 
 
 class Operation(NamedTuple):
-    """One operation: its name in ``KINDS`` and the numbers that it takes, in that order."""
+    """An operation: its name in ``KINDS``, and its numbers in the order of ``Kind.takes``."""
 
     kind: str
     numbers: tuple[float, ...]
@@ -134,25 +139,25 @@ class Operation(NamedTuple):
 
 @dataclass(frozen=True)
 class Scaling:
-    """Operations on the pixels of each band, one after the other; one tuple may stand for all."""
+    """Operations on the pixels of each band, in order; a single tuple is for all bands."""
 
     bands: tuple[tuple[Operation, ...], ...]
 
     def __str__(self) -> str:
-        """Bands are separated by semicolons."""
+        """Format all operations, bands separated by semicolons."""
         each = (" then ".join(map(str, steps)) or "pixel" for steps in self.bands)
         return "; ".join(each)
 
     def for_bands(self, count: int) -> Scaling:
-        """The same with one tuple of operations, or ``count``.
+        """Return the scaling of ``count`` bands, with one tuple of operations or ``count``.
 
-        A list of single operations that is neither one nor ``count`` long, and names different
-        ones, is a sequence for all bands.
+        If there is a single operation each for another number of bands, and they differ, they
+        are taken as a sequence for all bands.
 
         Raises
         ------
         OptionError
-            Where it is for another number of bands.
+            If the scaling is for another number of bands.
         """
         if len(self.bands) in (1, count):
             return self
@@ -161,7 +166,7 @@ class Scaling:
             return Scaling((tuple(steps[0] for steps in self.bands),))
         raise OptionError(
             f"value_scaling is for {len(self.bands)} bands and the model gets {count}: choose as "
-            f"many with --bands, or say how to normalize with --scale, --mean and --std"
+            f"many with --bands, or give --scale, --mean and --std"
         )
 
     def apply(self, values: npt.NDArray[np.floating[Any]]) -> None:
@@ -172,20 +177,20 @@ class Scaling:
                 KINDS[kind].apply(plane, *numbers)
 
     def document(self) -> list[Any]:
-        """MLM's own form, as JSON can hold it; several operations on a band are a list."""
+        """Return MLM's form in JSON types; several operations on a band are a list."""
         each = ([_document(step) for step in steps] for steps in self.bands)
         return [steps if len(steps) > 1 else next(iter(steps), None) for steps in each]
 
 
 def parse_scaling(document: Any) -> Scaling:
-    """Read MLM's ``value_scaling``: null, or a list of one operation or null for all or each band.
+    """Read MLM's ``value_scaling``: null, or a list of operations or nulls, one or one per band.
 
-    In place of an operation, a list of them is taken, too.
+    A list of operations in place of an operation is accepted, too.
 
     Raises
     ------
     ValueError, TypeError
-        Where it is anything else.
+        If the document has any other form.
     """
     if document is None:
         return Scaling(((),))

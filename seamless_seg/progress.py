@@ -1,4 +1,4 @@
-"""Progress: what a callback is told after each tile or window."""
+"""Progress: the argument of a callback after each tile or window."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ from typing import NamedTuple, TypeAlias
 
 
 class Progress(NamedTuple):
-    """How far a job has come."""
+    """How much of a job is done."""
 
     done: int
     total: int
     pixels: int
     """Pixels that are finished."""
     unit: str = "tiles"
-    """What there are so many of."""
+    """What ``done`` and ``total`` count."""
 
     def more(self, pixels: int) -> Progress:
-        """One tile later."""
+        """Return the progress after one more tile or window of ``pixels`` pixels."""
         return self._replace(done=self.done + 1, pixels=self.pixels + pixels)
 
 
 OnProgress: TypeAlias = Callable[[Progress], object]
+"""A callback that is called with a ``Progress``."""

@@ -1,4 +1,4 @@
-"""Spill: arrays put aside on the disk, so that they take no memory until they are wanted."""
+"""Spill: arrays stored on disk, so that they take no memory until they are needed."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ Key = TypeVar("Key", bound=Hashable)
 
 
 class Spill(Generic[Key]):
-    """Arrays of one shape and dtype, by key, in a file that has no name and leaves nothing behind.
+    """Arrays of one shape and dtype by key, in an anonymous temporary file.
 
-    Like a dict, but what is put in is copied, and what is taken out is gone from it. The file is
-    made when it is needed, and its room is used again.
+    It works like a dict that copies arrays when they are stored and removes them when they are
+    read. The file is made with the first array; space of arrays that were removed is reused.
 
     Parameters
     ----------
     folder : path-like
-        Where to make the file. The folder of temporary files may itself lie in memory.
+        Where to make the file; not the system's folder of temporary files, which may be in memory.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -37,7 +37,7 @@ class Spill(Generic[Key]):
         self._dtype: np.dtype[Any] = np.dtype(np.float32)
 
     def __setitem__(self, key: Key, array: npt.NDArray[Any]) -> None:
-        """Put a copy of an array aside; raises ``RasterError`` where the disk has no room."""
+        """Store a copy of an array; raise ``RasterError`` if the disk is full."""
         self._shape, self._dtype = array.shape, array.dtype
         slot = self._slots.get(key)
         if slot is None:
@@ -51,11 +51,12 @@ class Spill(Generic[Key]):
             self._file.flush()
         except OSError as error:
             raise RasterError(
-                f"cannot put aside {array.nbytes} bytes in {self._folder}: {error.strerror}"
+                f"cannot write {array.nbytes} bytes to a temporary file in {self._folder}: "
+                f"{error.strerror}"
             ) from error
 
     def pop(self, key: Key) -> npt.NDArray[Any]:
-        """Take out the array of a key; ``KeyError`` where there is none."""
+        """Remove the array of a key and return it; raise ``KeyError`` if there is none."""
         slot = self._slots.pop(key)
         self._free.append(slot)
         array = np.empty(self._shape, self._dtype)
@@ -65,10 +66,12 @@ class Spill(Generic[Key]):
             count = self._file.readinto(array.data)  # type: ignore[attr-defined]
         except OSError as error:
             raise RasterError(
-                f"cannot read what was put aside in {self._folder}: {error.strerror}"
+                f"cannot read a temporary file in {self._folder}: {error.strerror}"
             ) from error
         if count != array.nbytes:
-            raise RasterError(f"what was put aside in {self._folder} is no longer there")
+            raise RasterError(
+                f"a temporary file in {self._folder} is shorter than what was written"
+            )
         return array
 
     def __contains__(self, key: Key) -> bool:
@@ -82,5 +85,5 @@ class Spill(Generic[Key]):
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if self._file is not None:
-            with suppress(OSError):  # nobody wants what is in it any more
+            with suppress(OSError):  # its content is no longer needed
                 self._file.close()

@@ -1,4 +1,4 @@
-"""Memory of the process that runs."""
+"""System: processors, and the memory of this process."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-USUAL = 120_000_000
-"""Bytes that Python and the libraries take, where the system does not tell."""
+TYPICAL_BYTES = 120_000_000
+"""Bytes that Python and the libraries take, assumed where the system does not report them."""
 
 
 def cores() -> int:
-    """Processors that may be used."""
+    """Return the number of processors that this process may use."""
     try:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # macOS and Windows
@@ -22,49 +22,49 @@ def cores() -> int:
 
 
 def available_bytes() -> float:
-    """Bytes of memory that are left for this process; infinite where the system does not tell."""
+    """Return the bytes of memory left for this process; infinity if the system reports none."""
     left = math.inf
     with suppress(OSError, ValueError):
         for line in Path("/proc/meminfo").read_text().splitlines():
             if line.startswith("MemAvailable:"):
                 left = int(line.split()[1]) * 1024
-    with suppress(OSError, ValueError):  # a container may have less than the machine
+    with suppress(OSError, ValueError):  # a container may have less memory than the machine
         group = Path("/sys/fs/cgroup")
         most = int((group / "memory.max").read_text())
         left = min(left, most - int((group / "memory.current").read_text()))
     return left
 
 
-def tells_memory() -> bool:
-    """Whether the system tells what the process has in memory now."""
+def reports_memory() -> bool:
+    """Return whether the system reports the memory that the process has now."""
     return Path("/proc/self/statm").exists()
 
 
 def resident_bytes() -> int:
-    """Bytes in memory now; the most so far where the system tells no more than that."""
+    """Return the bytes in memory now, or the peak so far if the system reports only that."""
     with suppress(OSError, ValueError, IndexError):
         import resource
 
         pages = int(Path("/proc/self/statm").read_text().split()[1])
         return pages * resource.getpagesize()
-    return peak_bytes() or USUAL
+    return peak_bytes() or TYPICAL_BYTES
 
 
 def release_bytes() -> None:
-    """Give memory that is not in use back to the system, where the allocator can do that."""
+    """Return unused memory to the system, if the allocator can do that."""
     with suppress(OSError, AttributeError, TypeError):
         ctypes.CDLL(None).malloc_trim(0)
 
 
 def peak_bytes() -> int | None:
-    """The most bytes that were in memory at any time; None where the system does not tell."""
-    with suppress(OSError, ValueError):  # the other may be the parent's, from before it was forked
+    """Return the peak of the bytes in memory; None if the system does not report it."""
+    with suppress(OSError, ValueError):  # getrusage may report a peak of the parent before the fork
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024
     try:
         import resource
-    except ModuleNotFoundError:  # Windows has no such thing
+    except ModuleNotFoundError:  # Windows
         return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024

@@ -1,4 +1,4 @@
-"""Ways to let threads work beside the caller's, all bounded, none able to hang."""
+"""Threads that read, compute or write beside the caller's: bounded queues, and none can hang."""
 
 from __future__ import annotations
 
@@ -10,16 +10,18 @@ from contextlib import ExitStack
 from typing import Generic, Self, TypeVar
 
 T = TypeVar("T")
+"""Type of items."""
 
 R = TypeVar("R")
+"""Type of results."""
 
 
 class _Worker(ABC):
-    """A thread that works inside a ``with`` block and is gone after it.
+    """A thread that works inside a ``with`` block and has ended after it.
 
-    It is no daemon: one that the interpreter ends in the middle of native code takes the process
-    down with it. Nor may it go on after the block, whose end closes the files that it reads. So
-    it is stopped on every way out, also where Ctrl-C comes while it is being started.
+    It is not a daemon: the interpreter may end a daemon inside native code, which crashes the
+    process. Nor may it go on after the block, whose end closes the files that it reads. So
+    it is stopped on every exit, also if Ctrl-C comes while it is being started.
     """
 
     def __init__(self, name: str) -> None:
@@ -32,7 +34,7 @@ class _Worker(ABC):
             self._thread.start()
         except BaseException:
             self._stop()
-            if self._begun:  # if not, it will find itself stopped before it has touched anything
+            if self._begun:  # otherwise it stops before it has used anything
                 self._wait()
             raise
         return self
@@ -45,7 +47,7 @@ class _Worker(ABC):
             self._ended.set()
 
     def _wait(self) -> None:
-        """Wait until the thread has ended, whatever comes: a second Ctrl-C is raised after it."""
+        """Wait until the thread has ended; Ctrl-C meanwhile is raised afterwards."""
         interruption: KeyboardInterrupt | None = None
         while not self._ended.is_set():
             try:
@@ -58,25 +60,25 @@ class _Worker(ABC):
 
     @abstractmethod
     def _work(self) -> None:
-        """What the thread does, until it is told to stop."""
+        """Do the thread's work, until ``_stop`` has been called."""
 
     @abstractmethod
     def _stop(self) -> None:
-        """Tell the thread to stop, without waiting for anything."""
+        """Make the thread stop, without waiting for it."""
 
 
 class ReadAhead(_Worker, Generic[T]):
     """Iterates over ``items`` in a thread of its own, at most ``depth`` items ahead.
 
-    What the thread raises is raised by ``next``. Leaving the ``with`` block stops the thread
-    after the item that it is making and waits for it.
+    An error in the thread is raised by ``next``. Leaving the ``with`` block stops the thread
+    after the item that it is making, and waits for it.
 
     Parameters
     ----------
     items : iterable
         Used by the thread alone.
     depth : int
-        Items made or being made, but not yet asked for, at most.
+        Most items that are made or being made ahead of ``next``.
     """
 
     def __init__(self, items: Iterable[T], depth: int = 1) -> None:
@@ -96,7 +98,7 @@ class ReadAhead(_Worker, Generic[T]):
     def __next__(self) -> T:
         item, error = self._ready.get()
         if error is not None:
-            self._ready.put((None, error))  # it stays the answer, however often one asks
+            self._ready.put((None, error))  # every further call raises it, too
             raise error
         self._room.release()
         return item  # type: ignore[return-value]  # there is an item where there is no error
@@ -117,8 +119,8 @@ class ReadAhead(_Worker, Generic[T]):
 class ParallelMap(Generic[T, R]):
     """Calls ``function`` on items in several threads; results come in the order of the items.
 
-    What ``function`` or the iteration over ``items`` raises is raised by ``next``, in its turn.
-    Leaving the ``with`` block stops the threads after the items that they are at.
+    An error in ``function`` or in the iteration over ``items`` is raised by ``next``, in its turn.
+    Leaving the ``with`` block stops the threads after the items that they are working on.
 
     Parameters
     ----------
@@ -139,7 +141,7 @@ class ParallelMap(Generic[T, R]):
         self._results = queue.SimpleQueue()
         self._waiting: dict[int, tuple[R | None, BaseException | None]] = {}
         self._given = 0
-        # Each thread may be one result ahead of what has been asked for.
+        # Each thread may be one result ahead of ``next``.
         self._room = threading.Semaphore(2 * workers)
         self._stopped = False
         self._workers = [_Mapper(self._work, self._stop, n) for n in range(workers)]
@@ -166,7 +168,7 @@ class ParallelMap(Generic[T, R]):
             self._waiting[number] = result, error
         result, error = self._waiting[self._given]
         if error is not None:
-            raise error  # it stays the answer, however often one asks
+            raise error  # it stays in _waiting: every further call raises it, too
         del self._waiting[self._given]
         self._given += 1
         self._room.release()
@@ -195,7 +197,7 @@ class ParallelMap(Generic[T, R]):
 
 
 class _Mapper(_Worker):
-    """One of the threads of a ``ParallelMap``; when one is told to stop, all are."""
+    """One of the threads of a ``ParallelMap``; stopping one stops all."""
 
     def __init__(
         self, work: Callable[[], object], stop_all: Callable[[], object], number: int
@@ -216,20 +218,21 @@ class _Mapper(_Worker):
 
 
 class WriteBehind(_Worker, Generic[T]):
-    """Hands items to ``write`` in a thread of its own, at most ``depth`` items behind.
+    """Passes items to ``write`` in a thread of its own, at most ``depth`` items behind.
 
-    What ``write`` raises is raised by the next ``put``, or on leaving the ``with`` block; what
-    has not been written by then is dropped. A block left by an error drops what is waiting.
+    An error in ``write`` is raised by the next ``put``, or on leaving the ``with`` block; items
+    that have not been written by then are dropped, as they are when an error leaves the block.
 
     Parameters
     ----------
     write : callable
         Called with one item at a time, in order.
     depth : int
-        Items waiting at most; ``put`` waits where there are more.
+        Most items that wait; ``put`` waits while there are as many.
     """
 
     _END = object()
+    """Marks the end of the queue."""
 
     def __init__(self, write: Callable[[T], object], depth: int = 1) -> None:
         super().__init__("seamless-write")
@@ -247,7 +250,7 @@ class WriteBehind(_Worker, Generic[T]):
             raise self._error
 
     def put(self, item: T) -> None:
-        """Queue an item; raises what an earlier one failed with."""
+        """Queue an item, or raise the error of an earlier one."""
         if self._error is not None:
             raise self._error
         self._room.acquire()

@@ -1,4 +1,4 @@
-"""Validation: options checked one value at a time, with errors that name value and rule."""
+"""Validation: checks of single option values, with errors that name the value and the rule."""
 
 from __future__ import annotations
 
@@ -13,14 +13,29 @@ import numpy as np
 from .errors import GeometryError, OptionError
 
 LARGEST_INTEGER = 2**31 - 1
-"""Pixels along an axis at most, as in GDAL."""
+"""Largest number of pixels along an axis, as in GDAL."""
 
 LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
-"""Models see float32: what lies beyond is infinite to them."""
+"""Largest finite number in float32, the dtype of a model's input."""
 
 
 def whole_number(name: str, value: object, least: int) -> int:
-    """Return ``value`` as an int of at least ``least``, or say what is wrong with it."""
+    """Return ``value`` as an int of at least ``least``.
+
+    Parameters
+    ----------
+    name : str
+        What the value is called in an error.
+    value : object
+        Anything that Python takes as an index.
+    least : int
+        Smallest value.
+
+    Raises
+    ------
+    GeometryError
+        If the value is not a whole number, or too small or too large.
+    """
     try:
         number = operator.index(value)  # type: ignore[arg-type]  # its TypeError is the check
     except TypeError:
@@ -33,13 +48,23 @@ def whole_number(name: str, value: object, least: int) -> int:
 
 
 def check_among(name: str, value: Any, among: Iterable[str]) -> None:
-    """Raise ``OptionError`` where a value is none of some names."""
+    """Raise ``OptionError`` if a value is not among some names.
+
+    Parameters
+    ----------
+    name : str
+        What the value is called in an error.
+    value : object
+        The value.
+    among : iterable of str
+        All names that can be chosen.
+    """
     if value not in among:
         raise OptionError(f"{name} {value!r} is unknown: choose one of {', '.join(among)}")
 
 
 def number_of(name: str, value: Any) -> float | None:
-    """A finite number, or None for none."""
+    """Return ``value`` as a float, or None for None; raise ``OptionError`` if it is not finite."""
     if value is None:
         return None
     try:
@@ -52,7 +77,22 @@ def number_of(name: str, value: Any) -> float | None:
 
 
 def numbers_of(name: str, values: Any, count: int) -> tuple[float, ...] | None:
-    """One finite number a band, or one for all; a bare number counts as one."""
+    """Return finite numbers, one for all bands or ``count``, or None for None.
+
+    Parameters
+    ----------
+    name : str
+        What the values are called in an error.
+    values : number, sequence of numbers or None
+        A single number is taken as one for all bands.
+    count : int
+        Number of bands.
+
+    Raises
+    ------
+    OptionError
+        If there are more or fewer values, or one is not a finite number.
+    """
     if values is None:
         return None
     listed = list(values) if isinstance(values, Sequence | np.ndarray) else [values]
@@ -63,20 +103,35 @@ def numbers_of(name: str, values: Any, count: int) -> tuple[float, ...] | None:
 
 
 def nodata_of(value: Any) -> float:
-    """A nodata value: any real number, infinities and NaN included."""
+    """Return a nodata value: any real number, including infinities and NaN."""
     if not isinstance(value, Real):
         raise OptionError(f"nodata must be a number or nan, not {value!r}")
-    # Not all integers of 64 bits are floats.
+    # A float cannot hold all integers of 64 bits.
     return int(value) if isinstance(value, int | np.integer) else float(value)
 
 
 def format_size(lengths: Any) -> str:
-    """``512x256``; lengths that are None are any."""
+    """Format lengths as ``512x256``, None as ``any``."""
     return "x".join("any" if length is None else str(length) for length in lengths)
 
 
 def pair(name: str, value: object, least: int = 0) -> tuple[int, int]:
-    """Return ``value`` as (height, width), or raise a ``GeometryError`` that calls it ``name``."""
+    """Return ``value`` as (height, width).
+
+    Parameters
+    ----------
+    name : str
+        What the value is called in an error.
+    value : int or (height, width)
+        A single number means both.
+    least : int
+        Smallest value of each.
+
+    Raises
+    ------
+    GeometryError
+        If the value is anything else.
+    """
     try:
         height, width = value  # type: ignore[misc]  # its TypeError is the check
     except TypeError:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import seamless_seg
+from builders import made, networks
 
 
 @pytest.mark.parametrize("name", seamless_seg.__all__)
@@ -39,4 +40,18 @@ def test_a_module_is_loaded_when_it_is_asked_for():
         "print([name for name in names if f'seamless_seg.{name}' in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_a_plain_run_loads_no_scipy(tmp_path):
+    made.raster(tmp_path / "in.tif", made.pixels(3, 70, 80, "float32"))
+    networks.save(tmp_path / "model.onnx", [("conv", 3, 1)])
+    code = (
+        "import sys, seamless_seg\n"
+        "seamless_seg.segment('in.tif', 'model.onnx', 'out.tif', tile=32)\n"
+        "seamless_seg.check('in.tif', 'model.onnx', 'out.tif')\n"
+        "print([name for name in sys.modules if name.partition('.')[0] == 'scipy'])"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
     assert done.stdout == "[]\n"

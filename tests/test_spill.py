@@ -40,7 +40,8 @@ def test_room_in_the_file_is_used_again(tmp_path):
                 spill["other"] = array
                 assert (spill.pop(key) == key).all()
             with pytest.raises(
-                RasterError, match=r"cannot put aside 40000 bytes in .*: File too large"
+                RasterError,
+                match=r"cannot write 40000 bytes to a temporary file in .*: File too large",
             ):
                 spill["one too many"] = spill["and another"] = array
         finally:
@@ -50,6 +51,6 @@ def test_room_in_the_file_is_used_again(tmp_path):
 def test_a_folder_that_is_not_there_is_named(tmp_path):
     with (
         Spill(tmp_path / "gone") as spill,
-        pytest.raises(RasterError, match=r"cannot put aside .* in .*gone: No such file"),
+        pytest.raises(RasterError, match=r"cannot write .* in .*gone: No such file"),
     ):
         spill[0] = np.zeros(3)

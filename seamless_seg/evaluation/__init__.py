@@ -1,1 +1,1 @@
-"""How near tiles come to the model on the whole image, and whether seams show."""
+"""The check: tiled logits against the model run without tiles, and how visible seams are."""

@@ -1,62 +1,60 @@
-"""The check: how near tiles come to the model's own answer, and whether one can see them."""
+"""The check: tiled logits compared with the model run without tiles, and how visible seams are."""
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import Any, Unpack
 
 from ..errors import OptionError
 from ..inference.prepared import PreparedRun, inputs_of, prepare
-from ..inference.provenance import KIND, as_made, doubts
+from ..inference.provenance import as_made, doubts
 from ..inference.segment import OnStart
 from ..models.receptive_field import Probe
 from ..planning.forecast import Forecast, judged
 from ..planning.open_raster import open_raster
 from ..planning.options import Execution, OptionChoices, Options, merged
-from ..planning.outputs import LOGITS
 from ..planning.probing import is_wanted, probe_anyway
 from ..progress import OnProgress, Progress
 from ..tiling.trust import Profile, name_of
 from ..validation import whole_number
-from .disagreement import Dispute, Disputes
-from .quality import Judge, Made, Quality, count_valid, values_beyond
+from ..windows import Window
+from .checked_output import CheckedOutput, count_invalid_values
+from .disagreement import DisagreementStatistics, Dispute
+from .quality import Comparison, Quality
 from .reference import Reference
 from .tiled import blend_window
 from .window_sample import Sample
 
-if TYPE_CHECKING:
-    from ..inference.extent import Part
-    from ..raster.reader import RasterReader
-
 
 @dataclass(frozen=True)
 class Report:
-    """What a check found."""
+    """The result of a check."""
 
     forecast: Forecast
     windows: int
+    """Windows that were compared."""
     population: int
-    """Windows that the whole raster has."""
+    """Windows of the whole raster, or of the part that the output covers."""
     pixels: int
+    """Valid pixels that were compared."""
     seed: int
     reference_run: tuple[int, int]
-    """Height and width of the runs that the reference's pieces lie in the middle of."""
+    """Height and width in pixels of the reference's runs, whose middles are compared."""
     context: tuple[int, int]
-    """Pixels around each piece at least, above and below, left and right."""
+    """Least pixels around each piece in its run, above and below, left and right."""
     complete: bool
-    """Whether the reference is the model's answer to the whole image."""
+    """Whether the reference equals the model run on the whole image."""
     qualities: list[Quality]
-    """The output's, or the tiling's, and those that it was to be compared with."""
+    """Quality of the output, or of the tiles; then of those that it is compared with."""
     dispute: Dispute | None
-    """None where no two tiles speak for a pixel."""
+    """Differences between overlapping tiles; None if no two tiles cover a pixel."""
 
     @property
     def judged(self) -> Quality:
-        """What the check is about."""
+        """Quality of the output, or of the tiles if there is no output."""
         return self.qualities[0]
 
 
@@ -78,38 +76,40 @@ def check(
     on_report: Callable[[Report], object] | None = None,
     **choices: Unpack[OptionChoices],
 ) -> Report:
-    """Compare a model's logits from tiles with its logits with all the context that there is.
+    """Compare tiled logits with a reference: the model with all the context that it can use.
 
     Parameters
     ----------
     raster, model
         As for ``segment``.
     output : str or path-like, optional
-        What ``segment`` made of them; it says itself how it was tiled. Without it, the tiles
-        that a run would take are run, for the windows alone.
-    options, **choices
-        As for ``segment``; they win over what an output says of itself.
+        An output of ``segment`` for them; its tags say how it was tiled. Without it, the tiles
+        of a run are run and blended, for the windows alone.
+    options : Options, optional
+        As for ``segment``; options win over an output's tags.
     windows : int, optional
-        Parts of the raster to look at, each about as large as the step from tile to tile. By
-        default so many that they come to some four million pixels.
+        Number of windows to compare, each about as large as the stride of the tiles. By
+        default so many that they have some four million pixels.
     seed : int
-        The same seed draws the same windows.
+        Random seed for choosing windows.
     compare : iterable of str or callable
-        Trust profiles to compare with, in the same tiles.
+        Other trust to compare with, in the same tiles: as ``trust`` of ``plan_run_grid``.
     disagreement_map : str or path-like, optional
-        Run all tiles as well, and write how far they are apart at every pixel: a GeoTIFF of one
+        Run all tiles as well, and write their disagreement at every pixel: a GeoTIFF of one
         float32 band, the difference of the largest and the smallest logit that tiles give, of
-        the class where it is largest; NaN where one tile alone speaks.
+        the class where it is largest; NaN where a single tile covers the pixel.
     overwrite : bool
         Replace an existing map.
     provider, threads
         Of onnxruntime.
     on_start : callable, optional
-        Called with the ``Forecast`` once everything is decided.
+        Called with the ``Forecast`` before the first window.
     on_progress : callable, optional
         Called with a ``Progress`` after every window, and after every tile of the map.
     on_report : callable, optional
-        Called with the ``Report`` once it is there, before the map is begun.
+        Called with the ``Report`` before the map is begun.
+    **choices : Unpack[OptionChoices]
+        The fields of ``Options``.
 
     Returns
     -------
@@ -118,143 +118,165 @@ def check(
     Raises
     ------
     SeamlessError
-        As ``segment`` does, and where the output does not belong to the raster and the model.
+        As ``segment`` does, and if the output does not belong to the raster and the model.
     """
     from ..atomic import check_destination
-    from ..inference.extent import part_of
     from ..raster.reader import RasterReader
     from .disagreement import map_disagreement
 
     options = merged(options, choices)
     with ExitStack() as stack:
-        made = None if output is None else stack.enter_context(RasterReader(output))
-        tiling = options if made is None else as_made(options, made.tags, output)
+        checked = None
+        if output is not None:
+            checked = CheckedOutput(stack.enter_context(RasterReader(output)))
+        tiling = options if checked is None else as_made(options, checked.tags, output)
         execution = Execution(provider, threads)
-        given = execution.model(model, tiling)
-        reader = stack.enter_context(open_raster(raster, tiling, given))
+        lazy = execution.model(model, tiling)
+        reader = stack.enter_context(open_raster(raster, tiling, lazy))
         destination = None
         if disagreement_map is not None:
-            inputs = inputs_of(model, reader, *([] if made is None else [made]))
+            inputs = inputs_of(model, reader, *([] if checked is None else [checked.reader]))
             destination = check_destination(disagreement_map, inputs, overwrite)
-        task, found = _measured(prepare(reader, given, tiling, execution), tiling)
-        part = None if made is None else part_of(made.tags)
-        if made is not None:
-            _check_output(made, task, part)
-            explicit = options.measured(task.forecast.settings.pixels)
-            task = task.noting(*doubts(explicit, made.tags, output, model))
+        run, found = _probed(prepare(reader, lazy, tiling, execution), tiling)
+        if checked is not None:
+            explicit = options.measured(run.forecast.settings.pixels)
+            run = run.noting(*doubts(explicit, checked.tags, checked.path, model))
+            checked.require_fit(run)
         if on_start:
-            on_start(task.forecast)
-        stack.enter_context(task.block_cache())
+            on_start(run.forecast)
+        stack.enter_context(run.block_cache())
         seed = whole_number("seed", seed, 0)
-        if windows is not None:
-            windows = whole_number("windows", windows, 1)
-        sample = Sample(task.plan.grid, windows, seed, part.extent if part else None)
-        reference = Reference(
-            reader,
-            task.model,
-            task.forecast.settings.normalization,
-            found,
-            task.plan.grid.tile_shape,
-            sample.largest,
-            task.fill,
-        )
-        judged = None if made is None else Made(made, part)
-        report = _report(task, reference, judged, list(compare), sample, seed, on_progress)
+        sample = _sample(run, checked, windows, seed)
+        reference = _reference(run, found, sample)
+        measured = _Measurement(run, reference, checked, list(compare))
+        measured.add_all(sample, on_progress)
+        report = measured.report(sample, seed)
         if on_report:
             on_report(report)
         if destination is not None:
-            map_disagreement(task, destination, overwrite, on_progress)
+            map_disagreement(run, destination, overwrite, on_progress)
         return report
 
 
-def _measured(task: PreparedRun, options: Options) -> tuple[PreparedRun, Probe | None]:
-    """What is known of how far the model sees, whether or not a run would have to know it."""
-    if is_wanted(task.source, options):
-        return task, task.found
-    found, notes = probe_anyway(task.source, task.model, len(task.reader.bands))
-    task = task.noting(*notes)
+def _probed(run: PreparedRun, options: Options) -> tuple[PreparedRun, Probe | None]:
+    """Return the run and its receptive field, which is measured even if a run needs none."""
+    if is_wanted(run.source, options):
+        return run, run.found
+    found, notes = probe_anyway(run.source, run.model, len(run.reader.bands))
+    run = run.noting(*notes)
     if found is None:
-        return task, None
-    return replace(task, forecast=judged(task.forecast, task.model, found, options)), found
+        return run, None
+    return replace(run, forecast=judged(run.forecast, run.model, found, options)), found
 
 
-def _report(
-    task: PreparedRun,
-    reference: Reference,
-    made: Made | None,
-    compare: list[str | Profile],
-    sample: Sample,
-    seed: int,
-    on_progress: OnProgress | None,
-) -> Report:
-    plan = task.plan
-    trusts = list(dict.fromkeys([plan.trust, *compare]))
-    judges = [Judge(replace(plan, trust=trust), name_of(trust)) for trust in trusts]
-    file = None if made is None else Judge(plan, str(made.path))
-    disputes = Disputes()
-    progress, pixels, beyond = Progress(0, len(sample), 0, unit="windows"), 0, 0
-    for window in sample:
-        wider = window.extended()
-        expected = reference.answer(wider)
-        answers, disagreement = blend_window(task, wider, trusts)
-        valid, judged = task.reader.valid(*wider), judges
-        if made is not None and file is not None:
-            own, valid = made.read(wider, valid)
-            beyond += values_beyond(own, valid)
-            answers, judged = [*answers, own], [*judges, file]
-        if valid is not None:
-            disagreement.shared[~valid] = False
-            for logits in (expected, *answers):
-                logits[~valid] = 0
-        disputes.add(disagreement.part(*window.within(wider)))
-        for judge, logits in zip(judged, answers, strict=True):
-            judge.add(logits, expected, window, valid)
-        pixels += count_valid(valid, window)
-        progress = progress.more(math.prod(window.shape))
-        if on_progress:
-            on_progress(progress)
-    forecast = task.forecast
-    if made is not None and beyond:
-        forecast = forecast.noting(f"{made.path} has values at {beyond} pixels that are not valid")
-    if not pixels:
-        raise OptionError(f"no pixel of the {len(sample)} windows is valid: nothing can be checked")
-    # Without a comparison, an output speaks for itself.
-    shown = [file, *(judges if compare else [])] if file else judges
-    return Report(
-        forecast=forecast,
-        windows=len(sample),
-        population=sample.population,
-        pixels=pixels,
-        seed=seed,
-        reference_run=(reference.rows.run, reference.cols.run),
-        context=(reference.rows.context, reference.cols.context),
-        complete=reference.complete,
-        qualities=[judge.quality() for judge in shown],
-        dispute=disputes.value(),
+def _sample(
+    run: PreparedRun, checked: CheckedOutput | None, windows: int | None, seed: int
+) -> Sample:
+    if windows is not None:
+        windows = whole_number("windows", windows, 1)
+    part = None if checked is None or checked.part is None else checked.part.extent
+    return Sample(run.plan.grid, windows, seed, part)
+
+
+def _reference(run: PreparedRun, found: Probe | None, sample: Sample) -> Reference:
+    return Reference(
+        run.reader,
+        run.model,
+        run.forecast.settings.normalization,
+        found,
+        run.plan.grid.tile_shape,
+        sample.largest,
+        run.fill,
     )
 
 
-def _check_output(made: RasterReader, task: PreparedRun, part: Part | None) -> None:
-    """Raise where an output cannot be one of the raster's, or is not of logits."""
-    kind = json.loads(made.tags.get(KIND, "null"))
-    if kind not in (None, LOGITS):
-        raise OptionError(
-            f"{made.path} holds {kind}, and a check compares logits: give an output of those, "
-            f"which --also logits=PATH adds to a run"
-        )
-    covered = task.reader.size if part is None else part.covered(task.reader.size).shape
-    if made.size != covered:
-        (height, width), (own_height, own_width) = made.size, task.reader.size
-        raise OptionError(
-            f"{made.path} is {height} x {width} px and {task.reader.path} {own_height} x "
-            f"{own_width}: give the output of a run over that raster"
-        )
-    place = task.reader.georeference
-    place = part.place(place) if part else place
-    if made.georeference.transform != place.transform:
-        raise OptionError(f"{made.path} does not lie where {task.reader.path} lies")
-    if made.dtype.kind != "f" or made.count != task.fitted.classes:
-        raise OptionError(
-            f"{made.path} has {made.count} bands of {made.dtype}, and logits of this model have "
-            f"{task.fitted.classes} of float32"
+class _Measurement:
+    """Compares tiles, blended by each trust, and an output with the reference.
+
+    Parameters
+    ----------
+    run : PreparedRun
+        The raster, the model and the plan.
+    reference : Reference
+        The logits to compare with.
+    output : CheckedOutput or None
+        The output, if one is checked.
+    compare : list of str or callable
+        Trusts in addition to the plan's.
+    """
+
+    def __init__(
+        self,
+        run: PreparedRun,
+        reference: Reference,
+        output: CheckedOutput | None,
+        compare: list[str | Profile],
+    ) -> None:
+        self._run, self._reference, self._output = run, reference, output
+        self._trusts = list(dict.fromkeys([run.plan.trust, *compare]))
+        self._blends = [
+            Comparison(replace(run.plan, trust=trust), name_of(trust)) for trust in self._trusts
+        ]
+        self._file = None if output is None else Comparison(run.plan, str(output.path))
+        self._shows_blends = output is None or bool(compare)
+        self._disagreements = DisagreementStatistics()
+        self._pixels = 0
+        self._invalid_values = 0
+
+    def add_all(self, sample: Sample, on_progress: OnProgress | None) -> None:
+        """Compare all windows of a sample."""
+        progress = Progress(0, len(sample), 0, unit="windows")
+        for window in sample:
+            self._add(window)
+            progress = progress.more(math.prod(window.shape))
+            if on_progress:
+                on_progress(progress)
+        if not self._pixels:
+            raise OptionError(
+                f"no pixel of the {len(sample)} windows is valid: choose more windows or another "
+                f"seed"
+            )
+
+    def _add(self, window: Window) -> None:
+        wider = window.extended()
+        expected = self._reference.logits(wider)
+        blended, disagreement = blend_window(self._run, wider, self._trusts)
+        compared = list(zip(self._blends, blended, strict=True))
+        valid = self._run.reader.valid(*wider)
+        if self._output is not None and self._file is not None:
+            stored, valid = self._output.read(wider, valid)
+            self._invalid_values += count_invalid_values(stored, valid)
+            compared.append((self._file, stored))
+        if valid is not None:
+            disagreement.shared[~valid] = False
+            for logits in (expected, *(own for _, own in compared)):
+                logits[~valid] = 0
+        inner = window.within(wider)
+        self._disagreements.add(disagreement.part(*inner))
+        for comparison, logits in compared:
+            comparison.add(logits, expected, window, valid)
+        self._pixels += math.prod(window.shape) if valid is None else int(valid[inner].sum())
+
+    def report(self, sample: Sample, seed: int) -> Report:
+        """Return the result for all windows, with a note on values at invalid pixels."""
+        forecast = self._run.forecast
+        if self._output is not None and self._invalid_values:
+            forecast = forecast.noting(
+                f"{self._output.path} has values at {self._invalid_values} pixels that are not "
+                f"valid"
+            )
+        file = [] if self._file is None else [self._file]
+        shown = [*file, *(self._blends if self._shows_blends else [])]
+        reference = self._reference
+        return Report(
+            forecast=forecast,
+            windows=len(sample),
+            population=sample.population,
+            pixels=self._pixels,
+            seed=seed,
+            reference_run=(reference.rows.run, reference.cols.run),
+            context=(reference.rows.context, reference.cols.context),
+            complete=reference.complete,
+            qualities=[comparison.quality() for comparison in shown],
+            dispute=self._disagreements.value(),
         )

@@ -1,29 +1,19 @@
-"""Quality: how far tiled logits are from a reference, and how strong their seams are."""
+"""Quality: how far logits are from a reference, and how strong their seams are."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from ..arrays import Logits, Mask, classes, difference
-from ..tiling.axis import Axis
 from ..tiling.plan import Plan
-from ..tiling.trust import Profile
-from ..tiling.weights import trusted
 from ..windows import Window
-
-if TYPE_CHECKING:
-    from ..inference.extent import Part
-    from ..raster.reader import RasterReader
+from .seams import SeamScore
 
 
 @dataclass(frozen=True)
 class Quality:
-    """How good logits are; shares of pixels, differences in units of the logits."""
+    """Quality of logits: shares of pixels, and differences in units of the logits."""
 
     name: str
     """The file that was checked, or the trust by which tiles were blended."""
@@ -36,73 +26,53 @@ class Quality:
     other_class: float
     """Share of the pixels with another class than the reference's."""
     seams: float | None
-    """``steps`` over ``reference_steps``: 1.0 where nothing is to be seen."""
+    """``steps`` over ``reference_steps``: 1.0 for no visible seams; None if no tiles meet."""
     steps: float | None
-    """Mean step where other tiles begin to speak over that elsewhere; None where no tiles meet."""
+    """Mean step between neighboring pixels at seams, over that elsewhere; None if no tiles meet."""
     reference_steps: float | None
-    """The same of the reference: what the picture itself does at these places."""
+    """The same ratio in the reference: the effect of the image's own content at these places."""
 
 
-class Made:
-    """An output that is to be checked.
+class Comparison:
+    """Compares logits with a reference, window by window.
 
     Parameters
     ----------
-    reader : RasterReader
-        Its file.
-    part : Part, optional
-        What it has of its raster; all of it where None.
+    plan : Plan
+        Where the tiles of the logits lie and how far they are trusted.
+    name : str
+        Name of the ``Quality``.
     """
-
-    def __init__(self, reader: RasterReader, part: Part | None) -> None:
-        self.path: Any = reader.path
-        self._reader = reader
-        self._part = part
-
-    def read(self, window: Window, valid: Mask | None) -> tuple[Logits, Mask | None]:
-        """Logits of a window, and its pixels that are valid, and wanted where it is of an area."""
-        if self._part is None:
-            return self._reader.read(*window).transpose(1, 2, 0), valid
-        logits = self._part.read(self._reader, *window)
-        wanted = self._part.wanted(*window)
-        if wanted is None:
-            wanted = np.asarray(~np.isnan(logits).all(axis=-1))
-        return logits, wanted if valid is None else valid & wanted
-
-
-def values_beyond(logits: Logits, valid: Mask | None) -> int:
-    """Pixels that have logits and are not valid."""
-    return 0 if valid is None else int(np.isfinite(logits[~valid]).any(axis=-1).sum())
-
-
-def count_valid(valid: Mask | None, window: Window) -> int:
-    """Valid pixels of a window, out of those of the window ``extended``."""
-    if valid is None:
-        return math.prod(window.shape)
-    return int(np.count_nonzero(valid[window.within(window.extended())]))
-
-
-class Judge:
-    """Gathers what makes a ``Quality``."""
 
     def __init__(self, plan: Plan, name: str) -> None:
         self._name = name
-        self._fidelity = Fidelity()
+        self._differences = Differences()
         self._steps, self._reference_steps = SeamScore(plan), SeamScore(plan)
 
     def add(self, logits: Logits, reference: Logits, window: Window, valid: Mask | None) -> None:
-        """Add a window: values of the window ``extended``, 0 where they are not valid."""
+        """Add a window.
+
+        Parameters
+        ----------
+        logits, reference : ndarray
+            Values of ``window.extended()``, shape ``(height, width, classes)``, 0 where a pixel
+            is not valid.
+        window : Window
+            The window in the image.
+        valid : ndarray or None
+            Valid pixels of ``window.extended()``, shape ``(height, width)``; None if all are.
+        """
         inner = window.within(window.extended())
         own, other = logits[inner], reference[inner]
         if valid is not None:
             own, other = own[valid[inner]], other[valid[inner]]
-        self._fidelity.add(own, other)
+        self._differences.add(own, other)
         self._steps.add(logits, window)
         self._reference_steps.add(reference, window)
 
     def quality(self) -> Quality:
-        """What has been gathered."""
-        found, steps, usual = self._fidelity, self._steps.value, self._reference_steps.value
+        """Return the quality over all windows that were added."""
+        found, steps, usual = self._differences, self._steps.value, self._reference_steps.value
         return Quality(
             name=self._name,
             identical=found.identical,
@@ -121,11 +91,12 @@ def _ratio(steps: float, usual: float) -> float:
     return steps / usual if usual else math.inf
 
 
-class Fidelity:
-    """Gathers the differences between logits and a reference, window by window."""
+class Differences:
+    """Differences between logits and a reference, added window by window."""
 
     def __init__(self) -> None:
         self.pixels = 0
+        """Pixels that were compared."""
         self._identical = 0
         self._total = 0.0
         self._values = 0
@@ -158,81 +129,5 @@ class Fidelity:
 
     @property
     def other_class(self) -> float:
-        """Share of the pixels whose class is another."""
+        """Share of the pixels with different classes."""
         return self._other_class / max(1, self.pixels)
-
-
-class SeamScore:
-    """The mean absolute step between neighboring pixels at seams, over that everywhere else.
-
-    Steps that are not finite are left out.
-
-    Parameters
-    ----------
-    plan : Plan
-        It says where the seams are: see ``seam_lines``.
-    """
-
-    def __init__(self, plan: Plan) -> None:
-        self._plan = plan
-        self._lines = 0
-        self._at_seams = _Mean()
-        self._elsewhere = _Mean()
-
-    def add(self, logits: Logits, window: Window) -> None:
-        """Add the steps into and within a window.
-
-        ``logits`` are of the window ``extended``, shape ``(height, width, classes)``.
-        """
-        wider = window.extended()
-        for number, axis in enumerate((self._plan.grid.rows, self._plan.grid.cols)):
-            across = 1 - number
-            beside = window[across].start - wider[across].start
-            own = logits[:, beside:] if number == 0 else logits[beside:]
-            with np.errstate(invalid="ignore", over="ignore"):
-                steps = np.abs(np.diff(own, axis=number))
-            # The step before pixel p of the image is number p - 1 - start of the wider window's.
-            first = wider[number].start + 1
-            lines = np.zeros(steps.shape[number], np.bool_)
-            for line in seam_lines(axis, self._plan.trust, first, window[number].stop):
-                lines[line - first] = True
-            self._lines += int(lines.sum())
-            self._at_seams.add(steps.compress(lines, axis=number))
-            self._elsewhere.add(steps.compress(~lines, axis=number))
-
-    @property
-    def value(self) -> float | None:
-        """None where there are no seams; NaN where no step at them is finite."""
-        if not self._lines:
-            return None
-        seams, others = self._at_seams.value, self._elsewhere.value
-        if others:
-            return seams / others
-        return 1.0 if seams == 0 else math.inf
-
-
-def seam_lines(axis: Axis, trust: str | Profile, low: int, high: int) -> Iterator[int]:
-    """Pixels of ``[low, high)`` along an axis that other tiles speak for than for the one before.
-
-    That is where a tile's trust rises from zero or falls to it: where overlaps begin and end, less
-    the margin; for a hard cut, where the one tile follows the other.
-    """
-    lines: set[int] = set()
-    for k in axis.tiles_over(low - 1, high):
-        lines.update(trusted(axis, k, trust))
-    yield from sorted(line for line in lines - {0, axis.size} if low <= line < high)
-
-
-class _Mean:
-    def __init__(self) -> None:
-        self.total = 0.0
-        self.count = 0
-
-    def add(self, values: Logits) -> None:
-        finite = values[np.isfinite(values)]
-        self.total += float(finite.sum(dtype=np.float64))
-        self.count += finite.size
-
-    @property
-    def value(self) -> float:
-        return self.total / self.count if self.count else math.nan

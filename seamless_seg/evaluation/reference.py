@@ -1,6 +1,6 @@
-"""The reference: a model's answer with all the context that it can be given, in plain loops.
+"""The reference: a model run with all the context that it can use, in plain loops.
 
-It shares nothing with the plan and the blending that it is there to judge.
+It shares no code with the plan and the blending that are compared with it.
 """
 
 from __future__ import annotations
@@ -20,17 +20,18 @@ from ..normalization import Normalization
 from ..raster.source import Reader, gaps_extended, read_extended
 from ..windows import Window
 
-LARGEST = 2048
-"""Pixels of a run at most, where they are enough."""
+LARGEST_RUN = 2048
+"""Largest length of a run in pixels, unless the context of a piece needs more."""
 
-SMALLEST = 64
-"""Pixels of a piece at least, where the model's size is free."""
+SMALLEST_PIECE = 64
+"""Smallest length of a piece in pixels, if the model takes inputs of any size."""
 
 
 class Pieces(NamedTuple):
-    """Along one axis: pieces from the middle of runs of their own."""
+    """Pieces of the reference along one axis, each from the middle of a run of its own."""
 
     size: int
+    """Pixels of the image."""
     run: int
     """Pixels of a run."""
     piece: int
@@ -38,15 +39,15 @@ class Pieces(NamedTuple):
     stride: int
     """Runs start at multiples of this."""
     complete: bool
-    """Whether nothing that the model can see is missing."""
+    """Whether each run holds the whole receptive field of its piece."""
 
     @property
     def context(self) -> int:
-        """Pixels around a piece at least, unless the image ends before."""
+        """Least pixels on each side of a piece in its run, unless the image ends there."""
         return max(0, (self.run - self.piece) // 2 - self.stride // 2)
 
     def within(self, window: slice) -> Iterator[tuple[slice, int]]:
-        """The pieces of a window, and where the run of each begins."""
+        """Yield the pieces of a window, each with the first pixel of its run."""
         last = -(-max(0, self.size - self.run) // self.stride) * self.stride
         for start in range(window.start, window.stop, self.piece):
             piece = slice(start, min(start + self.piece, window.stop))
@@ -56,26 +57,26 @@ class Pieces(NamedTuple):
 
 
 class Reference:
-    """A model's answer to an image, without tiles where that is possible.
+    """The logits of a model for an image, without the effect of tiles if that is possible.
 
-    Where the model sees only so far, each piece has that much context on every side: this is its
-    answer to the whole image. Else, or where its fixed size leaves no room for that, pieces are a
-    quarter of a tile long and lie in the middle of it.
+    If the receptive field is finite, each piece has that much context on every side: the logits
+    are those of the model on the whole image. Otherwise, or if the model's fixed size is too small
+    for that context, pieces are a quarter of a tile long and lie in the middle of a tile.
 
     Parameters
     ----------
     reader : Reader
-        Where pixels come from.
+        The raster.
     model : Model
         The model.
     normalization : Normalization
-        What is done to pixels.
+        Applied to the raster's pixels.
     found : Probe or None
-        What is known of how far it sees.
+        The measured receptive field; None if it is unknown.
     tile : (int, int)
-        Height and width of the tiles that it is used with.
+        Height and width of the tiles that are compared with the reference.
     window : (int, int)
-        Height and width of the largest window that will be asked for.
+        Height and width of the largest window.
     fill : float, optional
         As for ``TileReader``.
     """
@@ -103,11 +104,11 @@ class Reference:
 
     @property
     def complete(self) -> bool:
-        """Whether it is the model's answer to the whole image."""
+        """Whether the reference equals the model run on the whole image."""
         return self.rows.complete and self.cols.complete
 
-    def answer(self, window: Window) -> Values:
-        """Logits of a window, shape ``(height, width, classes)``."""
+    def logits(self, window: Window) -> Values:
+        """Run the model for a window; return logits, shape ``(height, width, classes)``."""
         result = np.empty((*window.shape, self._model.classes), np.float32)
         for rows, top in self.rows.within(window.rows):
             for cols, left in self.cols.within(window.cols):
@@ -120,9 +121,9 @@ class Reference:
         rows, cols = slice(top, top + self.rows.run), slice(left, left + self.cols.run)
         pixels = read_extended(self._reader, rows, cols, self._model.border)
         gaps = gaps_extended(self._reader, rows, cols, self._model.border)
-        is_as_it_is = takes_integers(self._model, self._normalization, pixels.dtype)
-        as_they_are = pixels.dtype if is_as_it_is else None
-        feed = Feed(self._normalization, self._fill, len(pixels), as_they_are)
+        is_unchanged = takes_integers(self._model, self._normalization, pixels.dtype)
+        dtype = pixels.dtype if is_unchanged else None
+        feed = Feed(self._normalization, self._fill, len(pixels), dtype)
         batch = self._model.empty(1, len(pixels), feed.dtype)
         feed.put(pixels, gaps, self._model.place(batch[0]))
         logits: Values = self._model(batch)[0]
@@ -134,27 +135,28 @@ def _shifted(interval: slice, origin: int) -> slice:
 
 
 def _pieces(size: int, window: int, tile: int, fixed: int | None, reach: Reach | None) -> Pieces:
+    """Choose runs and pieces along one axis; ``fixed`` is the model's length of an input."""
     if reach is None or reach.across:
         run = fixed or tile
-        # So coarse a grid would leave a piece no room in its run.
+        # Starts on a coarser grid could put a piece outside of its run.
         stride = 1 if reach is None or reach.stride > run // 4 else reach.stride
         return _clipped(size, run, run // 4, stride, False)
     # A run starts at the multiple of the stride that centers its piece best.
     around = 2 * (reach.radius + 2 * reach.stride)
     if fixed is not None:
-        # Where the far side is cut off the model's grid, that is seen from up to a stride more.
+        # If the far side of a run is off the model's grid, its effect reaches up to a stride more.
         around += 2 * (reach.stride if fixed % reach.stride else 0)
         if fixed - around >= fixed // 8:
             return _clipped(size, fixed, fixed - around, reach.stride, True)
         stride = 1 if reach.stride > fixed // 4 else reach.stride
         return _clipped(size, fixed, fixed // 4, stride, False)
-    piece = max(SMALLEST, min(window, LARGEST - around))
+    piece = max(SMALLEST_PIECE, min(window, LARGEST_RUN - around))
     run = math.ceil(max(tile, around + piece) / reach.stride) * reach.stride
     return _clipped(size, run, run - around, reach.stride, True)
 
 
 def _clipped(size: int, run: int, piece: int, stride: int, complete: bool) -> Pieces:
-    """All at once where the image is no larger than a run."""
+    """Return pieces of runs within the image; a single run if the image is no larger than one."""
     if size > run:
         return Pieces(size, run, max(1, piece), stride, complete)
     return Pieces(size, size, size, stride, True)

@@ -1,4 +1,4 @@
-"""Trials: the tiles of a task run for a window, blended in several ways at once."""
+"""Tiles of a run for one window, blended by several trusts at once."""
 
 from __future__ import annotations
 
@@ -15,26 +15,42 @@ from ..tiling.coverage import Coverage
 from ..tiling.grid import shape_to_slices
 from ..tiling.trust import Profile
 from ..windows import Window, common
-from .disagreement import Disagreement, Disagreements
+from .disagreement import Disagreement, DisagreementTracker
 
 
 def blend_window(
-    task: PreparedRun, window: Window, trusts: Sequence[str | Profile]
+    run: PreparedRun, window: Window, trusts: Sequence[str | Profile]
 ) -> tuple[list[Values], Disagreement]:
-    """Logits of a window for each of the profiles, and how far the tiles are apart there.
+    """Return the blended logits of a window for each trust, and its tiles' disagreement.
 
-    The bits are those of a run over the whole raster. Each tile is run once for all of it.
+    The logits have the bits of a run over the whole raster. Each tile is run once for all trusts.
+
+    Parameters
+    ----------
+    run : PreparedRun
+        The raster, the model and the plan.
+    window : Window
+        A part of the raster.
+    trusts : sequence of str or callable
+        As ``trust`` of ``plan_run_grid``.
+
+    Returns
+    -------
+    logits : list of ndarray
+        One array for each trust, shape ``(height, width, classes)``.
+    disagreement : Disagreement
+        Arrays of the window's shape.
     """
-    plan = replace(task.plan, coverage=Coverage(task.plan.grid, _box(window)))
+    plan = replace(run.plan, coverage=Coverage(run.plan.grid, _box(window)))
     blenders = [Blender(replace(plan, trust=trust)) for trust in trusts]
-    blended = [np.empty((*window.shape, task.fitted.classes), np.float32) for _ in trusts]
+    blended = [np.empty((*window.shape, run.fitted.classes), np.float32) for _ in trusts]
     everywhere = Disagreement(*(np.empty(window.shape, kind) for kind in (bool, np.float32, bool)))
-    disagreements = Disagreements(plan)
-    for index, geom, tile, _ in task.answers(plan):
+    tracker = DisagreementTracker(plan)
+    for index, geom, tile, _ in run.answers(plan):
         to, part = common(window, shape_to_slices(geom))
         for blender, logits in zip(blenders, blended, strict=True):
             logits[to] = blender.add(index, tile)[part]
-        found = disagreements.add(index, geom, tile)
+        found = tracker.add(index, geom, tile)
         for whole, own in zip(everywhere, found, strict=True):
             whole[to] = own[part]
     return blended, everywhere

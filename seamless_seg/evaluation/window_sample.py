@@ -1,4 +1,4 @@
-"""A sample of an image: windows of it, drawn with a seed."""
+"""A random sample of an image's windows."""
 
 from __future__ import annotations
 
@@ -10,27 +10,30 @@ from ..tiling.axis import Axis
 from ..tiling.grid import Grid
 from ..windows import Window
 
-PIXELS, FEWEST = 4_000_000, 4
-"""Pixels to look at, and windows at least, where nobody says how many windows."""
+DEFAULT_PIXELS = 4_000_000
+"""Pixels in all windows of a sample, about, if no number of windows is given."""
+
+FEWEST_WINDOWS = 4
+"""Least number of windows of a sample, if no number of windows is given."""
 
 
 class Sample:
-    """Some of the windows that an image falls into.
+    """Windows drawn at random from those that an image is divided into.
 
     Most windows are cut half-way between the starts of tiles, so that each holds one tile's start
-    in either direction, and with it a place where tiles meet; together they are the whole image.
+    in either direction, and with it a place where tiles meet; all windows are the whole image.
 
     Parameters
     ----------
     grid : Grid
         The tiles.
     count : int, optional
-        Windows to draw; all of them where there are no more. By default about as many as hold
-        ``PIXELS``.
+        Number of windows to draw; all windows if there are no more. By default about as many as
+        hold ``DEFAULT_PIXELS``.
     seed : int
-        The same seed draws the same windows.
+        Random seed.
     part : Window, optional
-        Rows and columns of the image; only windows that reach into them are drawn.
+        Part of the image; only windows that intersect it are drawn.
     """
 
     def __init__(
@@ -47,7 +50,7 @@ class Sample:
         self.largest = rows.largest, cols.largest
         if count is None:
             pixels = grid.rows.size * grid.cols.size
-            count = max(FEWEST, PIXELS * rows.count * cols.count // pixels)
+            count = max(FEWEST_WINDOWS, DEFAULT_PIXELS * rows.count * cols.count // pixels)
         drawn = np.random.default_rng(seed).choice(
             self.population, min(count, self.population), replace=False, shuffle=False
         )
@@ -68,7 +71,7 @@ def _meet(one: slice, other: slice) -> bool:
 
 
 class _Cuts:
-    """Where an axis is cut: half-way between the starts of tiles, and the last tile in halves."""
+    """Cuts of an axis: half-way between the starts of tiles, and in the middle of the last tile."""
 
     def __init__(self, axis: Axis) -> None:
         self._axis = axis

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import shapely
 
 from ..arrays import Mask, Values
-from ..decisions import AT_MOST
+from ..decisions import DEFAULT_OR_FEWER
 from ..errors import BudgetError
 from ..models.base import Model
 from ..models.files import files_of
@@ -26,7 +26,7 @@ from ..planning.forecast import Forecast, forecast_raster
 from ..planning.memory import Needs, Schedule, schedule
 from ..planning.options import Execution, Options
 from ..raster.blocks import FLOAT32, block_shape, cache_bytes
-from ..system import release_bytes, resident_bytes, tells_memory
+from ..system import release_bytes, reports_memory, resident_bytes
 from ..threads import ReadAhead
 from ..tiling.grid import Index
 from ..tiling.plan import Plan
@@ -101,7 +101,7 @@ class PreparedRun:
         """
         decided = self.forecast.settings.tiling.batch_size
         size = min(decided.value, self.plan.tiles)
-        if decided.origin == AT_MOST:
+        if decided.origin == DEFAULT_OR_FEWER:
             size = min(size, math.ceil(WORTH_WHILE / self.fitted.seconds))
         return size
 
@@ -284,7 +284,7 @@ def prepare(
     forecast = forecast_raster(reader, network, options, area, measured)
     if measured.pricing is not None:
         network.tune(forecast.plan.grid.tile_shape, 1)  # it is as the last timing left it
-    if execution.max_memory is not None and not tells_memory():
+    if execution.max_memory is not None and not reports_memory():
         forecast = forecast.noting(UNTOLD)
     return PreparedRun(
         reader,

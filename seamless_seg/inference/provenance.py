@@ -15,7 +15,7 @@ from ..models.files import files_of, fingerprint, has_functions
 from ..normalization import Scaling
 from ..planning.options import Options
 from ..planning.settings import LINEAR, Settings
-from ..tiling.trust import PROFILES, name_of
+from ..tiling.trust import PROFILES, is_name, name_of
 from ..version import __version__
 
 MODEL, DIGEST, VERSION, COMMAND, KIND = "model", "model_sha256", "version", "command", "kind"
@@ -105,7 +105,7 @@ def _stated(tags: Mapping[str, str], path: Any) -> dict[str, Any]:
             value = json.loads(tags[name])
         except ValueError:
             raise RasterError(f"{path}: its tag {name} is damaged, {tags[name]!r}") from None
-        if name != "trust" or value in PROFILES:  # profiles of somebody's own are not in the file
+        if name != "trust" or is_name(value):  # a function of the user's own is not in the file
             stated[name] = tuple(value) if isinstance(value, list) else value
     return stated
 
@@ -128,4 +128,8 @@ def _said(value: Any) -> str:
 def _plain(value: Any) -> Any:
     if isinstance(value, Scaling):
         return value.document()
-    return value.item() if isinstance(value, np.generic) else name_of(value)
+    if isinstance(value, np.generic):
+        return value.item()
+    name = name_of(value)
+    # The tag of a user's own function must not be read back as a profile of the same name.
+    return f"{name}()" if is_name(name) and PROFILES.get(name) is not value else name

@@ -9,7 +9,7 @@ from typing import Any, TypedDict
 
 import numpy as np
 
-from ..decisions import DEFAULT, METADATA, OPTION, THE_GRAPH, Decision, decide
+from ..decisions import DEFAULT, GRAPH, METADATA, OPTION, Decision, decide
 from ..errors import OptionError
 from ..models.base import Model
 from ..models.graph_analysis import activation_within
@@ -238,7 +238,7 @@ def decide_activation(asked: str | None, model: Model, classes: int) -> Decision
     return decide(
         (asked, OPTION),
         (_of_metadata(model.metadata), METADATA),
-        ("none" if activation_within(model) else None, THE_GRAPH),
+        ("none" if activation_within(model) else None, GRAPH),
         ("sigmoid" if classes == 1 else "softmax", DEFAULT),
     )
 

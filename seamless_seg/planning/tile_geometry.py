@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..decisions import AT_MOST, DEFAULT, METADATA, OPTION, SIDECAR, Decision, decide
+from ..decisions import DEFAULT, DEFAULT_OR_FEWER, METADATA, OPTION, SIDECAR, Decision, decide
 from ..errors import OptionError
 from ..models.base import BATCH_PIXELS, Model
 from ..models.receptive_field import Probe
@@ -61,7 +61,7 @@ def decide_tiling(
         (model.batch if model else None, "the model's fixed batch"),
         (price.batch if price and price.batch > 1 else None, TIMED),
         (_suggested(model, tile.value), SIDECAR),
-        (usual, AT_MOST if usual > 1 else DEFAULT),
+        (usual, DEFAULT_OR_FEWER if usual > 1 else DEFAULT),
     )
     whole_number("batch size", batch_size.value, 1)
     return Tiling(tile, overlap, margin, align, trust, batch_size)

@@ -21,7 +21,7 @@ import pyogrio
 import shapely
 
 from ..arrays import Floats, Geometries, Integers
-from ..atomic import hidden, rename
+from ..atomic import partial_name, rename
 from ..errors import RasterError
 from ..raster.gdal import reporting
 
@@ -199,7 +199,7 @@ def _aside(path: Path, overwrite: bool) -> Iterator[Path]:
 
     It is in a folder of its own: formats have journals and indices beside the file while it grows.
     """
-    folder = hidden(path)
+    folder = partial_name(path)
     try:
         folder.mkdir()
         partial = folder / f"partial{path.suffix}"

@@ -1,1 +1,1 @@
-"""Where tiles lie, how they are weighted and blended: arrays, pixels and boxes, no files."""
+"""Where tiles lie, their weights and their blending: arrays, pixels and boxes, no files."""

@@ -1,6 +1,6 @@
 """One axis of a grid of overlapping tiles: where tiles start, overlap and finish.
 
-Everything here is one-dimensional and in pixels. A grid is two axes.
+All values are in pixels along that axis. A grid is two axes.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ class Axis:
     size : int
         Pixels along the axis, at least 1.
     tile : int
-        Pixels of a tile, at least 1. An image no larger than that is one tile.
+        Pixels of a tile, at least 1. An image no larger than a tile is one tile.
     overlap : int
         Least overlap of neighbors: ``0 <= overlap < tile``.
     align : int
         Starts are multiples of this. The last tile then may stick out of the image by less
         than ``align``; without alignment no tile does.
     margin : int
-        Pixels next to a cut side that are not trusted: ``overlap > 2 * margin`` unless it is 0.
+        Pixels next to a cut side that get no trust: ``overlap > 2 * margin`` unless it is 0.
 
     Raises
     ------
     GeometryError
-        Where a value is not a whole number or breaks one of the rules above.
+        If a value is not a whole number or breaks one of the rules above.
     """
 
     size: int
@@ -68,13 +68,13 @@ class Axis:
             raise GeometryError(f"align {self.align} is more than the tile, {self.tile} px")
         if self.tile - self.overlap < self.align:
             raise GeometryError(
-                f"tile {self.tile} less overlap {self.overlap} must leave room for one step of "
-                f"the alignment, {self.align} px"
+                f"tile {self.tile} minus overlap {self.overlap} is less than align {self.align}: "
+                f"choose a smaller overlap or align"
             )
 
     @property
     def length(self) -> int:
-        """Pixels of every tile: the tile's, or the image's where that is smaller."""
+        """Pixels of every tile: ``tile``, or ``size`` where that is smaller."""
         return min(self.tile, self.size)
 
     @cached_property
@@ -83,12 +83,12 @@ class Axis:
 
     @cached_property
     def count(self) -> int:
-        """Number of tiles, the fewest that overlap by ``overlap`` at least."""
+        """Number of tiles: the fewest whose overlaps are all at least ``overlap``."""
         longest_stride = (self.tile - self.overlap) // self.align * self.align
         return 1 + -(-self._last_start // longest_stride)
 
     def start(self, k: int) -> int:
-        """First pixel of tile ``k``: evenly spaced, rounded to a multiple of ``align``."""
+        """Return the first pixel of tile ``k``: even spacing, rounded to multiples of ``align``."""
         gaps = self.count - 1
         if not gaps:
             return 0
@@ -96,23 +96,23 @@ class Axis:
         return (2 * k * steps + gaps) // (2 * gaps) * self.align
 
     def stop(self, k: int) -> int:
-        """One past the last pixel of tile ``k``; past ``size`` where an aligned tile sticks out."""
+        """Return one past the last pixel of tile ``k``; aligned tiles may end past ``size``."""
         return self.start(k) + self.length
 
     def window(self, k: int) -> tuple[int, int]:
-        """Half-open interval of the pixels that are finished once tile ``k`` has been added."""
+        """Return the half-open interval of the pixels that tile ``k`` finishes."""
         return self.start(k), self.size if k == self.count - 1 else self.start(k + 1)
 
     def overlap_before(self, k: int) -> int:
-        """Pixels shared with tile ``k - 1``; 0 at the image's border."""
+        """Count the pixels that tile ``k`` shares with tile ``k - 1``; 0 at the image's border."""
         return self.stop(k - 1) - self.start(k) if k > 0 else 0
 
     def overlap_after(self, k: int) -> int:
-        """Pixels shared with tile ``k + 1``; 0 at the image's border."""
+        """Count the pixels that tile ``k`` shares with tile ``k + 1``; 0 at the image's border."""
         return self.overlap_before(k + 1) if k < self.count - 1 else 0
 
     def window_at(self, pixel: int) -> int:
-        """Number of the window that holds ``pixel``, which lies in ``[0, size)``."""
+        """Return the number of the window that holds ``pixel``, which lies in ``[0, size)``."""
         low, high = 0, self.count - 1
         while low < high:
             middle = (low + high + 1) // 2
@@ -123,7 +123,7 @@ class Axis:
         return low
 
     def tiles_over(self, low: int, high: int) -> range:
-        """Tiles that cover a pixel of ``[low, high)``, which is clipped to the image."""
+        """Return the tiles that cover a pixel of ``[low, high)``, which is clipped to the image."""
         low, high = max(0, low), min(self.size, high)
         if low >= high:
             return range(0)
@@ -135,13 +135,13 @@ class Axis:
 
     @property
     def carried(self) -> int:
-        """Most pixels that must be kept of a tile until its successors arrive.
+        """Most pixels of a tile that later tiles still change, and that must be kept for them.
 
         carried = max over k of (stop(k) - margin - start(k + 1)), 0 for a single tile
         """
         gaps = self.count - 1
         if not gaps:
             return 0
-        # Even spacing rounds every stride down or up, and some down unless all are equal.
+        # Even spacing rounds each stride down or up; unless all are equal, at least one goes down.
         least_stride = self._last_start // self.align // gaps * self.align
         return self.length - self.margin - least_stride

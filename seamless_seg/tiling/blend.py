@@ -1,11 +1,11 @@
 """Blending: a running mean along x into the strip of a tile row, then along y.
 
-Anything else that is done value by value can stand in for the mean: see ``Combine``.
+Another operation on two values can take the place of the mean: see ``Combine``.
 
-Each tile that is added finishes one window. All that is held in between is the carry: the
-means that later tiles still move, that is the columns shared with the next tile and, over
-a panel's width, the rows shared with the next tile row. What a panel's last tiles share with the
-next panel's first, its seam, is put aside row by row.
+Each tile that is added finishes one window. Between tiles only the carry is held: the means that
+later tiles still change, that is the columns shared with the next tile and, over a panel's width,
+the rows shared with the next tile row. The columns that a panel's last tiles share with the next
+panel's first, its seam, are stored row by row.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .plan import Plan
 from .weights import Alpha, alpha
 
 Combine: TypeAlias = Callable[[Array, Array, Array, Array], object]
-"""``(held, new, share, out)``: what becomes of what is held where a tile brings new values.
+"""``(held, new, share, out)``: fill ``out`` with the held values, updated by a tile's new ones.
 
 ``share`` is the newest tile's share in the trust so far, and broadcasts; ``out`` may be
 ``new``.
@@ -30,18 +30,20 @@ Combine: TypeAlias = Callable[[Array, Array, Array, Array], object]
 
 
 class Seams(Protocol):
-    """Where the seam of a panel is kept until the next: a dict, or anything that does the same."""
+    """Storage of a panel's seam until the next panel: a dict, or an object with its methods."""
 
     def __setitem__(self, row: int, seam: Array, /) -> None:
-        """Keep the seam of a tile row; it must be copied."""
+        """Store a copy of the seam of a tile row."""
         ...
 
     def pop(self, row: int, /) -> Array:
-        """Return the seam of a tile row, and forget it."""
+        """Remove the seam of a tile row and return it."""
         ...
 
 
 class _Copies(dict[int, Array]):
+    """Seams in memory."""
+
     def __setitem__(self, row: int, seam: Array) -> None:
         super().__setitem__(row, seam.copy())
 
@@ -51,44 +53,54 @@ REAL = "biuf"
 
 
 def running_mean(held: Array, new: Array, share: Array, out: Array) -> None:
-    """Move what is held towards the new values; where they agree, to the last bit, nowhere."""
+    """Move held values towards new ones by ``share``; equal values stay, to the last bit.
+
+    Parameters
+    ----------
+    held, new : ndarray
+        Values so far, and the newest tile's.
+    share : ndarray
+        The newest tile's share in the trust so far, 0 to 1; it broadcasts.
+    out : ndarray
+        Where the result goes; it may be ``new``.
+    """
     with np.errstate(invalid="ignore", over="ignore"):
         try:
             with np.errstate(invalid="raise"):
                 np.subtract(new, held, out=out, dtype=out.dtype, casting="unsafe")
-        except FloatingPointError:  # infinities that agree: they do not differ
+        except FloatingPointError:  # equal infinities: their difference counts as 0, not NaN
             out[np.isnan(out) & np.isinf(held)] = 0
         out *= share
         out += held
 
 
 def largest(held: Array, new: Array, share: Array, out: Array) -> None:
-    """Keep the larger value."""
+    """Fill ``out`` with the larger value; parameters as for ``running_mean``."""
     np.maximum(held, new, out=out)
 
 
 def smallest(held: Array, new: Array, share: Array, out: Array) -> None:
-    """Keep the smaller value."""
+    """Fill ``out`` with the smaller value; parameters as for ``running_mean``."""
     np.minimum(held, new, out=out)
 
 
 class Blender:
-    """Blends the tiles of a plan, given one by one in the plan's order.
+    """Blends the tiles of a plan, which are added one by one in the plan's order.
 
     Parameters
     ----------
     plan : Plan
         Where the tiles lie and how far they are trusted.
     combine : callable
-        What is done where tiles overlap.
+        The operation where tiles overlap.
     seams : Seams, optional
-        Where seams of panels are kept; in memory where None. A value has the tile's trailing shape
+        Where seams of panels are stored; in memory if None. A seam has the tile's trailing shape
         after ``plan.seam_shape``.
 
     Notes
     -----
-    The first tile settles the trailing shape, the memory layout and the dtype of all that is
-    held: float32 and wider floats keep their dtype, others blend in float32.
+    The first tile determines the trailing shape, the memory layout and the dtype of all arrays
+    that are held: float32 and wider floats keep their dtype, others blend in float32.
     """
 
     def __init__(
@@ -110,19 +122,19 @@ class Blender:
         Parameters
         ----------
         index : (row, column)
-            Which tile: the one that follows in the plan.
+            Index of the tile: the next one in the plan.
         tile : ndarray
             Shape ``(tile height, tile width, ...)``. It is neither kept nor changed.
 
         Returns
         -------
         ndarray
-            Shape ``(window height, window width, ...)``, the caller's to keep.
+            Shape ``(window height, window width, ...)``; a new array.
 
         Raises
         ------
         TileError
-            Where the tile has another shape than that, or no real numbers in it.
+            If the tile has another shape, or a dtype that is not of real numbers.
         """
         self._check(index, tile)
         if self._trailing is None:
@@ -140,8 +152,8 @@ class Blender:
         window = self._empty(height, width)
         self._fill(window, tile, below, x, y, 0)
 
-        # What later tiles still move takes the place of the old carry. Where tiles overlap by
-        # more than half, part of the old carry is still to be read and must not be lost first.
+        # The new carry overwrites the old one. Where tiles overlap by more than half, part of the
+        # old carry is still to be read, so the new one is made in an array of its own first.
         rest = y.stop - height
         lower = below[:rest] if y.middle <= height else self._empty(rest, width)
         self._fill(lower, tile, below, x, y, height)
@@ -191,14 +203,14 @@ class Blender:
         (i, j), grid, trust = index, self._plan.grid, self._plan.trust
         x, y = alpha(grid.cols, j, trust), alpha(grid.rows, i, trust)
         at = j - self._plan.columns.start
-        # Where an area leaves out the tile before, nobody wants the pixels shared with it.
+        # Where an area skips the tile before, the pixels shared with it are not wanted.
         x = x if self._is_loaded(i, j - 1) else x.alone()
         y = y if i and self._last_row_added[at] == i - 1 else y.alone()
         self._last_row_added[at] = i
         return x, y
 
     def _fill(self, out: Array, tile: Array, below: Array, x: Alpha, y: Alpha, top: int) -> None:
-        """Fill ``out`` with the mean, from row ``top`` of the tile and from its first column."""
+        """Fill ``out`` with the mean, from row ``top`` of the tile and its first column on."""
         height, width = out.shape[:2]
         skip = min(max(y.first - top, 0), height)
         rows = slice(top + skip, top + height)
@@ -230,7 +242,10 @@ class Blender:
             out[along(middle, length)] = tile[along(middle, length)]
 
     def _weight(self, share: Alpha, axis: int) -> Array:
-        """``share.values`` in the blend's dtype, spread out so that numpy's inner loop is long."""
+        """Return ``share.values`` in the blend's dtype.
+
+        Weights along x are repeated over the trailing axes, so that numpy's inner loop is long.
+        """
         key = (axis, share.values.tobytes())
         if key not in self._expanded:
             shape = (1, -1) if axis else (-1, 1)

@@ -1,7 +1,7 @@
-"""Coverage: which tiles of a grid an area needs, and which pixels of a window it wants.
+"""Coverage: which tiles of a grid an area needs, and which pixels of a window are wanted.
 
-A pixel is wanted where its center lies inside the area. A tile is loaded if and only if it
-covers a wanted pixel; so every tile that speaks for a wanted pixel is loaded, and leaving out
+A pixel is wanted if its center lies inside the area. A tile is loaded if and only if it
+covers a wanted pixel; so all tiles that contribute to a wanted pixel are loaded, and skipping
 the others changes no wanted bit.
 """
 
@@ -16,7 +16,7 @@ from ..errors import GeometryError
 from .grid import Grid
 
 COARSE = 16
-"""First look at every 16th pixel only: it settles most tiles that an area merely crosses."""
+"""Step in pixels of the first test of a tile: it suffices for most tiles on an area's boundary."""
 
 
 class Coverage:
@@ -32,7 +32,7 @@ class Coverage:
     Raises
     ------
     GeometryError
-        Where the area is empty, has no surface or is not valid.
+        If the area is empty, has no surface or is not valid.
     """
 
     def __init__(self, grid: Grid, area: shapely.Geometry) -> None:
@@ -42,18 +42,18 @@ class Coverage:
         row_low, col_low, row_high, col_high = self._area.bounds
         self.rows = grid.rows.tiles_over(int(np.floor(row_low)), int(np.ceil(row_high)))
         self.columns = grid.cols.tiles_over(int(np.floor(col_low)), int(np.ceil(col_high)))
-        # Where each row turns from skipped to loaded and back: a few numbers a row.
+        # Where tiles of a row change from skipped to loaded and back: a few numbers per row.
         self._turns = [_turns(self._row(i)) for i in self.rows]
         self.tiles = sum(int((turns[1::2] - turns[0::2]).sum()) for turns in self._turns)
 
     def loaded(self, i: int) -> Mask:
-        """Whether each tile of row ``i`` in ``self.columns`` is loaded."""
+        """Return whether each tile of row ``i`` in ``self.columns`` is loaded."""
         mask = np.zeros(len(self.columns) + 1, dtype=np.bool_)
         mask[self._turns[i - self.rows.start]] = True
         return np.logical_xor.accumulate(mask)[:-1]
 
     def wanted(self, box: shapely.Geometry) -> Mask | None:
-        """Wanted pixels of a box, shape ``(height, width)``; None where all of them are."""
+        """Return the wanted pixels of a box, shape ``(height, width)``; None if all are."""
         return None if self._area.covers(box) else self._centers_inside(box, 1)
 
     def _row(self, i: int) -> Mask:
@@ -66,7 +66,7 @@ class Coverage:
 
     def _centers_inside(self, box: shapely.Geometry, step: int) -> Mask:
         row_low, col_low, row_high, col_high = box.bounds
-        # What sticks out of the image is not wanted.
+        # Pixels of an aligned last tile beyond the image are never wanted.
         row_high = min(row_high, self._grid.rows.size)
         col_high = min(col_high, self._grid.cols.size)
         rows = np.arange(row_low, row_high, step) + 0.5
@@ -85,5 +85,5 @@ def _checked(area: shapely.Geometry) -> shapely.Geometry:
         )
     if not area.is_valid:
         reason = shapely.is_valid_reason(area)
-        raise GeometryError(f"area is not valid: {reason}; area.buffer(0) may mend it")
+        raise GeometryError(f"area is not valid: {reason}; area.buffer(0) may repair it")
     return area

@@ -20,6 +20,7 @@ Index = tuple[int, int]
 """Row and column of a tile in the grid."""
 
 Boxes = npt.NDArray[np.object_]
+"""Array of shapely boxes."""
 
 
 @dataclass(frozen=True)
@@ -59,11 +60,11 @@ class Grid:
         return (self[i, :] for i in range(self.rows.count))
 
     def tile_boxes(self, i: int, columns: range) -> Boxes:
-        """Boxes of the tiles of row ``i`` in ``columns``, shape ``(len(columns),)``."""
+        """Return boxes of the tiles of row ``i`` in ``columns``, shape ``(len(columns),)``."""
         return _outer_boxes(_spans(self.rows, [i]), _spans(self.cols, columns)).reshape(-1)
 
     def window_boxes(self, i: int, columns: range) -> Boxes:
-        """Boxes of the windows that the tiles of row ``i`` in ``columns`` finish."""
+        """Return boxes of the windows that the tiles of row ``i`` in ``columns`` finish."""
         rows = np.array([self.rows.window(i)])
         cols = np.array([self.cols.window(j) for j in columns]).reshape(-1, 2)
         return _outer_boxes(rows, cols).reshape(-1)
@@ -82,7 +83,7 @@ def _outer_boxes(rows: npt.NDArray[np.int64], cols: npt.NDArray[np.int64]) -> Bo
 
 
 def shape_to_slices(geom: shapely.Geometry) -> tuple[slice, slice]:
-    """Row and column slices of a geometry's bounds in (y, x) pixels, rounded to whole pixels.
+    """Return row and column slices of a geometry's bounds in (y, x) pixels, rounded.
 
     ``image[shape_to_slices(box(y0, x0, y1, x1))]`` is ``image[y0:y1, x0:x1]``.
     """

@@ -1,4 +1,4 @@
-"""Weights for boxes that lie anywhere, not on a grid."""
+"""Weights for tiles that lie anywhere, not on a grid."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from .grid import shape_to_slices
 from .trust import Profile, profile
 
 Trim = tuple[int, int, int | None, int | None]
+"""Slice bounds (top, left, bottom, right) of the part of a tile that is kept."""
 
 
 class OverlapWeights(NamedTuple):
@@ -34,7 +35,7 @@ def overlap_weights(
     *,
     trust: str | Profile = "linear",
 ) -> OverlapWeights:
-    """Weights that blend a central tile with tiles near it, wherever those lie.
+    """Return weights that blend a central tile with tiles near it, wherever those lie.
 
     For tiles on a grid ``plan_run_grid`` and ``run_plan`` do the same with far less work.
 
@@ -48,8 +49,8 @@ def overlap_weights(
         Leaves out that much of the central tile, as slice bounds: ``(0, 20, None, -10)`` is
         ``tile[0:None, 20:-10]``.
     trust : str or callable
-        Name of a profile in ``seamless_seg.PROFILES``, or one of your own. A box's trust falls
-        towards a side only where another box overlaps it there and reaches beyond that side.
+        As for ``plan_run_grid``. A box's trust falls towards a side only where another box
+        overlaps it there and reaches beyond that side.
 
     Returns
     -------
@@ -69,7 +70,9 @@ def overlap_weights(
     Raises
     ------
     GeometryError
-        Where a box has no pixel.
+        If a box has no pixel.
+    OptionError
+        If ``trust`` names no profile, or a window that suits no boxes of this size.
     """
     boxes = [_bounds(geom) for geom in (central, *nearby)]
     trusts = [_box_trust(n, boxes, trust) for n in range(len(boxes))]
@@ -82,17 +85,18 @@ def overlap_weights(
         placed[n][to] = trusts[n][part]
     total = placed.sum(axis=0)
     placed = np.divide(placed, total, out=np.zeros_like(placed), where=total > 0)
-    # Where nobody has any trust, at a hard cut between others, the central tile speaks.
+    # Where no tile has trust, at a hard cut between others, the central tile alone counts.
     placed[0][total == 0] = 1.0
     return OverlapWeights(shapely.box(*trimmed), placed[0], central_slices, placed[1:], pairs[1:])
 
 
 Bounds = tuple[int, int, int, int]
+"""First row and column of a box, and one past the last, in pixels."""
 
 
 def _bounds(geom: shapely.Geometry) -> Bounds:
     if geom.is_empty:
-        raise GeometryError("an empty geometry has no box")
+        raise GeometryError("a box must not be an empty geometry")
     if not np.isfinite(geom.bounds).all():
         raise GeometryError(f"a box must have finite sides: {geom.wkt:.80}")
     rows, cols = shape_to_slices(geom)
@@ -126,13 +130,13 @@ def _trim(box: Bounds, trim_bounds: Trim | None) -> tuple[Bounds, Slices]:
     row_start, row_stop, _ = slices[0].indices(box[2] - box[0])
     col_start, col_stop, _ = slices[1].indices(box[3] - box[1])
     if row_start >= row_stop or col_start >= col_stop:
-        raise GeometryError(f"trim_bounds {trim_bounds} leave nothing of the central box")
+        raise GeometryError(f"trim_bounds {trim_bounds} leave no pixel of the central box")
     trimmed = box[0] + row_start, box[1] + col_start, box[0] + row_stop, box[1] + col_stop
     return trimmed, slices
 
 
 def _slice_pair(to: Bounds, box: Bounds) -> tuple[Slices, Slices]:
-    """Where ``box`` lies in ``to``, and which part of it that is; empty slices if nowhere."""
+    """Return the slices of ``to`` and of ``box`` that both share; empty ones if they share none."""
 
     def along(low: int, high: int) -> tuple[slice, slice]:
         start, stop = max(to[low], box[low]), min(to[high], box[high])

@@ -1,8 +1,8 @@
-"""The plan: what to load, what is then finished and what may be forgotten, in which order.
+"""The plan: which tiles to load, which windows to write and what to free, in which order.
 
-A plan is made of sizes alone, before any pixel is read. It is lazy: its steps are made as it
-is walked, row by row and left to right, and it may be walked any number of times. A wide image
-can be walked in panels of columns, one after the other, so that less is held at once.
+A plan depends on sizes alone and is made before any pixel is read. It is lazy: its steps are made
+during iteration, row by row and left to right, and it may be iterated any number of times. A wide
+image can be processed in panels of columns, one after the other, so that less is held at once.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from .trust import Profile, profile
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Ask for a tile, once."""
+    """Step: load a tile, once."""
 
     index: Index
     geom: shapely.Polygon
@@ -37,7 +37,7 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """A window is finished; it is written once and nothing is added to it any more."""
+    """Step: write a window, once; no later tile changes it."""
 
     index: Index
     geom: shapely.Polygon
@@ -46,20 +46,21 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Unload:
-    """Nothing of that tile is held any longer."""
+    """Step: a tile is free; nothing of it is held any longer."""
 
     index: Index
     action: Literal["unload"] = "unload"
 
 
 Step: TypeAlias = Load | Write | Unload
+"""A step of a plan."""
 
 
 class Peak(NamedTuple):
-    """The most that is held of the tiles between two steps, whatever is read ahead aside."""
+    """The most that is held of the tiles between two steps, without what is read ahead."""
 
     pixels: int
-    """Pixels of the carry: what later tiles still add to, rows of a panel's width mostly, and the
+    """Pixels of the carry, which later tiles still change: mostly rows of a panel's width, and the
     columns that one panel leaves to the next."""
     fraction: float
     """``pixels`` over the pixels of the image."""
@@ -68,7 +69,7 @@ class Peak(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Tiles that are asked for together, in the plan's order."""
+    """Tiles that are loaded together, in the plan's order."""
 
     indices: list[Index]
     geoms: list[shapely.Polygon]
@@ -81,14 +82,15 @@ class Plan:
     Iterating yields ``Load``, ``Write`` and ``Unload`` steps, each with its ``action``, tile
     ``index`` and, but for the last kind, ``geom``. ``len(plan)`` counts them.
 
-    It takes O(rows + columns) memory, and an area a few numbers a tile row more.
+    It takes O(rows + columns) memory, and with an area a few numbers per tile row more.
     """
 
     grid: Grid
     trust: str | Profile
     coverage: Coverage | None = None
+    """The area; None for the whole image."""
     panel: int | None = None
-    """Tile columns that are walked together at most; None for all."""
+    """Tile columns of a panel at most; None for all."""
 
     @property
     def image_size(self) -> tuple[int, int]:
@@ -112,12 +114,12 @@ class Plan:
 
     @property
     def skipped(self) -> int:
-        """Number of tiles that are not loaded, since they cover no wanted pixel."""
+        """Number of tiles that are not loaded, because they cover no wanted pixel."""
         return self.grid.rows.count * self.grid.cols.count - self.tiles
 
     @cached_property
     def panels(self) -> list[range]:
-        """Tile columns in the parts in which they are walked, as equal as they can be."""
+        """Tile columns of each panel, as equal in number as they can be."""
         columns = self.columns
         if not columns:
             return []
@@ -127,7 +129,7 @@ class Plan:
 
     @property
     def held_columns(self) -> int:
-        """Columns of the image of which rows are carried at most: those that a panel writes."""
+        """Width in pixels of the carried rows at most: the columns that a panel writes."""
         cols = self.grid.cols
         widths = (cols.window(panel[-1])[1] - cols.start(panel[0]) for panel in self.panels)
         return max(widths, default=0)
@@ -139,7 +141,7 @@ class Plan:
 
     @cached_property
     def peak(self) -> Peak:
-        """The most that is held between two steps, whatever is read ahead aside."""
+        """The most that is held between two steps, without what is read ahead."""
         height, width = self.grid.tile_shape
         seams = 1 + (len(self.rows) if len(self.panels) > 1 else 0)
         pixels = self.grid.rows.carried * self.held_columns + seams * math.prod(self.seam_shape)
@@ -149,7 +151,7 @@ class Plan:
 
     @property
     def written(self) -> int:
-        """Pixels of the windows that are written, each of them once."""
+        """Pixels of all windows; each is written once."""
         rows, cols = self.grid.rows, self.grid.cols
         if self.coverage is None:
             return rows.size * cols.size
@@ -162,7 +164,7 @@ class Plan:
 
     @property
     def redundancy(self) -> float:
-        """Pixels loaded over pixels written: what the overlap costs, 1.0 for none."""
+        """Pixels loaded over pixels written: the cost of the overlap, 1.0 for none."""
         height, width = self.grid.tile_shape
         return self.tiles * height * width / max(1, self.written)
 
@@ -174,7 +176,7 @@ class Plan:
             yield from self.row_steps(i, panel)
 
     def row_steps(self, i: int, panel: range) -> Iterator[Step]:
-        """Steps at tile row ``i`` in a panel: its tiles, and what may be forgotten after each."""
+        """Yield the steps at tile row ``i`` in a panel: each tile, and the tiles free after it."""
         tiles = self.grid.tile_boxes(i, panel)
         windows = self.grid.window_boxes(i, panel)
         loaded = self.loaded(i, panel)
@@ -189,7 +191,7 @@ class Plan:
                         yield Unload((row, col))
 
     def last_steps(self, count: int) -> list[Step]:
-        """The last few steps, without walking through all that come before them."""
+        """Return the last ``count`` steps without iterating over those before them."""
         steps: list[Step] = []
         for panel in reversed(self.panels):
             for i in reversed(self.rows):
@@ -207,7 +209,7 @@ class Plan:
         return _done(self.grid.cols, self.columns)
 
     def batches(self, size: int) -> Iterator[Batch]:
-        """Tiles to load in the plan's order, ``size`` at a time; the last may be fewer."""
+        """Yield the tiles to load in the plan's order, ``size`` at a time, fewer at the end."""
         indices: list[Index] = []
         geoms: list[shapely.Polygon] = []
         for i, panel in self._walk():
@@ -222,18 +224,18 @@ class Plan:
             yield Batch(indices, geoms)
 
     def windows(self) -> Iterator[tuple[Index, shapely.Polygon]]:
-        """Windows in the order in which they are finished, each with its tile's index."""
+        """Yield the windows in the order in which they are finished, with their tiles' indices."""
         for i, panel in self._walk():
             boxes: Boxes = self.grid.window_boxes(i, panel)
             for at in np.flatnonzero(self.loaded(i, panel)):
                 yield (i, panel[at]), boxes[at]
 
     def wanted(self, window: shapely.Polygon) -> Mask | None:
-        """Wanted pixels of a window, shape ``(height, width)``; None where all are wanted."""
+        """Return the wanted pixels of a window, shape ``(height, width)``; None if all are."""
         return self.coverage.wanted(window) if self.coverage else None
 
     def loaded(self, i: int, panel: range | None = None) -> Mask:
-        """Whether each tile of row ``i`` in a panel, or in all columns, is loaded."""
+        """Return whether each tile of row ``i`` in a panel, or in all columns, is loaded."""
         panel = self.columns if panel is None else panel
         if self.coverage is None:
             return np.ones(len(panel), np.bool_)
@@ -241,12 +243,12 @@ class Plan:
         return self.coverage.loaded(i)[first : first + len(panel)]
 
     def _walk(self) -> Iterator[tuple[int, range]]:
-        """Tile rows of one panel after the other."""
+        """Yield the tile rows of each panel, one panel after the other."""
         return ((i, panel) for panel in self.panels for i in self.rows)
 
 
 def _done(axis: Axis, tiles: range) -> dict[int, list[int]]:
-    """For each window, those of ``tiles`` that are done with once it is finished."""
+    """Return, for each window, those of ``tiles`` that are free once it is finished."""
     done: dict[int, list[int]] = {}
     for k in tiles:
         last_pixel = min(axis.stop(k), axis.size) - 1
@@ -267,7 +269,7 @@ def plan_run_grid(
 ) -> tuple[Plan, Grid]:
     """Plan to run a model over an image in a grid of overlapping tiles.
 
-    No data is read: sizes and an area are all that it takes.
+    A plan depends on sizes and an area alone; no data is read.
 
     Parameters
     ----------
@@ -278,20 +280,21 @@ def plan_run_grid(
         overlap is much larger than the others.
     area : shapely.Geometry, optional
         Polygon in (y, x) pixels; tiles that cover no pixel whose center is inside are skipped.
-        Inside it every bit is that of the full run.
+        Inside the area the result has the bits of the full run.
     margin : int or (height, width)
-        Pixels next to a cut side that are not trusted at all: a model's receptive radius
-        makes the result the model's answer to the whole image.
+        Pixels next to a cut side that get no trust. With a model's receptive-field radius the
+        result equals the model run on the whole image.
     align : int or (height, width)
         Tiles start at multiples of this: a model's total stride. The last tile may then
         stick out of the image by less than that; fill what sticks out by reflection.
     trust : str or callable
-        Name of a profile in ``seamless_seg.PROFILES``, or one of your own with their signature:
+        Name of a profile in ``seamless_seg.PROFILES``; or a symmetric window of
+        ``scipy.signal.windows`` with its parameters, such as ``"tukey:0.5"``, ``"kaiser:8"`` or
+        ``"general_gaussian:1.5,20"``; or a function with the profiles' signature:
         ``(length, before, after, margin) -> trust``, positive outside the margin.
     panel : int, optional
-        Tile columns that are walked together at most. Rows of a panel's width are held instead of
-        rows of the image's, and between two panels the columns that they share. The bits are the
-        same.
+        Tile columns of a panel at most. Rows of a panel's width are held instead of rows of the
+        image's, and between two panels the columns that they share. The result has the same bits.
 
     Returns
     -------
@@ -303,11 +306,11 @@ def plan_run_grid(
     Raises
     ------
     GeometryError
-        Where sizes, overlap, margin, align or area make no plan.
+        If sizes, overlap, margin, align or area do not fit each other.
     OptionError
-        Where ``trust`` names no profile.
+        If ``trust`` names no profile, or a window that suits no tiles of this size.
     """
-    profile(trust)
+    shape = profile(trust)
     named = {
         "size": pair("image_size", image_size),
         "tile": pair("tile_size", tile_size),
@@ -316,6 +319,9 @@ def plan_run_grid(
         "margin": pair("margin", margin),
     }
     rows, cols = (Axis(**{name: pair[axis] for name, pair in named.items()}) for axis in (0, 1))
+    if isinstance(trust, str):  # a window may suit no tiles of this size: fail before any is run
+        for axis in (rows, cols):
+            shape(axis.length, axis.overlap_after(0), 0, axis.margin)
     grid = Grid(rows, cols)
     if panel is not None:
         panel = whole_number("panel", panel, 1)

@@ -18,23 +18,26 @@ from .grid import Index
 from .plan import Batch, Plan
 
 GetTile: TypeAlias = Callable[[Index, shapely.Polygon], Array]
+"""``(index, box) -> tile``."""
 
 GetTiles: TypeAlias = Callable[[list[Index], list[shapely.Polygon]], Iterable[Array]]
+"""``(indices, boxes) -> tiles``."""
 
 WriteTile: TypeAlias = Callable[[Index, shapely.Polygon, Array], object]
+"""``(index, box of the window, window)``."""
 
 
 class Finished(NamedTuple):
-    """A window to which nothing is added any more."""
+    """A window that no later tile changes."""
 
     tile: Index
-    """Which tile finishes it."""
+    """Index of the tile that finishes the window."""
     geom: shapely.Polygon
-    """Its box in (y, x) pixels, the beginning of that tile's."""
+    """Box of the window in (y, x) pixels; it begins where that tile begins."""
     window: Array
     """Blended values, ``(height, width, ...)``."""
     wanted: Mask | None
-    """Wanted pixels, ``(height, width)``; None where all of them."""
+    """Wanted pixels, ``(height, width)``; None if all are."""
 
 
 def run_plan(
@@ -58,34 +61,37 @@ def run_plan(
     plan : Plan
         From ``plan_run_grid``.
     batch_size : int
-        Tiles that are asked for at a time.
+        Tiles of a batch.
     max_tiles : int or None
         Hard limit on what is held at once, in tiles: the carry, the batch that is being
-        blended, with ``read_ahead`` the one after it, and the window that is being made. None
+        blended, with ``read_ahead`` the batch after it, and the window that is being made. None
         for no limit.
     write_tile : callable
         ``write_tile(index, geom, window)``: ``geom`` is the window's box in (y, x) pixels,
-        ``window`` an array of its shape, yours to keep. Called once a window, in this thread.
+        ``window`` an array of its shape, which is not reused. Called once per window, in the
+        calling thread.
     get_tile : callable, optional
         ``get_tile(index, geom) -> tile``, of shape ``(height, width)`` or ``(height, width,
-        ...)`` and any real dtype; ``geom`` is the tile's box. Called once a tile. What it returns
-        must stay as it is until its batch has been blended: with ``read_ahead``, that is
+        ...)`` and any real dtype; ``geom`` is the tile's box. Called once per tile. The array
+        must not change until its batch has been blended: with ``read_ahead``, that is
         while the next batch is being made, so do not use one buffer for all.
     get_tiles : callable, optional
-        The same for a batch: ``get_tiles(indices, geoms) -> tiles``. Give one of the two.
+        ``get_tiles(indices, geoms) -> tiles``: as ``get_tile``, for a batch. Give one of the two.
     read_ahead : bool
         Call ``get_tile`` in a thread, one batch ahead of the blending.
     nodata : float
-        What pixels outside the plan's area get.
+        Value of pixels outside the plan's area.
     seams : Seams, optional
-        Where to keep what a panel leaves to the next; in memory where None.
+        Where to keep the columns that a panel leaves to the next; in memory if None.
 
     Raises
     ------
     BudgetError
-        Where the plan would hold more than ``max_tiles``; nothing has been read then.
+        If the plan would hold more than ``max_tiles``; no tile has been read then.
     TileError
-        Where a tile could not be had or has the wrong shape; it names the tile.
+        If ``get_tile`` fails or returns a wrong shape; the message names the tile.
+    TypeError
+        If ``plan`` is no plan, or not exactly one of ``get_tile`` and ``get_tiles`` is given.
     """
     if not isinstance(plan, Plan):
         raise TypeError(f"plan must be the Plan that plan_run_grid returns, not {type(plan)}")
@@ -104,7 +110,17 @@ def run_plan(
 
 
 def tiles_held(plan: Plan, batch_size: int, read_ahead: bool = True) -> int:
-    """Most tiles that ``run_plan`` holds at once: carry, batches and the window being made."""
+    """Return the most tiles that ``run_plan`` holds at once: carry, batches and one window.
+
+    Parameters
+    ----------
+    plan : Plan
+        From ``plan_run_grid``.
+    batch_size : int
+        Tiles of a batch.
+    read_ahead : bool
+        Whether the next batch is made while one is blended.
+    """
     in_flight = min(plan.tiles, batch_size * (2 if read_ahead else 1))
     return plan.peak.tiles + in_flight + min(plan.tiles, 1)
 
@@ -131,7 +147,7 @@ def _one_by_one(get_tile: GetTile) -> GetTiles:
 
 
 def tiles_of(batch: Batch, get_tiles: GetTiles) -> list[Array]:
-    """The tiles of a batch; a ``TileError`` that names them where they cannot be had."""
+    """Return the tiles of a batch; raise a ``TileError`` that names them if ``get_tiles`` fails."""
     with naming_tiles(batch.indices[0], batch.indices[-1]):
         tiles = [np.asarray(tile) for tile in get_tiles(batch.indices, batch.geoms)]
     if len(tiles) != len(batch.indices):
@@ -145,18 +161,28 @@ def tiles_of(batch: Batch, get_tiles: GetTiles) -> list[Array]:
 def blended(
     plan: Plan, batches: Iterable[tuple[Batch, list[Array]]], seams: Seams | None = None
 ) -> Iterator[Finished]:
-    """Blend a plan's tiles, which come in its order; each finishes a window."""
+    """Blend the tiles of a plan and yield the window that each one finishes.
+
+    Parameters
+    ----------
+    plan : Plan
+        Where the tiles lie and how far they are trusted.
+    batches : iterable of (Batch, list of ndarray)
+        All tiles, in the plan's order.
+    seams : Seams, optional
+        As for ``run_plan``.
+    """
     blender, windows = Blender(plan, seams=seams), plan.windows()
     for batch, tiles in batches:
         for index in batch.indices:
-            # Taken out of the list, so that nothing keeps a tile while the next are made.
+            # Popped, so that the list does not keep a tile in memory while the next are made.
             window, (_, geom) = blender.add(index, tiles.pop(0)), next(windows)
             yield Finished(index, geom, window, plan.wanted(geom))
 
 
 @contextmanager
 def naming_tiles(first: Index, last: Index | None = None) -> Iterator[None]:
-    """Say which tile an error came from; this package's own errors stay of their kind."""
+    """Add to an error which tile it came from; errors of this package keep their class."""
     where = f"tile {first}" if last in (None, first) else f"tiles {first} to {last}"
     try:
         yield
@@ -164,4 +190,4 @@ def naming_tiles(first: Index, last: Index | None = None) -> Iterator[None]:
         error.add_note(f"while working on {where}")
         raise
     except Exception as error:
-        raise TileError(f"{where} could not be had: {type(error).__name__}: {error}") from error
+        raise TileError(f"{where} failed: {type(error).__name__}: {error}") from error

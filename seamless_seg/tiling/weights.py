@@ -1,11 +1,11 @@
-"""Weights: trust turned into each tile's share of every pixel.
+"""Weights: each tile's share of every pixel, from the trust of all tiles that cover it.
 
 On a grid the weight of tile ``k`` is its trust over the sum of all trusts at that pixel. It
 is applied as a running mean, which needs only the share of the newest tile:
 
     alpha_k = trust_k / (trust_1 + ... + trust_k),    mean += alpha_k * (tile_k - mean)
 
-so a value on which all tiles agree is kept to the last bit, and no division is left for later.
+so a value on which all tiles agree is kept to the last bit, and no division is needed at the end.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from .trust import Profile, name_of, profile
 
 
 class Alpha(NamedTuple):
-    """How one tile enters the running mean along one axis, in pixels from the tile's start.
+    """One tile's share in the running mean along one axis, in pixels from the tile's start.
 
-    The mean keeps what it was in ``[0, first)``, moves by ``values`` towards the tile in
+    The mean stays as it was in ``[0, first)``, moves by ``values`` towards the tile in
     ``[first, middle)``, becomes the tile in ``[middle, stop)`` and does not exist from
-    ``stop`` on, where nobody trusts this tile.
+    ``stop`` on, where this tile has no trust.
     """
 
     first: int
@@ -35,12 +35,28 @@ class Alpha(NamedTuple):
     values: npt.NDArray[np.float64]
 
     def alone(self) -> Alpha:
-        """The share of the same tile where none came before it: all of it, copied."""
+        """Return the share of the same tile where no tile came before it: 1 up to ``stop``."""
         return Alpha(0, 0, self.stop, self.values[:0])
 
 
 def alpha(axis: Axis, k: int, trust: str | Profile) -> Alpha:
-    """Share of tile ``k`` in the running mean of the tiles ``0 .. k`` along ``axis``."""
+    """Return the share of tile ``k`` in the running mean of the tiles ``0 .. k``.
+
+    Parameters
+    ----------
+    axis : Axis
+        The axis along which the tiles lie.
+    k : int
+        Number of the tile.
+    trust : str or callable
+        As for ``plan_run_grid``.
+
+    Raises
+    ------
+    OptionError
+        If a function's trust has another shape than the tile, or is not above 0 outside of the
+        margin and 0 within it.
+    """
     start = axis.start(k)
     earliest = k
     while earliest > 0 and axis.stop(earliest - 1) > start:
@@ -75,7 +91,17 @@ def _alpha(
 
 
 def trusted(axis: Axis, k: int, trust: str | Profile) -> tuple[int, int]:
-    """Half-open interval of the pixels that tile ``k`` speaks for."""
+    """Return the half-open interval of the pixels at which tile ``k`` has trust above 0.
+
+    Parameters
+    ----------
+    axis : Axis
+        The axis along which the tiles lie.
+    k : int
+        Number of the tile.
+    trust : str or callable
+        As for ``plan_run_grid``.
+    """
     before, after = axis.overlap_before(k), axis.overlap_after(k)
     own = np.flatnonzero(profile(trust)(axis.length, before, after, axis.margin))
     start = axis.start(k)
@@ -85,7 +111,7 @@ def trusted(axis: Axis, k: int, trust: str | Profile) -> tuple[int, int]:
 def _checked(
     trust: str | Profile, length: int, before: int, after: int, margin: int
 ) -> npt.NDArray[np.float64]:
-    """The trust in a tile; one of somebody's own must be positive outside of the margin alone."""
+    """Evaluate trust; a user's own must be above 0 outside of the margin and 0 within it."""
     own = np.asarray(profile(trust)(length, before, after, margin), np.float64)
     if isinstance(trust, str):
         return own
@@ -108,12 +134,12 @@ def _checked(
 
 
 def weights(axis: Axis, trust: str | Profile) -> list[npt.NDArray[np.float64]]:
-    """Final weight of every tile along ``axis``, each of shape ``(length,)``.
+    """Return the final weight of every tile along ``axis``, each of shape ``(length,)``.
 
     sum over k of weights[k][p - start(k)] = 1 at every pixel p of the axis
 
-    It takes O(size) memory: for looking at, not for blending. What an aligned last tile has
-    beyond the image's border has no weight.
+    It takes O(size) memory: for inspection, not for blending. Pixels of an aligned last tile
+    beyond the image's border have no weight.
     """
     result: list[npt.NDArray[np.float64]] = []
     for k in range(axis.count):

@@ -108,7 +108,7 @@ class TestDoubts:
     @pytest.mark.parametrize("kind", ["probabilities", "classes", "confidence"])
     def test_one_that_holds_something_else_is_refused(self, folder, cli, kind):
         cli("run", "in.tif", "model.onnx", "out.tif", "--kind", kind)
-        refused(cli(*CHECK, "out.tif"), 2, f"out.tif holds {kind}, and a check compares logits")
+        refused(cli(*CHECK, "out.tif"), 2, f"out.tif holds {kind}, and check compares logits")
 
     def test_one_that_says_how_it_was_made_has_none(self, folder, cli):
         cli("run", "in.tif", "model.onnx", "out.tif", "--tile", 64)
@@ -207,7 +207,9 @@ class TestBounds:
             (("--seed", "-1"), 2, "-1 is not in the range x>=0"),
             (("gone.tif",), 1, "cannot open gone.tif"),
             (("in.tif",), 2, "in.tif has 3 bands of uint8, and logits of this model have 2"),
-            (("--trust", "cosine"), 2, "'cosine' is not one of 'linear', 'hann', 'bell'"),
+            (("--trust", "blind"), 2, "'blind' is unknown: choose one of linear, hann, bell"),
+            (("--trust", "kaiser"), 2, "'kaiser' has 0 parameters: write it as kaiser:beta"),
+            (("--trust", "flattop", "--tile", "64"), 2, "flattop is -0.0"),
         ],
     )
     def test_what_makes_no_sense_is_refused(self, folder, cli, arguments, status, message):

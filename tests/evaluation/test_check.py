@@ -4,7 +4,7 @@ import rasterio
 
 from builders import made, networks
 from seamless_seg import OptionError, RasterError, check, segment
-from seamless_seg.evaluation.quality import seam_lines
+from seamless_seg.evaluation.seams import seam_lines
 from seamless_seg.evaluation.window_sample import Sample
 from seamless_seg.tiling.axis import Axis
 from seamless_seg.tiling.grid import Grid
@@ -154,15 +154,15 @@ class TestSeams:
         assert scores[0] > 1.1 > 1.02 > scores[1]
 
     @pytest.mark.parametrize("trust", ["linear", "bell", "flat", "crop"])
-    def test_lines_are_where_other_tiles_begin_to_speak(self, trust):
+    def test_lines_are_where_other_tiles_contribute(self, trust):
         from seamless_seg.tiling.weights import weights
 
         axis = Axis(301, 64, 24, align=4, margin=5)
-        speakers = np.zeros((axis.count, axis.size), bool)
+        contributes = np.zeros((axis.count, axis.size), bool)
         for k, weight in enumerate(weights(axis, trust)):
             start, stop = axis.start(k), min(axis.stop(k), axis.size)
-            speakers[k, start:stop] = weight[: stop - start] > 0
-        changes = np.flatnonzero((speakers[:, 1:] != speakers[:, :-1]).any(axis=0)) + 1
+            contributes[k, start:stop] = weight[: stop - start] > 0
+        changes = np.flatnonzero((contributes[:, 1:] != contributes[:, :-1]).any(axis=0)) + 1
         assert list(seam_lines(axis, trust, 1, axis.size)) == list(changes)
 
     def test_there_are_none_in_a_single_tile(self, folder):
@@ -201,26 +201,26 @@ OPTIONS = {"tile": 64, "overlap": 16, "margin": 2, "align": 1}
 
 class TestDisagreement:
     def oracle(self, folder, model):
-        """All tiles in full: who speaks, how far they are apart, and on the class or not."""
+        """From all tiles in full: shared pixels, differences of logits, and of classes."""
         import onnxruntime
 
         session = onnxruntime.InferenceSession(folder / model)
         image = made.read(folder / "in.tif")
         _, height, width = image.shape
         rows, cols = (Axis(length, 64, 16, 1, 2) for length in (height, width))
-        told = np.full((rows.count * cols.count, 2, height, width), np.nan, np.float32)
+        values = np.full((rows.count * cols.count, 2, height, width), np.nan, np.float32)
         for i in range(rows.count):
             for j in range(cols.count):
                 box = slice(rows.start(i), rows.stop(i)), slice(cols.start(j), cols.stop(j))
                 (logits,) = session.run(None, {"image": image[None, :, *box]})
                 top, left = 2 * (i > 0), 2 * (j > 0)
                 bottom, right = 64 - 2 * (i < rows.count - 1), 64 - 2 * (j < cols.count - 1)
-                mine = told[i * cols.count + j][:, *box]
+                mine = values[i * cols.count + j][:, *box]
                 mine[:, top:bottom, left:right] = logits[0, :, top:bottom, left:right]
-        shared = np.isfinite(told[:, 0]).sum(axis=0) > 1
-        told = told[:, :, shared]
-        apart = (np.nanmax(told, axis=0) - np.nanmin(told, axis=0)).max(axis=0)
-        first = np.where(np.isnan(told[:, 0]), np.nan, told.argmax(axis=1))
+        shared = np.isfinite(values[:, 0]).sum(axis=0) > 1
+        values = values[:, :, shared]
+        apart = (np.nanmax(values, axis=0) - np.nanmin(values, axis=0)).max(axis=0)
+        first = np.where(np.isnan(values[:, 0]), np.nan, values.argmax(axis=1))
         return shared, apart, np.nanmin(first, axis=0) != np.nanmax(first, axis=0)
 
     @pytest.mark.parametrize("model", ["near.onnx", "wide.onnx"])
@@ -331,6 +331,46 @@ class TestComparison:
         assert own.identical == again.identical < 1
         assert (own.largest, own.steps) == (again.largest, again.steps)
 
+    def test_an_output_blended_by_a_window_of_scipy_says_so_too(self, folder):
+        options = {"tile": (64, 50), "overlap": 12, "margin": 1, "align": 1}
+        output = folder / "tukey.tif"
+        trust = "tukey:0.5"
+        segment(folder / "in.tif", folder / "near.onnx", output, trust=trust, **options)
+        with rasterio.open(output) as dataset:
+            assert dataset.tags(ns="SEAMLESS_SEG")["trust"] == '"tukey:0.5"'
+        report = check(folder / "in.tif", folder / "near.onnx", output, compare=[trust, "cosine"])
+        assert report.forecast.settings.tiling.trust.value == trust
+        own, again, cosine = report.qualities
+        assert again.name == trust
+        assert own.identical == again.identical < 1
+        assert (own.largest, own.mean, own.steps) == (again.largest, again.mean, again.steps)
+        assert own.mean != cosine.mean
+
+    def test_a_function_is_not_taken_for_a_profile_of_its_name(self, folder):
+        def cosine(length, before, after, margin):
+            return maximum(length, before, after, margin)
+
+        options = {"tile": 64, "overlap": 16, "margin": 0, "align": 1}
+        output = folder / "own_cosine.tif"
+        segment(folder / "in.tif", folder / "near.onnx", output, trust=cosine, **options)
+        report = check(folder / "in.tif", folder / "near.onnx", output)
+        assert report.forecast.settings.tiling.trust.value == "bell"
+
+
+@pytest.mark.parametrize("trust", ["tukey:0.5", "kaiser:8"])
+def test_a_constant_stays_that_constant_whatever_window_of_scipy_blends_it(tmp_path, trust):
+    made.raster(tmp_path / "in.tif", np.full((3, 150, 131), 0.3, np.float32))
+    networks.save(tmp_path / "model.onnx", [("conv", 1, 1)])
+    segment(
+        *(tmp_path / "in.tif", tmp_path / "model.onnx", tmp_path / "out.tif"),
+        tile=64,
+        overlap=20,
+        margin=3,
+        trust=trust,
+    )
+    logits = made.read(tmp_path / "out.tif")
+    np.testing.assert_array_equal(logits, np.broadcast_to(logits[:, :1, :1], logits.shape))
+
 
 def maximum(length, before, after, margin):
     """A profile of one's own."""
@@ -364,7 +404,7 @@ class TestBadInput:
             ("gone.tif", RasterError, "cannot open .*gone.tif: .*No such file"),
             ("near.onnx", RasterError, "cannot open .*near.onnx: .*not recognized"),
             ("small.tif", OptionError, "small.tif is 300 x 258 px and .*in.tif 301 x 258"),
-            ("moved.tif", OptionError, "moved.tif does not lie where .*in.tif lies"),
+            ("moved.tif", OptionError, "moved.tif has another geotransform than .*in.tif"),
             ("in.tif", OptionError, "in.tif has 3 bands of float32, and logits of this model"),
             ("classes.tif", OptionError, "classes.tif has 2 bands of uint8, and logits"),
         ],

@@ -82,7 +82,7 @@ def test_one_pixel_more_than_a_tile_makes_two():
         ((2**31, 64, 0), "size must be at most 2147483647"),
         ((100, 64, 0, 65), "align 65 is more than the tile, 64 px"),
         ((100, 64, 40, 1, 32), "margin 32 leaves nothing of a tile of 64 px"),
-        ((100, 64, 60, 8), "must leave room for one step of the alignment, 8 px"),
+        ((100, 64, 60, 8), "tile 64 minus overlap 60 is less than align 8"),
         (
             (100, 64, 16, 1, 8),
             "overlap 16 must be more than twice the margin, 8 px: give at least 17",

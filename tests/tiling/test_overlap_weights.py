@@ -74,8 +74,8 @@ def test_trimming_shares_an_overlap_without_doubling_it():
     ("call", "message"),
     [
         (lambda: overlap_weights(shapely.Point(1, 1), []), "must hold at least one pixel"),
-        (lambda: overlap_weights(shapely.Polygon(), []), "an empty geometry has no box"),
-        (lambda: overlap_weights(shapely.box(0, 0, 9, 9), [], (5, 0, 5, None)), "leave nothing"),
+        (lambda: overlap_weights(shapely.Polygon(), []), "must not be an empty geometry"),
+        (lambda: overlap_weights(shapely.box(0, 0, 9, 9), [], (5, 0, 5, None)), "leave no pixel"),
     ],
 )
 def test_boxes_without_pixels_are_refused(call, message):

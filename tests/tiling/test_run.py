@@ -303,7 +303,7 @@ class TestErrors:
                 raise ZeroDivisionError("no such pixel")
             return np.zeros((64, 64))
 
-        message = r"tile \(2, 3\) could not be had: ZeroDivisionError: no such pixel"
+        message = r"tile \(2, 3\) failed: ZeroDivisionError: no such pixel"
         with pytest.raises(TileError, match=message) as caught:
             self.run(read_ahead, get_tile=get_tile)
         assert isinstance(caught.value.__cause__, ZeroDivisionError)
@@ -312,7 +312,7 @@ class TestErrors:
         def get_tiles(indices, geoms):
             raise ZeroDivisionError("no such pixel")
 
-        with pytest.raises(TileError, match=r"tiles \(0, 0\) to \(0, 3\) could not be had"):
+        with pytest.raises(TileError, match=r"tiles \(0, 0\) to \(0, 3\) failed"):
             self.run(read_ahead, get_tiles=get_tiles)
 
     def test_errors_of_this_package_keep_their_kind(self, read_ahead):

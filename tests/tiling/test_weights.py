@@ -104,8 +104,8 @@ def test_crop_gives_every_pixel_to_one_tile(axis):
 
 
 def test_an_unknown_profile_is_refused_with_those_that_exist():
-    with pytest.raises(OptionError, match="'cosine' is not a profile: choose one of linear, hann"):
-        plan_run_grid(100, 50, 10, trust="cosine")
+    with pytest.raises(OptionError, match="'blind' is unknown: choose one of linear, hann"):
+        plan_run_grid(100, 50, 10, trust="blind")
 
 
 @given(axes())
