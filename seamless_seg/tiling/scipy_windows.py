@@ -107,13 +107,14 @@ class ScipyWindow:
 
 @lru_cache(maxsize=64)
 def _rise(window: ScipyWindow, length: int) -> Floats:
-    """Values of a window on ``length`` pixels from its first to its center, the last one 1."""
+    """Return a window of ``length`` pixels from its first to its center, where it is 1."""
     rise = _samples(window, length + 2)[1 : 1 + (length + 1) // 2]
-    wrong = np.flatnonzero(~(rise > 0))  # NaN, too
+    wrong = np.flatnonzero(~((rise > 0) & np.isfinite(rise)))
     if wrong.size:
         raise OptionError(
             f"trust {window} is {rise[wrong[0]]:.3g} at pixel {wrong[0]} of {length} px between "
-            f"margins, and must be above 0: choose a wider window, or one without negative values"
+            f"margins, and must be finite and above 0: choose a wider window, or one "
+            f"without negative values"
         )
     if rise.max() > rise[-1] * (1 + ROUNDING):
         raise OptionError(

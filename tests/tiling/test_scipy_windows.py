@@ -258,7 +258,8 @@ class TestNames:
     @pytest.mark.parametrize(
         ("trust", "message"),
         [
-            ("flattop", "flattop is -0.0.* at pixel 0 of 50 px .*, and must be above 0"),
+            ("flattop", "flattop is -0.0.* at pixel 0 of 50 px .*, and must be finite and above 0"),
+            ("general_cosine:1e308,1e308", "general_cosine:.* is inf at pixel"),
             ("gaussian:0.5", "gaussian:0.5 is 0 at pixel 0 of 50 px"),
             ("gaussian:0", "gaussian:0 is 0 at pixel 0 of 50 px"),
             ("general_hamming:0.3", "general_hamming:0.3 is -0.3"),
