@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from ..errors import OptionError
 from ..inference.prepared import PreparedRun, inputs_of, prepare
-from ..inference.provenance import KIND, as_made, doubts
+from ..inference.provenance import KIND, mismatches, options_from_tags
 from ..inference.segment import OnStart
 from ..models.receptive_field import Probe
-from ..planning.forecast import Forecast, judged
+from ..planning.forecast import Forecast, with_exactness
 from ..planning.open_raster import open_raster
 from ..planning.options import Execution, OptionChoices, Options, merged
 from ..planning.outputs import LOGITS
-from ..planning.probing import is_wanted, probe_anyway
+from ..planning.probing import needs_probe, try_probe
 from ..progress import OnProgress, Progress
 from ..tiling.trust import Profile, name_of
 from ..validation import whole_number
@@ -128,7 +128,7 @@ def check(
     options = merged(options, choices)
     with ExitStack() as stack:
         made = None if output is None else stack.enter_context(RasterReader(output))
-        tiling = options if made is None else as_made(options, made.tags, output)
+        tiling = options if made is None else options_from_tags(options, made.tags, output)
         execution = Execution(provider, threads)
         given = execution.model(model, tiling)
         reader = stack.enter_context(open_raster(raster, tiling, given))
@@ -141,7 +141,7 @@ def check(
         if made is not None:
             _check_output(made, task, part)
             explicit = options.measured(task.forecast.settings.pixels)
-            task = task.noting(*doubts(explicit, made.tags, output, model))
+            task = task.noting(*mismatches(explicit, made.tags, output, model))
         if on_start:
             on_start(task.forecast)
         stack.enter_context(task.block_cache())
@@ -169,13 +169,13 @@ def check(
 
 def _measured(task: PreparedRun, options: Options) -> tuple[PreparedRun, Probe | None]:
     """What is known of how far the model sees, whether or not a run would have to know it."""
-    if is_wanted(task.source, options):
-        return task, task.found
-    found, notes = probe_anyway(task.source, task.model, len(task.reader.bands))
+    if needs_probe(task.source, options):
+        return task, task.probe
+    found, notes = try_probe(task.source, task.model, len(task.reader.bands))
     task = task.noting(*notes)
     if found is None:
         return task, None
-    return replace(task, forecast=judged(task.forecast, task.model, found, options)), found
+    return replace(task, forecast=with_exactness(task.forecast, task.model, found, options)), found
 
 
 def _report(
@@ -250,7 +250,7 @@ def _check_output(made: RasterReader, task: PreparedRun, part: Part | None) -> N
             f"{own_width}: give the output of a run over that raster"
         )
     place = task.reader.georeference
-    place = part.place(place) if part else place
+    place = part.georeference(place) if part else place
     if made.georeference.transform != place.transform:
         raise OptionError(f"{made.path} does not lie where {task.reader.path} lies")
     if made.dtype.kind != "f" or made.count != task.fitted.classes:

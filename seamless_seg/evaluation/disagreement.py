@@ -132,7 +132,7 @@ def map_disagreement(
     look = Output(reader.size, 1, reader.georeference, descriptions=["disagreement"], nodata=np.nan)
     progress, disagreements = Progress(0, task.plan.tiles, 0), Disagreements(task.plan)
     with RasterWriter(destination, look, overwrite) as writer:
-        for index, geom, tile, valid in task.answers(task.plan):
+        for index, geom, tile, valid in task.tile_logits(task.plan):
             found = disagreements.add(index, geom, tile)
             apart = np.where(found.shared, found.apart, np.float32(np.nan))
             window = shape_to_slices(geom)

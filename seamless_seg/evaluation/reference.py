@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..arrays import Values
-from ..inference.tile_reader import Feed, takes_integers
+from ..inference.tile_reader import InputWriter, takes_integers
 from ..models.base import Model
 from ..models.receptive_field import Probe, Reach
 from ..models.tile_model import FittedModel
@@ -122,9 +122,9 @@ class Reference:
         gaps = gaps_extended(self._reader, rows, cols, self._model.border)
         is_as_it_is = takes_integers(self._model, self._normalization, pixels.dtype)
         as_they_are = pixels.dtype if is_as_it_is else None
-        feed = Feed(self._normalization, self._fill, len(pixels), as_they_are)
+        feed = InputWriter(self._normalization, self._fill, len(pixels), as_they_are)
         batch = self._model.empty(1, len(pixels), feed.dtype)
-        feed.put(pixels, gaps, self._model.place(batch[0]))
+        feed.write(pixels, gaps, self._model.place(batch[0]))
         logits: Values = self._model(batch)[0]
         return logits
 

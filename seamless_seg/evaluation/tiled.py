@@ -30,7 +30,7 @@ def blend_window(
     blended = [np.empty((*window.shape, task.fitted.classes), np.float32) for _ in trusts]
     everywhere = Disagreement(*(np.empty(window.shape, kind) for kind in (bool, np.float32, bool)))
     disagreements = Disagreements(plan)
-    for index, geom, tile, _ in task.answers(plan):
+    for index, geom, tile, _ in task.tile_logits(plan):
         to, part = common(window, shape_to_slices(geom))
         for blender, logits in zip(blenders, blended, strict=True):
             logits[to] = blender.add(index, tile)[part]
