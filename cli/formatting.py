@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from seamless_seg.planning.autotune import Pricing
+from seamless_seg.planning.autotune import TileCosts
 from seamless_seg.planning.memory import Schedule
 from seamless_seg.planning.settings import Settings
 from seamless_seg.tiling.trust import name_of
@@ -20,7 +20,7 @@ def decisions(settings: Settings) -> Iterator[str]:
         yield f"{label:<11} {plain(decision.value)}  ({decision.origin})"
 
 
-def prices(pricing: Pricing | None) -> Iterator[str]:
+def prices(pricing: TileCosts | None) -> Iterator[str]:
     """The tiles that were timed, a line each, and the one that was taken."""
     if pricing is None:
         return

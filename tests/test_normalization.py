@@ -125,7 +125,7 @@ class TestOption:
             ({"value_scaling": [SCALE] * 2}, "is for 2 bands and the model gets 3"),
             ({"value_scaling": [SCALE] * 4}, "is for 4 bands and the model gets 3: choose as many"),
             ({"value_scaling": [[SCALE], [CLIP, SCALE]]}, "is for 2 bands and the model gets 3"),
-            ({"value_scaling": []}, "must be a list of operations as STAC MLM has them, .* not"),
+            ({"value_scaling": []}, "must be a list of operations of STAC MLM, .* not"),
             ({"value_scaling": 5}, "must be a list of operations"),
             ({"value_scaling": [{"type": "log"}]}, "must be a list of operations .*'log'"),
             ({"value_scaling": [{"type": ["clip"]}]}, "must be a list of operations"),

@@ -10,13 +10,13 @@ from typing import Any, Unpack
 
 from ..errors import OptionError
 from ..inference.prepared import PreparedRun, inputs_of, prepare
-from ..inference.provenance import as_made, doubts
+from ..inference.provenance import mismatches, options_from_tags
 from ..inference.segment import OnStart
 from ..models.receptive_field import Probe
-from ..planning.forecast import Forecast, judged
+from ..planning.forecast import Forecast, with_exactness
 from ..planning.open_raster import open_raster
 from ..planning.options import Execution, OptionChoices, Options, merged
-from ..planning.probing import is_wanted, probe_anyway
+from ..planning.probing import needs_probe, try_probe
 from ..progress import OnProgress, Progress
 from ..tiling.trust import Profile, name_of
 from ..validation import whole_number
@@ -129,7 +129,7 @@ def check(
         checked = None
         if output is not None:
             checked = CheckedOutput(stack.enter_context(RasterReader(output)))
-        tiling = options if checked is None else as_made(options, checked.tags, output)
+        tiling = options if checked is None else options_from_tags(options, checked.tags, output)
         execution = Execution(provider, threads)
         lazy = execution.model(model, tiling)
         reader = stack.enter_context(open_raster(raster, tiling, lazy))
@@ -140,7 +140,7 @@ def check(
         run, found = _probed(prepare(reader, lazy, tiling, execution), tiling)
         if checked is not None:
             explicit = options.measured(run.forecast.settings.pixels)
-            run = run.noting(*doubts(explicit, checked.tags, checked.path, model))
+            run = run.noting(*mismatches(explicit, checked.tags, checked.path, model))
             checked.require_fit(run)
         if on_start:
             on_start(run.forecast)
@@ -160,13 +160,13 @@ def check(
 
 def _probed(run: PreparedRun, options: Options) -> tuple[PreparedRun, Probe | None]:
     """Return the run and its receptive field, which is measured even if a run needs none."""
-    if is_wanted(run.source, options):
-        return run, run.found
-    found, notes = probe_anyway(run.source, run.model, len(run.reader.bands))
+    if needs_probe(run.source, options):
+        return run, run.probe
+    found, notes = try_probe(run.source, run.model, len(run.reader.bands))
     run = run.noting(*notes)
     if found is None:
         return run, None
-    return replace(run, forecast=judged(run.forecast, run.model, found, options)), found
+    return replace(run, forecast=with_exactness(run.forecast, run.model, found, options)), found
 
 
 def _sample(

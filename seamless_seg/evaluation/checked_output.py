@@ -55,7 +55,7 @@ class CheckedOutput:
         """Raise ``OptionError`` if the output has not the size or the geotransform of a raster."""
         size, place = raster.size, raster.georeference
         if self.part is not None:
-            size, place = self.part.covered(raster.size).shape, self.part.place(place)
+            size, place = self.part.covered(raster.size).shape, self.part.georeference(place)
         if self.reader.size != size:
             (height, width), (own_height, own_width) = self.reader.size, raster.size
             raise OptionError(

@@ -159,7 +159,7 @@ def map_disagreement(
     look = Output(reader.size, 1, reader.georeference, descriptions=["disagreement"], nodata=np.nan)
     progress, tracker = Progress(0, run.plan.tiles, 0), DisagreementTracker(run.plan)
     with RasterWriter(destination, look, overwrite) as writer:
-        for index, geom, tile, valid in run.answers(run.plan):
+        for index, geom, tile, valid in run.tile_logits(run.plan):
             found = tracker.add(index, geom, tile)
             apart = np.where(found.shared, found.apart, np.float32(np.nan))
             window = shape_to_slices(geom)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..arrays import Values
-from ..inference.tile_reader import Feed, takes_integers
+from ..inference.tile_reader import InputWriter, takes_integers
 from ..models.base import Model
 from ..models.receptive_field import Probe, Reach
 from ..models.tile_model import FittedModel
@@ -123,9 +123,9 @@ class Reference:
         gaps = gaps_extended(self._reader, rows, cols, self._model.border)
         is_unchanged = takes_integers(self._model, self._normalization, pixels.dtype)
         dtype = pixels.dtype if is_unchanged else None
-        feed = Feed(self._normalization, self._fill, len(pixels), dtype)
+        feed = InputWriter(self._normalization, self._fill, len(pixels), dtype)
         batch = self._model.empty(1, len(pixels), feed.dtype)
-        feed.put(pixels, gaps, self._model.place(batch[0]))
+        feed.write(pixels, gaps, self._model.place(batch[0]))
         logits: Values = self._model(batch)[0]
         return logits
 

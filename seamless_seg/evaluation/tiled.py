@@ -46,7 +46,7 @@ def blend_window(
     blended = [np.empty((*window.shape, run.fitted.classes), np.float32) for _ in trusts]
     everywhere = Disagreement(*(np.empty(window.shape, kind) for kind in (bool, np.float32, bool)))
     tracker = DisagreementTracker(plan)
-    for index, geom, tile, _ in run.answers(plan):
+    for index, geom, tile, _ in run.tile_logits(plan):
         to, part = common(window, shape_to_slices(geom))
         for blender, logits in zip(blenders, blended, strict=True):
             logits[to] = blender.add(index, tile)[part]

@@ -1,4 +1,4 @@
-"""A dry run: what a run would do and cost, without running it."""
+"""Forecast what a run would do and cost, without running it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import shapely
 from ..areas.geojson import area_of
 from ..errors import OptionError
 from ..models.receptive_field import USUAL_CHANNELS
-from ..planning.autotune import measure
+from ..planning.autotune import measure_model
 from ..planning.forecast import Forecast, forecast_raster, forecast_size
 from ..planning.open_raster import open_raster
 from ..planning.options import Execution, OptionChoices, Options, merged
@@ -35,20 +35,20 @@ def forecast(
     bbox: Sequence[float] | None = None,
     **choices: Unpack[OptionChoices],
 ) -> Forecast:
-    """Say what a run would do and cost. No pixel is read unless ``normalize`` asks for it.
+    """Forecast what a run would do and cost. No pixel is read, except for ``normalize``.
 
     Parameters
     ----------
     raster : str or path-like, optional
-        The raster; or give its ``size``.
+        The raster; give either the raster or its ``size``.
     model : str, path-like, callable or list of these, optional
-        The model. Without it, only what options and size lead to is known.
+        The model. Without it, the forecast follows from options and size alone.
     size : int or (height, width), optional
-        Pixels of a raster that need not exist.
+        Pixels of the raster, which need not exist.
     options : Options, optional
         How to tile, normalize and read the raster; or give its fields as keywords.
     kinds : sequence of str
-        What the outputs hold, as ``kind`` and ``also`` of ``segment``.
+        Types of the outputs, as ``kind`` and ``also`` of ``segment``.
     provider, threads, max_memory, area, bbox
         As for ``segment``.
     **choices : Unpack[OptionChoices]
@@ -61,28 +61,28 @@ def forecast(
     Raises
     ------
     SeamlessError
-        As ``segment`` does.
+        As for ``segment``.
     """
     options = merged(options, choices)
     execution = Execution(provider, threads, max_memory)
     if (raster is None) == (size is None):
         raise OptionError("give either a raster or a size")
     if size is not None:
-        found = _of_size(pair("size", size, 1), model, options, execution, area, bbox)
+        result = _of_size(pair("size", size, 1), model, options, execution, area, bbox)
     else:
-        found = _of_raster(raster, model, options, execution, (area, bbox), kinds)
-    if found.stored is None and found.classes is not None:
-        found = replace(found, stored=pixel_bytes(kinds, found.classes))
-    return found.noting(*_depending(found, options, execution))
+        result = _of_raster(raster, model, options, execution, (area, bbox), kinds)
+    if result.stored is None and result.classes is not None:
+        result = replace(result, stored=pixel_bytes(kinds, result.classes))
+    return result.noting(*_notes_on_unused(result, options, execution))
 
 
-def _depending(found: Forecast, options: Options, execution: Execution) -> list[str]:
-    """Notes on options of which nobody can say what they lead to."""
+def _notes_on_unused(result: Forecast, options: Options, execution: Execution) -> list[str]:
+    """Notes on options whose effect is unknown without a raster and a model."""
     notes = []
-    if execution.max_memory is not None and found.schedule is None:
-        notes.append("what max-memory leads to depends on INPUT and MODEL: give both")
-    if options.normalize is not None and found.settings.pixels is None:
-        notes.append("what normalize leads to depends on INPUT and MODEL: give both")
+    if execution.max_memory is not None and result.schedule is None:
+        notes.append("the effect of --max-memory depends on INPUT and MODEL: give both")
+    if options.normalize is not None and result.settings.pixels is None:
+        notes.append("the effect of --normalize depends on INPUT and MODEL: give both")
     return notes
 
 
@@ -100,7 +100,7 @@ def _of_size(
         return forecast_size(size, None, options, region)
     lazy = execution.model(model, options)
     channels = USUAL_CHANNELS if options.bands is None else len(options.bands)
-    measured = measure(lazy, options, execution, size, lazy.opened.channels or channels)
+    measured = measure_model(lazy, options, execution, size, lazy.opened.channels or channels)
     return forecast_size(size, lazy.opened, options, region, measured)
 
 

@@ -1,4 +1,4 @@
-"""Parts: which rows and columns of a raster an output was made of, as its tags say."""
+"""The part of a raster that an output is limited to, as its tags record it."""
 
 from __future__ import annotations
 
@@ -19,59 +19,75 @@ if TYPE_CHECKING:
     from ..raster.reader import RasterReader
 
 PART, CROPPED, AREA = "part", "cropped", "area"
-"""Tags of an output that is not of the whole raster."""
+"""Names of the tags of an output that is limited to a part of the raster."""
 
-LONGEST = 200_000
-"""Characters of an area that is kept."""
+MAX_AREA_LENGTH = 200_000
+"""Hexadecimal characters of the longest area that is recorded in a tag."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """What an output has of a raster."""
+    """The part of a raster that an output is limited to."""
 
     extent: Window
-    """All wanted pixels are in here."""
+    """Rows and columns that contain the area."""
     is_cropped: bool
-    """Whether the output covers no more than that."""
+    """Whether the output covers the extent alone, and not the whole raster."""
     area: shapely.Geometry | None = None
-    """The wanted area in (y, x) pixels, if it is not too long to be kept."""
+    """Polygons in (y, x) pixels; None if they are too long for a tag."""
 
     def to_tags(self) -> dict[str, str]:
-        """As tags of the output's file."""
+        """Return the tags of the output."""
         bounds = [[along.start, along.stop] for along in self.extent]
         tags = {PART: json.dumps(bounds), CROPPED: json.dumps(self.is_cropped)}
-        if self.area is not None and len(wkb := shapely.to_wkb(self.area, hex=True)) <= LONGEST:
+        if (
+            self.area is not None
+            and len(wkb := shapely.to_wkb(self.area, hex=True)) <= MAX_AREA_LENGTH
+        ):
             tags[AREA] = wkb
         return tags
 
     def wanted(self, rows: slice, cols: slice) -> Mask | None:
-        """Pixels of a window of the raster of which the center is in the area, if it is known."""
+        """Pixels of a window whose center is in the area; None if the area is not known."""
         if self.area is None:
             return None
         centers = np.ogrid[rows, cols]
         return np.asarray(shapely.contains_xy(self.area, centers[0] + 0.5, centers[1] + 0.5))
 
     def covered(self, size: tuple[int, int]) -> Window:
-        """Rows and columns of a raster of that size that the output's file has."""
+        """Rows and columns of the output, for a raster of that (height, width)."""
         height, width = size
         return self.extent if self.is_cropped else Window(slice(0, height), slice(0, width))
 
-    def place(self, place: Georeference) -> Georeference:
-        """Where the output lies if its raster lies there."""
-        return cropped(place, self.extent) if self.is_cropped else place
+    def georeference(self, raster: Georeference) -> Georeference:
+        """The output's georeference, given that of the raster."""
+        return cropped(raster, self.extent) if self.is_cropped else raster
 
-    def read(self, made: RasterReader, rows: slice, cols: slice) -> Values:
-        """Logits of a window of the raster from an output; NaN beyond what it covers."""
-        shape = rows.stop - rows.start, cols.stop - cols.start, made.count
-        logits = np.full(shape, np.nan, made.dtype)
-        inside, to = common(self.covered(made.size), (rows, cols))
+    def read(self, output: RasterReader, rows: slice, cols: slice) -> Values:
+        """Read logits of a window of the raster from an output; NaN beyond what it covers.
+
+        Parameters
+        ----------
+        output : RasterReader
+            The output.
+        rows, cols : slice
+            Half-open rows and columns of the raster.
+
+        Returns
+        -------
+        ndarray
+            Shape ``(height, width, classes)``.
+        """
+        shape = rows.stop - rows.start, cols.stop - cols.start, output.count
+        logits = np.full(shape, np.nan, output.dtype)
+        inside, to = common(self.covered(output.size), (rows, cols))
         if logits[to].size:
-            logits[to] = made.read(*inside).transpose(1, 2, 0)
+            logits[to] = output.read(*inside).transpose(1, 2, 0)
         return logits
 
 
 def part_of(tags: Mapping[str, str]) -> Part | None:
-    """The part that an output's tags name; None for the whole raster."""
+    """Return the part that an output's tags record; None for the whole raster."""
     if PART not in tags:
         return None
     rows, cols = (slice(*bounds) for bounds in json.loads(tags[PART]))

@@ -1,4 +1,4 @@
-"""Finishing: what becomes of a complete raster before it is published."""
+"""Process a complete output before it is published: smooth, sieve, convert to a COG."""
 
 from __future__ import annotations
 
@@ -17,28 +17,32 @@ from ..raster.gdal import ignoring_missing_georeference
 from ..raster.geotiff import Output, check_cog_options, copy_to_cog
 from ..raster.writer import RasterFile, Step
 
-MEGA = 1_000_000
-"""Pixels by which progress is told."""
+MEGAPIXEL = 1_000_000
+"""Pixels per unit of progress."""
 
 
 def steps_of(
     output: Output, cleanup: Mapping[str, Any], on_progress: OnProgress | None = None
 ) -> list[Step]:
-    """What is done to a raster, one after the other.
+    """List the processing steps of an output, in their order.
 
     Parameters
     ----------
     output : Output
-        What it looks like.
+        Format of the output.
     cleanup : mapping
-        Of classes: ``smooth`` and ``smooth_by``, ``sieve``.
+        ``smooth``, ``smooth_by`` and ``sieve`` for classes; empty for other outputs.
     on_progress : callable, optional
-        Called with a ``Progress`` while classes are cleaned.
+        Called with a ``Progress`` while classes are smoothed and sieved.
+
+    Returns
+    -------
+    list of Step
 
     Raises
     ------
     OptionError
-        Where GDAL does not know a creation option.
+        If GDAL's COG driver refuses a creation option.
     """
     steps: list[Step] = []
     if radius := cleanup.get("smooth"):
@@ -73,15 +77,15 @@ def _nodata(output: Output) -> int | None:
 def _cleaning(
     source: Path, target: Path, output: Output, unit: str, on_progress: OnProgress | None
 ) -> Iterator[tuple[Band, WriteWindow]]:
-    """A raster of classes to read, and what writes another of its kind and tells the progress."""
+    """Open a raster of classes to read, and a function that writes windows of the cleaned one."""
     total, pixels = math.prod(output.size), 0
 
     def write(rows: slice, cols: slice, window: npt.NDArray[Any]) -> None:
         nonlocal pixels
         file.write(rows, cols, window)
         pixels += window.size
-        if on_progress and pixels >= MEGA:
-            on_progress(Progress(pixels // MEGA, max(1, total // MEGA), pixels, unit))
+        if on_progress and pixels >= MEGAPIXEL:
+            on_progress(Progress(pixels // MEGAPIXEL, max(1, total // MEGAPIXEL), pixels, unit))
 
     with ignoring_missing_georeference():
         dataset = rasterio.open(source)

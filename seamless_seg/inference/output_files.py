@@ -1,4 +1,4 @@
-"""The files of a run: what each holds, how it looks and what is written into it."""
+"""The output files of a run: their format, their tags, and how windows are written to them."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ from .finishing import steps_of
 from .prepared import PreparedRun
 from .provenance import KIND, to_tags
 
-OTHER = "other"
-"""What a pixel is called that is not of the one class that a model knows."""
+OTHER_CLASS = "other"
+"""Name for pixels that are not of the class of a single-class model."""
 
 
 class OutputFile(NamedTuple):
-    """A file that is to be made."""
+    """An output file before it is written."""
 
     kind: str
-    """Name in ``KINDS``."""
+    """Type of the output: a name in ``KINDS``."""
     path: Path
-    """From ``check_destination``."""
+    """Checked path, from ``check_destination``."""
     output: Output
-    """What it will look like."""
+    """Size, type, georeference and tags of the file."""
 
 
 def output_files(
@@ -54,24 +54,24 @@ def output_files(
     part: Part | None,
     command: str | None,
 ) -> Iterator[OutputFile]:
-    """Describe the files that a run makes.
+    """Yield the format, path and tags of each output file of a run.
 
     Parameters
     ----------
     run : PreparedRun
         The run.
     settings : Settings
-        All decisions, those about outputs included; they become tags.
+        All decisions, including those about outputs; they become tags.
     outputs : OutputOptions
-        What the files hold.
+        The types of output.
     paths : sequence of Path
-        Where they go, one path for each kind of output.
+        One checked path for each type of output.
     encoding : Encoding
-        How they are stored.
+        Compression and other creation options.
     part : Part or None
-        The part of the raster that they cover; None for all of it.
+        The part of the raster that the run is limited to; None for all of it.
     command : str or None
-        The command that the tags name.
+        Command line to record in the tags.
     """
     reader, tags = run.reader, to_tags(settings, run.source, command)
     tags |= part.to_tags() if part else {}
@@ -80,20 +80,20 @@ def output_files(
     plain = Output(
         part.covered(reader.size).shape if part else reader.size,
         run.classes,
-        part.place(reader.georeference) if part else reader.georeference,
+        part.georeference(reader.georeference) if part else reader.georeference,
         encoding,
         nodata=math.nan if has_nodata else None,
         is_sparse=part is not None or run.is_empty,
     )
     for kind, path in zip(outputs.kinds, paths, strict=True):
         tagged = replace(plain, tags=tags | {KIND: json.dumps(kind)})
-        yield OutputFile(kind, path, _described(tagged, kind, run.model.metadata, run.classes))
+        yield OutputFile(kind, path, _for_kind(tagged, kind, run.model.metadata, run.classes))
 
 
-def _described(output: Output, kind: str, metadata: ModelMetadata, classes: int) -> Output:
-    """An output as it looks if it is to hold a kind: its bands, names, colors and nodata.
+def _for_kind(output: Output, kind: str, metadata: ModelMetadata, classes: int) -> Output:
+    """Set bands, type, names, colors and nodata of an output by its type.
 
-    ``output`` has nodata if some pixels may have nothing.
+    The given ``output`` is one of logits; its nodata is None if every pixel has a value.
     """
     names, colors = metadata.class_names, metadata.class_colors
     if kind in (LOGITS, PROBABILITIES):
@@ -101,8 +101,8 @@ def _described(output: Output, kind: str, metadata: ModelMetadata, classes: int)
         return replace(output, count=classes, descriptions=descriptions)
     if kind == CONFIDENCE:
         return replace(output, count=1, descriptions=[kind])
-    if classes == 1 and len(names) <= 1:  # the other is never named
-        names, colors = (OTHER, *names), (None, *colors)
+    if classes == 1 and len(names) <= 1:  # metadata never names the background
+        names, colors = (OTHER_CLASS, *names), (None, *colors)
     count, dtype = max(2, classes), label_dtype(classes)
     return replace(
         output,
@@ -115,47 +115,46 @@ def _described(output: Output, kind: str, metadata: ModelMetadata, classes: int)
     )
 
 
-def stored(files: Sequence[OutputFile]) -> tuple[int, tuple[int, int]]:
-    """Bytes of a pixel in all files, and the shape of their blocks."""
-    outputs = [file.output for file in files]
-    return sum(own.count * own.dtype.itemsize for own in outputs), outputs[0].block
+def bytes_per_pixel(files: Sequence[OutputFile]) -> int:
+    """Return the bytes of a pixel in all files, before compression."""
+    return sum(file.output.count * file.output.dtype.itemsize for file in files)
 
 
-def refuse_twice(paths: Sequence[Path]) -> None:
-    """Raise ``OptionError`` where two outputs have one name, or one that of another's sidecar."""
+def check_distinct(paths: Sequence[Path]) -> None:
+    """Raise ``OptionError`` if two outputs have one path, or one that of another's sidecar."""
     for path in paths:
         if paths.count(path) > 1:
-            raise OptionError(f"two outputs are to be {path}: give each a name of its own")
+            raise OptionError(f"two outputs have the path {path}: give each its own")
         for ending in SIDECARS:
             if beside(path, ending) in paths:
                 raise OptionError(
-                    f"output {beside(path, ending)} would be taken for a part of {path}: give it "
-                    f"another name"
+                    f"output {beside(path, ending)} has the name of a sidecar file of {path}: give "
+                    f"it another name"
                 )
 
 
 class OutputWriter:
-    """Makes products of windows of blended values, and writes them into the files of a run.
+    """Computes outputs from windows of blended values and writes them to the files of a run.
 
-    The files appear under their names together, once all of them are complete. Use it as a context
-    manager; an error leaves nothing, but for what has replaced another file by then.
+    Use it as a context manager. All files appear under their names together, when all are
+    complete. After an error none does, except those that had already replaced an existing file.
 
     Parameters
     ----------
     files : sequence of OutputFile
         The files.
     interpretation : Interpretation
-        How values are to be read.
+        How outputs are computed from blended values.
     overwrite : bool
-        Replace what is there under their names.
-    held : int, optional
-        Open blocks of each file in memory at most.
+        Replace existing files.
+    open_blocks : int, optional
+        Incomplete blocks of each file in memory, at most.
     extent : Window, optional
-        The part of the raster that the files cover; all of it where None.
+        The part of the raster that the files cover; all of it if None.
     cleanup : mapping, optional
-        ``smooth``, ``smooth_by`` and ``sieve`` of the classes.
+        ``smooth``, ``smooth_by`` and ``sieve`` for classes.
     on_progress : callable, optional
-        Called with a ``Progress`` while they are cleaned.
+        Called with a ``Progress`` while classes are smoothed and sieved.
     """
 
     def __init__(
@@ -163,7 +162,7 @@ class OutputWriter:
         files: Sequence[OutputFile],
         interpretation: Interpretation,
         overwrite: bool,
-        held: int | None = None,
+        open_blocks: int | None = None,
         extent: Window | None = None,
         cleanup: dict[str, Any] | None = None,
         on_progress: OnProgress | None = None,
@@ -177,35 +176,35 @@ class OutputWriter:
                 file.path,
                 file.output,
                 overwrite,
-                held,
+                open_blocks,
                 steps_of(file.output, cleanup or {} if file.kind == CLASSES else {}, on_progress),
             )
             for file in files
         ]
 
-    def write(self, rows: slice, cols: slice, values: Values, is_there: Mask | None) -> None:
+    def write(self, rows: slice, cols: slice, values: Values, has_value: Mask | None) -> None:
         """Write a window of the raster.
 
         Parameters
         ----------
         rows, cols : slice
-            Its pixels.
+            Half-open rows and columns of the window.
         values : ndarray
             Blended values, ``(height, width, K)``.
-        is_there : ndarray of bool or None
-            Pixels that have a value; the others become nodata. None: all of them.
+        has_value : ndarray of bool or None
+            Pixels that have a value, ``(height, width)``; the others become nodata. None for all.
         """
         if self._extent is not None:
             (rows, cols), part = common(self._extent, (rows, cols))
-            values, is_there = values[part], None if is_there is None else is_there[part]
+            values, has_value = values[part], None if has_value is None else has_value[part]
             if not values.size:
                 return
-        made = Products(values, self._interpretation)
+        products = Products(values, self._interpretation)
         for file, writer in zip(self._files, self._writers, strict=True):
-            window = getattr(made, file.kind)
-            if is_there is not None:
-                nothing = window.dtype.type(file.output.nodata)
-                window = np.where(is_there[..., None], window, nothing)
+            window = getattr(products, file.kind)
+            if has_value is not None:
+                nodata = window.dtype.type(file.output.nodata)
+                window = np.where(has_value[..., None], window, nodata)
             writer.write(rows, cols, window)
 
     def __enter__(self) -> Self:
@@ -225,7 +224,7 @@ class OutputWriter:
             try:
                 for writer in self._writers:
                     writer.publish()
-            except BaseException:  # also Ctrl-C between two of them
+            except BaseException:  # including Ctrl-C between two files
                 for writer in self._writers:
                     writer.retract()
                 raise

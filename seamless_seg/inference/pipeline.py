@@ -1,4 +1,4 @@
-"""The pipeline: reader, model, blender and writer beside each other, an error of one ends all."""
+"""The pipeline of a run: read, infer, blend and write, each in its own thread."""
 
 from __future__ import annotations
 
@@ -19,48 +19,18 @@ from ..tiling.blend import Blender, Seams
 from ..tiling.grid import shape_to_slices
 from ..tiling.run import naming_tiles
 from .prepared import PreparedRun
-from .tile_reader import TileBatch, answers
+from .tile_reader import TileBatch, batch_logits
 
-Answered: TypeAlias = list[tuple[Values, Mask | None]]
-"""Logits of each tile of a batch, and which of its pixels are valid; None where all of them."""
-
-
-class Finished(NamedTuple):
-    """A window to which no tile will add any more."""
-
-    rows: slice
-    cols: slice
-    values: Values
-    """``(height, width, classes)``."""
-    is_there: Mask | None
-    """Pixels that are valid and wanted; None where all of them."""
-
-
-class Writer(Protocol):
-    """Where windows go: an ``OutputWriter``, or anything that does the same."""
-
-    def write(self, rows: slice, cols: slice, values: Values, is_there: Mask | None) -> None:
-        """Take a window, ``(height, width, classes)``, and which pixels have a value; None: all."""
-        ...
-
-
-@dataclass
-class Tally:
-    """What is counted during a run."""
-
-    model_seconds: float = 0.0
-    """Seconds during which the model was running."""
-    not_finite: int = 0
-    """Logits of wanted pixels that came out as NaN or infinite."""
-    skipped: int = 0
-    """Tiles without a valid pixel, which the model is not run on."""
+BatchLogits: TypeAlias = list[tuple[Values, Mask | None]]
+"""Logits ``(height, width, K)`` of each tile of a batch, and its valid pixels; None for all."""
 
 
 class Pipeline:
-    """Reader, model, blender and writer, each in a thread, with short queues in between.
+    """Run all tiles through reader, model, blender and writer, with short queues in between.
 
-    The reader's thread reads and normalizes, as many threads as the model wants run it, the
-    caller's blends and the writer's compresses. An error in any of them ends them all.
+    One thread reads and normalizes, as many threads as the schedule has workers run the model, the
+    caller's thread blends, and one thread writes and compresses. An error in any of them stops
+    them all.
 
     Parameters
     ----------
@@ -69,11 +39,11 @@ class Pipeline:
     schedule : Schedule
         Its panels, batches and threads.
     writer : Writer
-        Where windows go.
+        Destination of finished windows.
     seams : Seams
-        Where seams of panels are kept.
-    before : callable, optional
-        What is done to each tile's logits, ``(height, width, K)``, before they are blended.
+        Storage for the overlap between panels.
+    activation : callable, optional
+        Function that is applied to each tile's logits, ``(height, width, K)``, before blending.
     """
 
     def __init__(
@@ -82,23 +52,23 @@ class Pipeline:
         schedule: Schedule,
         writer: Writer,
         seams: Seams,
-        before: Callable[[Values], Values] | None = None,
+        activation: Callable[[Values], Values] | None = None,
     ) -> None:
         self._plan, self._batch_size = schedule.plan, schedule.batch_size
         self._tiles, self._model = run.tiles, run.fitted
         self._workers = schedule.workers
-        self._counting = threading.Lock()
+        self._lock = threading.Lock()
         self._writer = writer
         self._seams = seams
-        self._before = before
-        self._tally = Tally()
+        self._activation = activation
+        self._counts = RunCounts()
 
-    def run(self, on_progress: OnProgress | None) -> Tally:
-        """Run the whole plan."""
+    def run(self, on_progress: OnProgress | None) -> RunCounts:
+        """Run the plan; call ``on_progress`` after every tile."""
         progress = Progress(0, self._plan.tiles, 0)
         with (
-            ReadAhead(self._tiles.batches(self._plan, self._batch_size)) as pixels,
-            ParallelMap(self._run_model, pixels, self._workers) as logits,
+            ReadAhead(self._tiles.batches(self._plan, self._batch_size)) as batches,
+            ParallelMap(self._infer, batches, self._workers) as logits,
             WriteBehind(self._write, depth=self._batch_size) as written,
         ):
             for finished in self._blended(logits):
@@ -106,43 +76,74 @@ class Pipeline:
                 progress = progress.more(math.prod(finished.values.shape[:2]))
                 if on_progress:
                     on_progress(progress)
-        return self._tally
+        return self._counts
 
-    def _blended(self, answered: Iterator[Answered]) -> Iterator[Finished]:
-        """Blend tiles as they come; each finishes one window, which is its beginning."""
+    def _infer(self, batch: TileBatch) -> BatchLogits:
+        started = time.perf_counter()
+        logits = batch_logits(self._model, batch)
+        if self._activation is not None:
+            logits = [self._activation(tile) for tile in logits]
+        with self._lock:
+            self._counts.model_seconds += (time.perf_counter() - started) / self._workers
+        return list(zip(logits, batch.valid, strict=True))
+
+    def _blended(self, batches: Iterator[BatchLogits]) -> Iterator[FinishedWindow]:
+        """Blend tiles in the order of the plan; each tile finishes the window at its beginning."""
         blender, windows = Blender(self._plan, seams=self._seams), self._plan.windows()
         for batch in self._plan.batches(self._batch_size):
             with naming_tiles(batch.indices[0], batch.indices[-1]):
-                tiles = next(answered)
+                tiles = next(batches)
             for index in batch.indices:
-                # Taken out of the list, so that nothing keeps a tile while the next are made.
+                # Removed from the list, so that no tile stays in memory while the next are made.
                 logits, valid = tiles.pop(0)
-                self._tally.skipped += valid is not None and not valid.any()
+                self._counts.skipped += valid is not None and not valid.any()
                 window, (_, geom) = blender.add(index, logits), next(windows)
                 if valid is not None:
                     valid = valid[: window.shape[0], : window.shape[1]]
-                is_there = _both(valid, self._plan.wanted(geom))
-                yield Finished(*shape_to_slices(geom), window, is_there)
+                has_value = _both(valid, self._plan.wanted(geom))
+                yield FinishedWindow(*shape_to_slices(geom), window, has_value)
 
-    def _run_model(self, batch: TileBatch) -> Answered:
-        started = time.perf_counter()
-        logits = answers(self._model, batch)
-        if self._before is not None:
-            logits = [self._before(tile) for tile in logits]
-        with self._counting:
-            self._tally.model_seconds += (time.perf_counter() - started) / self._workers
-        return list(zip(logits, batch.valid, strict=True))
+    def _write(self, finished: FinishedWindow) -> None:
+        rows, cols, values, has_value = finished
+        if has_value is not None:  # invalid pixels may be NaN, which must not be counted
+            values[~has_value] = 0
+        self._counts.not_finite += values.size - int(np.count_nonzero(np.isfinite(values)))
+        self._writer.write(rows, cols, values, has_value)
 
-    def _write(self, finished: Finished) -> None:
-        rows, cols, values, is_there = finished
-        if is_there is not None:  # whatever the model computed there
-            values[~is_there] = 0
-        self._tally.not_finite += values.size - int(np.count_nonzero(np.isfinite(values)))
-        self._writer.write(rows, cols, values, is_there)
+
+class FinishedWindow(NamedTuple):
+    """A blended window to which no tile adds any more."""
+
+    rows: slice
+    cols: slice
+    values: Values
+    """``(height, width, classes)``."""
+    has_value: Mask | None
+    """Pixels that are valid and inside the area; None for all."""
+
+
+class Writer(Protocol):
+    """The destination of finished windows: an ``OutputWriter``, or a stand-in for it."""
+
+    def write(self, rows: slice, cols: slice, values: Values, has_value: Mask | None) -> None:
+        """Write a window ``(height, width, classes)`` where ``has_value``; None for all pixels."""
+        ...
+
+
+@dataclass
+class RunCounts:
+    """Numbers that are counted during a run."""
+
+    model_seconds: float = 0.0
+    """Seconds during which the model was running."""
+    not_finite: int = 0
+    """Logits of wanted pixels that are NaN or infinite."""
+    skipped: int = 0
+    """Tiles without a valid pixel, on which the model does not run."""
 
 
 def _both(valid: Mask | None, wanted: Mask | None) -> Mask | None:
-    """Where both say so; None is everywhere."""
+    """Pixels that are in both masks; None stands for all pixels."""
     if valid is None or wanted is None:
         return wanted if valid is None else valid
     both: Mask = valid & wanted

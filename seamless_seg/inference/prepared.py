@@ -1,4 +1,4 @@
-"""A prepared run: a raster and a model, opened, with all that was decided about the two."""
+"""Prepare a run: open its raster and model, and decide on all settings."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from ..models.load import LazyModel
 from ..models.mlm import places
 from ..models.receptive_field import Probe
 from ..models.tile_model import FittedModel
-from ..planning.autotune import Measured, measure
+from ..planning.autotune import Measurements, measure_model
 from ..planning.bands import bands_by_name
 from ..planning.forecast import Forecast, forecast_raster
-from ..planning.memory import Needs, Schedule, schedule
+from ..planning.memory import MemoryNeeds, Schedule, schedule
 from ..planning.options import Execution, Options
 from ..raster.blocks import FLOAT32, block_shape, cache_bytes
 from ..system import release_bytes, reports_memory, resident_bytes
@@ -31,55 +31,43 @@ from ..threads import ReadAhead
 from ..tiling.grid import Index
 from ..tiling.plan import Plan
 from ..validation import number_of
-from .tile_reader import TileReader, answers
+from ..windows import Pair
+from .tile_reader import TileReader, batch_logits
 
 if TYPE_CHECKING:
     from ..raster.reader import RasterReader
 
 TRIAL_SIDE = 256
-"""Height and width in pixels of a tile for which any limit on memory leaves room."""
+"""Height and width in pixels of a tile that is small enough to be tried with any memory limit."""
 
-EXTRAPOLATION = 2
+EXTRAPOLATION_FACTOR = 2
 """Safety factor where the memory of a large tile is extrapolated from a small one."""
 
-UNTOLD = (
-    "this system does not tell what a process has in memory, so the limit is kept by what is "
-    "known of tiles, queues and caches alone"
+MEMORY_UNKNOWN = (
+    "this system does not report a process's memory, so --max-memory limits only what can be "
+    "computed: tiles, queues and caches, but not the model's own memory"
 )
-"""A note where memory is limited and cannot be measured."""
+"""Note for a memory limit where memory cannot be measured."""
 
-WORTH_WHILE = 0.01
-"""Seconds in the model from which on handing a batch to another thread costs nothing beside."""
-
-
-class Answer(NamedTuple):
-    """The model's output for one tile."""
-
-    tile: Index
-    """Which tile."""
-    geom: shapely.Polygon
-    """The window that the tile finishes: its beginning."""
-    logits: Values
-    """``(height, width, classes)``."""
-    valid: Mask | None
-    """Valid pixels of the tile, ``(height, width)``; None where all of them."""
+MIN_BATCH_SECONDS = 0.01
+"""Seconds of the model for a batch from which on the overhead of threads is negligible."""
 
 
 @dataclass(frozen=True)
 class PreparedRun:
-    """A raster and a model, opened, with all that was decided about the two."""
+    """An open raster and an open model, with all decisions about a run."""
 
     reader: RasterReader
     source: Any
     """The model as it was given: a file, a function, or several."""
     model: Model
     forecast: Forecast
-    found: Probe | None
-    """The model's receptive field; None where nobody needed to know."""
+    probe: Probe | None
+    """The model's receptive field; None if it was not measured."""
     max_memory: int | None = None
-    """Bytes that the process may have."""
+    """Bytes that the process may use."""
     fill: float | None = None
-    """Value that the model gets in place of nodata; the mean where None."""
+    """Pixel value for the model in place of nodata; the mean if None."""
     is_empty: bool = False
     """Whether no pixel of the raster is valid, so that the model never runs."""
 
@@ -89,54 +77,54 @@ class PreparedRun:
         return self.forecast.plan
 
     def noting(self, *notes: str) -> PreparedRun:
-        """The same run with more notes; before a tile has been tried."""
+        """Return the run with more notes. Trial runs of the model are not kept."""
         return replace(self, forecast=self.forecast.noting(*notes))
 
     @cached_property
     def batch_size(self) -> int:
-        """Tiles at a time: where that is left open, so few that a batch is just worth its while.
+        """Tiles of a batch; if left open, as few as keep the overhead of threads negligible.
 
-        It changes no bit. Small batches stay in the processor's cache, and keep all workers busy
-        to the end.
+        Small batches stay in the processor's cache, and keep all workers busy until the end. The
+        output does not depend on it.
         """
         decided = self.forecast.settings.tiling.batch_size
         size = min(decided.value, self.plan.tiles)
         if decided.origin == DEFAULT_OR_FEWER:
-            size = min(size, math.ceil(WORTH_WHILE / self.fitted.seconds))
+            size = min(size, math.ceil(MIN_BATCH_SECONDS / self.fitted.seconds))
         return size
 
     @property
     def classes(self) -> int:
-        """Number of classes; of a raster without a valid pixel, as the model declares."""
+        """Number of classes; of a raster without a valid pixel, as the model's file states it."""
         if self.is_empty and self.model.classes:
             return self.model.classes
         return self.fitted.classes
 
     @cached_property
     def fitted(self) -> FittedModel:
-        """The model, fitted to the plan's tiles by a trial run."""
+        """The model with the input shape for the plan's tiles, found by a trial run."""
         tile = self.plan.grid.tile_shape
         return FittedModel(self.model, len(self.reader.bands), tile, self._align)
 
     @cached_property
     def tiles(self) -> TileReader:
-        """The raster's tiles as the model takes them."""
+        """The reader of the raster's tiles as input of the model."""
         normalization = self.forecast.settings.normalization
         dtype = self.reader.dtype
         return TileReader(self.reader, self.fitted, normalization, dtype, self.fill)
 
-    def answers(self, plan: Plan) -> Iterator[Answer]:
-        """Each tile's index, the window that it finishes and the model's answer to it.
+    def tile_logits(self, plan: Plan) -> Iterator[TileLogits]:
+        """Yield the logits of each tile of a plan on the same grid, in the plan's order.
 
-        For a plan on the same grid; an answer has the shape ``(height, width, classes)``. Tiles are
-        read in a thread, one batch ahead.
+        Tiles are read in a thread, one batch ahead.
         """
         windows = plan.windows()
-        with ReadAhead(self.tiles.batches(plan, self.batch_size)) as pixels:
+        with ReadAhead(self.tiles.batches(plan, self.batch_size)) as batches:
             for _ in plan.batches(self.batch_size):
-                tiles = next(pixels)
-                for tile, valid in zip(answers(self.fitted, tiles), tiles.valid, strict=True):
-                    yield Answer(*next(windows), tile, valid)
+                batch = next(batches)
+                tiles = batch_logits(self.fitted, batch)
+                for logits, valid in zip(tiles, batch.valid, strict=True):
+                    yield TileLogits(*next(windows), logits, valid)
 
     def tune(self) -> int:
         """Tune the model for the plan's tiles; return the process's bytes before it has run.
@@ -144,59 +132,63 @@ class PreparedRun:
         Raises
         ------
         BudgetError
-            Where a tile can be expected to take several times what there may be.
+            If a tile is expected to need several times ``max_memory``.
         """
         self.model.tune(self.plan.grid.tile_shape)
         release_bytes()
         program = resident_bytes()
         if self.max_memory is not None:
-            self._refuse_untried(program, self.max_memory)
+            self._check_tile_memory(program, self.max_memory)
         return program
 
     def schedule(
         self,
         program: int,
-        stored: int | None = None,
-        block: tuple[int, int] | None = None,
+        pixel_bytes: int | None = None,
+        block: Pair | None = None,
         copies: int = 0,
     ) -> Schedule:
-        """Choose how to run the whole plan as fast as memory allows.
+        """Choose panels, batches and threads: the fastest that fit into memory.
 
         Parameters
         ----------
         program : int
-            From ``tune``.
-        stored : int, optional
-            Bytes of a pixel in all outputs; those of logits where None.
+            Bytes of the process, as ``tune`` returned them.
+        pixel_bytes : int, optional
+            Bytes of a pixel in all outputs; by default those of logits.
         block : (height, width), optional
             Pixels of the outputs' blocks.
         copies : int
-            Windows of values that are held while products are made of them.
+            Windows as large as one of logits that are needed to compute the outputs.
+
+        Returns
+        -------
+        Schedule
 
         Raises
         ------
         BudgetError
-            Where it takes more than ``max_memory``, however it is done.
+            If every schedule needs more than ``max_memory``.
         """
-        needs = self._needs(program, stored, block, copies)
+        needs = self._memory_needs(program, pixel_bytes, block, copies)
         chosen = schedule(needs, self.batch_size, self.model.workers, self.max_memory)
         if (chosen.workers, chosen.batch_size) != (self.model.workers, self.batch_size):
-            # What the trials took is let go.
+            # Tuning again frees the memory of the trials.
             self.model.tune(self.plan.grid.tile_shape, chosen.workers)
             release_bytes()
         return chosen
 
     def block_cache(self, plan: Plan | None = None) -> AbstractContextManager[object]:
-        """GDAL's block cache at the size that a plan needs, unless the user has set one."""
+        """Set GDAL's block cache to the size that a plan needs, unless the user has set one."""
         from ..raster.gdal import block_cache
 
         cache = cache_bytes(self.reader.blocks, plan or self.plan, self.fitted.border)
         return block_cache(cache)
 
-    def _refuse_untried(self, program: int, limit: int) -> None:
-        """Refuse a tile that is expected to take several times a limit, before it is tried.
+    def _check_tile_memory(self, program: int, limit: int) -> None:
+        """Raise if a tile is expected to need several times the limit, before it is tried.
 
-        The expectation comes from a small tile: trying a large one could exhaust the memory.
+        The memory is extrapolated from a small tile: trying a large one could exhaust it.
         """
         shape = self.plan.grid.tile_shape
         if self.model.tile != (None, None) or math.prod(shape) <= TRIAL_SIDE**2:
@@ -207,33 +199,33 @@ class PreparedRun:
         expected = small.working_bytes(1).on(1) * math.prod(shape) // TRIAL_SIDE**2
         self.model.tune(shape)
         release_bytes()
-        if program + expected > EXTRAPOLATION * limit:
+        if program + expected > EXTRAPOLATION_FACTOR * limit:
             raise BudgetError(
-                f"max-memory {limit / 1e6:.0f} MB is too little: tiles of "
-                f"{shape[0]} x {shape[1]} need some {(program + expected) / 1e6:.0f} MB; smaller "
-                f"tiles need less"
+                f"--max-memory {limit / 1e6:.0f} MB is too little: tiles of "
+                f"{shape[0]} x {shape[1]} px need about {(program + expected) / 1e6:.0f} MB; "
+                f"smaller tiles need less"
             )
 
     @property
-    def _align(self) -> tuple[int, int]:
+    def _align(self) -> Pair:
         return self.plan.grid.rows.align, self.plan.grid.cols.align
 
-    def _needs(
-        self, program: int, stored: int | None, block: tuple[int, int] | None, copies: int
-    ) -> Needs:
+    def _memory_needs(
+        self, program: int, pixel_bytes: int | None, block: Pair | None, copies: int
+    ) -> MemoryNeeds:
         from ..raster.gdal import user_cache
 
-        # Where memory is short, two tiles must tell what more of them would take.
+        # With a memory limit, the memory of a larger batch is extrapolated from two tiles.
         tried = min(self.batch_size, 2) if self.max_memory else self.batch_size
-        return Needs(
+        return MemoryNeeds(
             plan=self.plan,
             blocks=self.reader.blocks,
             block_shape=block or block_shape(self.reader.size),
             bands=len(self.reader.bands),
             classes=self.fitted.classes,
-            stored=stored or self.fitted.classes * FLOAT32,
+            pixel_bytes=pixel_bytes or self.fitted.classes * FLOAT32,
             copies=copies,
-            given=self.fitted.shape,
+            input_shape=self.fitted.shape,
             program=program,
             working=self.fitted.working_bytes(tried),
             border=self.fitted.border,
@@ -241,8 +233,21 @@ class PreparedRun:
         )
 
 
+class TileLogits(NamedTuple):
+    """The model's output for one tile."""
+
+    tile: Index
+    """Row and column of the tile in the grid."""
+    geom: shapely.Polygon
+    """The window that the tile finishes, which is at its beginning."""
+    logits: Values
+    """``(height, width, classes)``."""
+    valid: Mask | None
+    """Valid pixels of the tile, ``(height, width)``; None for all."""
+
+
 def inputs_of(model: Any, *readers: RasterReader) -> list[Any]:
-    """All files that are read, and so must not be written."""
+    """List all files that are read, and so must not be written."""
     files = [file for reader in readers for file in (reader.path, *reader.files, *reader.archives)]
     models = files_of(model)
     return [*files, *models, *(place for path in models for place in places(path))]
@@ -256,42 +261,51 @@ def prepare(
     area: shapely.Geometry | None = None,
     is_empty: bool = False,
 ) -> PreparedRun:
-    """Open a model and decide on everything that the options leave open.
+    """Open a model and decide on all settings that the options leave open.
 
     Parameters
     ----------
     reader : RasterReader
-        The raster; it is set to the bands that the model gets.
+        The raster; it is set to the bands of the model's input.
     model : LazyModel
         The model.
     options : Options
-        What the user asked for.
+        The user's options.
     execution : Execution, optional
-        What the model runs on.
+        Provider, threads and memory limit.
     area : shapely.Geometry, optional
         Polygon in (y, x) pixels: tiles that do not touch it are skipped.
     is_empty : bool
         Whether no pixel of the raster is valid: the model is neither probed nor timed.
+
+    Returns
+    -------
+    PreparedRun
+
+    Raises
+    ------
+    SeamlessError
+        If the model cannot be opened, or does not fit the raster or the options.
     """
     execution = execution or Execution()
     network, bands = model.opened, options.bands
     if bands is None:
         bands = bands_by_name(options, network, reader.descriptions)
     channels = reader.count if bands is None else len(bands)
-    measured = Measured()
+    measured = Measurements()
     if not is_empty:
-        measured = measure(model, options, execution, reader.size, channels)
+        measured = measure_model(model, options, execution, reader.size, channels)
     forecast = forecast_raster(reader, network, options, area, measured)
-    if measured.pricing is not None:
-        network.tune(forecast.plan.grid.tile_shape, 1)  # it is as the last timing left it
+    if measured.tile_costs is not None:
+        network.tune(forecast.plan.grid.tile_shape, 1)  # the last timing tuned it otherwise
     if execution.max_memory is not None and not reports_memory():
-        forecast = forecast.noting(UNTOLD)
+        forecast = forecast.noting(MEMORY_UNKNOWN)
     return PreparedRun(
         reader,
         model.source,
         network,
         forecast,
-        measured.found,
+        measured.probe,
         execution.max_memory,
         number_of("fill", options.fill),
         is_empty,

@@ -1,4 +1,4 @@
-"""Provenance: how an output was made, as tags in its file."""
+"""Record in an output's tags how it was made, and read options back from them."""
 
 from __future__ import annotations
 
@@ -19,33 +19,41 @@ from ..tiling.trust import PROFILES, is_name, name_of
 from ..version import __version__
 
 MODEL, DIGEST, VERSION, COMMAND, KIND = "model", "model_sha256", "version", "command", "kind"
+"""Names of tags beside those of settings."""
 
-LOSSY = {"dtype": "as {}", "max_error": "with errors of up to {}"}
-"""Tags of outputs of which the pixels are not quite what was blended."""
+LOSSY_TAGS = {"dtype": "as {}", "max_error": "with errors of up to {}"}
+"""Tags of outputs whose pixels are not exactly the blended values."""
 
 CREDENTIALS = re.compile(r"(://)[^/@\s]+@|\?\S+")
-"""What of a command line's addresses is nobody else's business: user and password, signatures."""
+"""Parts of a command line's URLs that may be secret: user and password, signatures."""
 
 GEOMETRY = ("tile", "overlap", "margin", "align")
-"""Options that make sense together only."""
+"""Options that depend on each other."""
 
 PIXEL_SIZE = ("level", "resolution", "match_resolution")
 """Options that exclude each other."""
 
-ONE_ANSWER = (
+SUPERSEDED = (
     (GEOMETRY, ("tile", "overlap")),
     (PIXEL_SIZE, PIXEL_SIZE),
     (LINEAR, ("value_scaling",)),
     (("value_scaling",), LINEAR),
     ((*LINEAR, "value_scaling"), ("normalize",)),
 )
-"""Options that are no longer what an output says where one of the others is given."""
+"""Pairs of names: the first are not taken from an output if one of the second is given."""
 
 
 def to_tags(settings: Settings, model: Any, command: str | None = None) -> dict[str, str]:
-    """Each setting that the pixels depend on, as JSON, and which file the model was, if any.
+    """Return the tags of an output: settings, model, version and command line, as JSON.
 
-    With them this package's version and, where it is known, the command line.
+    Parameters
+    ----------
+    settings : Settings
+        All decisions; those that the pixels do not depend on are left out.
+    model : str, path-like, callable or list of these
+        The model; files are recorded by name and digest, functions are not.
+    command : str, optional
+        The command line; credentials in its URLs are removed.
     """
     tags = {
         name: json.dumps(decision.value, default=_plain)
@@ -61,35 +69,56 @@ def to_tags(settings: Settings, model: Any, command: str | None = None) -> dict[
     return tags
 
 
-def as_made(options: Options, tags: Mapping[str, str], path: Any) -> Options:
-    """Options as an output says that it was made, but for those that are given.
+def options_from_tags(options: Options, tags: Mapping[str, str], path: Any) -> Options:
+    """Complete options by those that an output's tags record.
+
+    Parameters
+    ----------
+    options : Options
+        The user's options, which win.
+    tags : mapping
+        The output's tags.
+    path : str or path-like
+        The output, for messages.
 
     Raises
     ------
     RasterError
-        Where its tags are damaged.
+        If a tag is not valid JSON.
     """
     given = {name: value for name, value in vars(options).items() if value is not None}
     stated = _stated(tags, path)
-    for group, answering in ONE_ANSWER:
-        if set(answering) & set(given):
-            stated = {name: value for name, value in stated.items() if name not in group}
+    for superseded, options_given in SUPERSEDED:
+        if set(options_given) & set(given):
+            stated = {name: value for name, value in stated.items() if name not in superseded}
     return Options(**(stated | given))
 
 
-def doubts(options: Options, tags: Mapping[str, str], path: Any, model: Any) -> Iterator[str]:
-    """Sentences on why an output may not be what it is taken for."""
+def mismatches(options: Options, tags: Mapping[str, str], path: Any, model: Any) -> Iterator[str]:
+    """Yield sentences on why an output may not be one of these options and this model.
+
+    Parameters
+    ----------
+    options : Options
+        The user's options.
+    tags : mapping
+        The output's tags.
+    path : str or path-like
+        The output, for messages.
+    model : str, path-like, callable or list of these
+        The model.
+    """
     stated = _stated(tags, path)
     if not stated:
-        yield f"{path} does not say how it was tiled: it is taken for a run with these options"
+        yield f"{path} has no tags about its tiles: they are taken to be those of these options"
     for name, value in stated.items():
         given = getattr(options, name)
-        if given not in (None, "auto") and not _is_same(value, given):
-            was, now = _said(value), _said(given)
-            yield f"{path} says that its {name} was {was}, and is checked for {now}"
-    for name, how in LOSSY.items():
+        if given not in (None, "auto") and not _is_equal(value, given):
+            was, now = _text(value), _text(given)
+            yield f"{path} was made with {name} {was}, and is checked with {name} {now}"
+    for name, how in LOSSY_TAGS.items():
         if name in tags:
-            yield f"{path} is stored {how.format(json.loads(tags[name]))}: that shows, too"
+            yield f"{path} is stored {how.format(json.loads(tags[name]))}: this adds to differences"
     if (
         DIGEST in tags
         and not has_functions(model)
@@ -99,19 +128,22 @@ def doubts(options: Options, tags: Mapping[str, str], path: Any, model: Any) -> 
 
 
 def _stated(tags: Mapping[str, str], path: Any) -> dict[str, Any]:
+    """The options that tags record."""
     known, stated = {field.name for field in fields(Options)}, {}
     for name in known & set(tags):
         try:
             value = json.loads(tags[name])
         except ValueError:
-            raise RasterError(f"{path}: its tag {name} is damaged, {tags[name]!r}") from None
-        if name != "trust" or is_name(value):  # a function of the user's own is not in the file
+            raise RasterError(
+                f"{path}: its tag {name} must be JSON, not {tags[name]!r}: give an undamaged output"
+            ) from None
+        if name != "trust" or is_name(value):  # a function of the user is not in the file
             stated[name] = tuple(value) if isinstance(value, list) else value
     return stated
 
 
-def _is_same(stated: Any, given: Any) -> bool:
-    """Whether both say the same; one number may stand for all."""
+def _is_equal(stated: Any, given: Any) -> bool:
+    """Whether two values of an option are equal; one number may stand for all."""
     one, other = (list(v) if isinstance(v, Sequence) else [v] for v in (stated, given))
     most = max(len(one), len(other))
     one, other = one * (most // len(one)), other * (most // len(other))
@@ -121,7 +153,7 @@ def _is_same(stated: Any, given: Any) -> bool:
     )
 
 
-def _said(value: Any) -> str:
+def _text(value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 

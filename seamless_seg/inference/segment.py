@@ -1,4 +1,4 @@
-"""A run: one raster through one model into one or several rasters."""
+"""Run a segmentation model over a raster and write its outputs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..atomic import check_destination
 from ..errors import OptionError
 from ..planning.forecast import Forecast
 from ..planning.open_raster import open_raster
-from ..planning.options import Execution, OptionChoices, Options, merged, taken
+from ..planning.options import Execution, OptionChoices, Options, merged, pop_options
 from ..planning.outputs import (
     PROBABILITIES,
     OutputChoices,
@@ -29,8 +29,8 @@ from ..raster.blocks import BlockWindows
 from ..raster.creation_options import Encoding, EncodingChoices
 from ..spill import Spill
 from .extent import Part
-from .output_files import OutputFile, OutputWriter, output_files, refuse_twice, stored
-from .pipeline import Pipeline, Tally
+from .output_files import OutputFile, OutputWriter, bytes_per_pixel, check_distinct, output_files
+from .pipeline import Pipeline, RunCounts
 from .prepared import PreparedRun, inputs_of, prepare
 
 if TYPE_CHECKING:
@@ -40,12 +40,12 @@ OnStart: TypeAlias = Callable[[Forecast], object]
 
 
 class SegmentChoices(OptionChoices, OutputChoices, EncodingChoices, total=False):
-    """What ``segment`` takes as keywords beside its own."""
+    """The fields of all option objects, as keywords of ``segment``."""
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What a run did and what it took."""
+    """What a run did, and how long it took."""
 
     tiles: int
     """Tiles that the model was run on."""
@@ -54,17 +54,18 @@ class Summary:
     classes: int
     """Number of classes of the model."""
     seconds: float
-    """From the first tile to the published output."""
+    """Seconds from the first tile to the finished output."""
     model_seconds: float
     """Seconds during which the model was running."""
     not_finite: int
-    """Logits of wanted pixels that came out as NaN or infinite."""
+    """Logits of wanted pixels that are NaN or infinite."""
     skipped: int
-    """Tiles that the model was not run on: outside the area, or without a valid pixel."""
+    """Tiles on which the model was not run: outside the area, or without a valid pixel."""
     settings: Settings
     """All decisions, and notes for the user."""
     exactness: str | None
-    """How near the output is to the model run on the whole image; None where that is unknown."""
+    """Whether the output is identical to running the model on the whole image at once, in a
+    sentence; None if the model's receptive field was not measured."""
 
 
 def segment(
@@ -93,39 +94,40 @@ def segment(
         Anything that rasterio opens.
     model : str, path-like, callable or list of these
         An ONNX file, or a function from ``(B, C, H, W)`` float32 to ``(B, K, H, W)`` logits; a
-        ``torch.nn.Module`` gets and gives tensors. Of several, which may be files joined by commas,
-        logits are averaged.
+        ``torch.nn.Module`` maps tensors to tensors. The logits of several models, which may be
+        files joined by commas, are averaged.
     output : str or path-like
-        A GeoTIFF of blended logits, one band a class, in the raster's own grid, or of another
+        A GeoTIFF of blended logits, one band per class, on the raster's grid, or of another
         ``kind``. It appears under this name when it is complete, and not at all after an error.
     options : Options, optional
-        How to tile, normalize and read the raster; or give its fields as keywords. Where margin
-        and alignment are left open, an ONNX model is probed for them, a function only if one of
-        them is ``"auto"``.
-    provider, threads
-        Of onnxruntime: where it runs, and on how many threads.
+        How to tile, normalize and read the raster; or give its fields as keywords. If margin or
+        alignment is left open, an ONNX model is probed; a function only if one is ``"auto"``.
+    provider : str
+        Execution provider of onnxruntime.
+    threads : int, optional
+        Threads of onnxruntime; as many as there are processors by default.
     max_memory : int, optional
-        Bytes that the process may have in memory. It changes no bit of the output: narrower panels
-        of columns and smaller batches hold less.
+        Bytes of memory that the process may use. The output does not depend on it: narrower panels
+        of columns and smaller batches need less memory.
     overwrite : bool
         Replace an existing output.
     area : str or path-like, optional
-        GeoJSON file of polygons: only tiles that they touch are run. Inside, the output is the same
-        bits as that of a run over the whole raster; outside it is NaN, declared as nodata.
+        GeoJSON file of polygons: the model runs only on tiles that they touch. Inside, the output
+        is bit-identical to a run over the whole raster; outside it is NaN, declared as nodata.
     bbox : sequence of 4 floats, optional
-        The same for bounds in the raster's CRS: west, south, east, north.
+        Bounds in the raster's CRS, west, south, east, north, in place of ``area``.
     crop : bool
-        Crop the output to the area's bounding window.
+        Crop the output to the bounding window of the area.
     command : str, optional
-        The command that the output's tags name as its origin.
+        Command line to record in the output's tags.
     on_start : callable, optional
-        Called with the ``Forecast`` once everything is decided and no tile is read yet;
-        ``forecast.settings.notes`` are sentences that the user should see.
+        Called with the ``Forecast`` when everything is decided and no tile has been read;
+        ``forecast.settings.notes`` are sentences for the user.
     on_progress : callable, optional
         Called with a ``Progress`` after every tile.
     **choices : Unpack[SegmentChoices]
-        The fields of ``Options``; those of ``OutputOptions``, which say what outputs hold; and
-        those of ``Encoding``, which say how they are stored.
+        The fields of ``Options``, of ``OutputOptions`` (what is written) and of ``Encoding`` (how
+        it is stored).
 
     Returns
     -------
@@ -134,45 +136,44 @@ def segment(
     Raises
     ------
     SeamlessError
-        One of its kinds for everything that can be wrong with the arguments, the raster, the
-        model or the disk; a ``BudgetError``, which says what the least is, where ``max_memory`` is
-        too little.
+        A subclass of it for whatever is wrong with the arguments, the raster, the model or the
+        disk; a ``BudgetError`` if ``max_memory`` is too little, which names the smallest limit.
     """
     given: dict[str, Any] = dict(choices)
-    outputs, encoding = taken(OutputOptions, given), taken(Encoding, given)
+    outputs, encoding = pop_options(OutputOptions, given), pop_options(Encoding, given)
     options = merged(options, given)
     execution = Execution(provider, threads, max_memory)
     lazy = execution.model(model, options)
     if crop and area is None and bbox is None:
-        raise OptionError("crop to what? Give an area or a bbox, too")
+        raise OptionError("--crop needs --area or --bbox: give one of them, too")
     with ExitStack() as stack:
         reader = stack.enter_context(open_raster(raster, options, lazy))
         paths = _destinations((output, *outputs.paths), inputs_of(model, reader), overwrite)
         region = area_of(area, bbox, reader.size, reader.georeference)
         if options.bands is not None:
             reader.select(options.bands)
-        run = prepare(reader, lazy, options, execution, region, _holds_nothing(reader))
+        run = prepare(reader, lazy, options, execution, region, _is_empty(reader))
         started = time.perf_counter()
         part = None if region is None else Part(bounding_window(region, reader.size), crop, region)
         prepared = _decide(run, outputs, encoding, paths, part, command)
         if on_start:
             on_start(prepared.forecast)
-        tally = _run(prepared, part, overwrite, on_progress)
+        counts = _run(prepared, part, overwrite, on_progress)
     return Summary(
-        tiles=run.plan.tiles - tally.skipped,
+        tiles=run.plan.tiles - counts.skipped,
         pixels=run.plan.written,
         classes=run.classes,
         seconds=time.perf_counter() - started,
-        model_seconds=tally.model_seconds,
-        not_finite=tally.not_finite,
-        skipped=run.plan.skipped + tally.skipped,
+        model_seconds=counts.model_seconds,
+        not_finite=counts.not_finite,
+        skipped=run.plan.skipped + counts.skipped,
         settings=prepared.forecast.settings,
         exactness=prepared.forecast.exactness,
     )
 
 
 class _Decided(NamedTuple):
-    """A run of which outputs and schedule are decided, too."""
+    """A prepared run with its output files and its schedule."""
 
     run: PreparedRun
     forecast: Forecast
@@ -195,15 +196,16 @@ def _decide(
     files = list(output_files(run, settings, outputs, paths, encoding, part, command))
     schedule = None
     if program is not None:
-        schedule = run.schedule(program, *stored(files), copies_of(outputs.kinds))
+        block = files[0].output.block
+        schedule = run.schedule(program, bytes_per_pixel(files), block, copies_of(outputs.kinds))
         settings = settings.noting(*schedule.notes)
     return _Decided(run, replace(run.forecast, settings=settings, schedule=schedule), files)
 
 
 def _destinations(paths: Sequence[Any], inputs: Sequence[Any], overwrite: bool) -> list[Path]:
-    """Where outputs go: no input and no other output stands there."""
+    """Check that no output would replace an input or another output; return their paths."""
     checked = [check_destination(path, inputs, overwrite) for path in paths]
-    refuse_twice(checked)
+    check_distinct(checked)
     return checked
 
 
@@ -212,43 +214,44 @@ def _output_notes(run: PreparedRun, outputs: OutputOptions, is_part: bool) -> It
     fitting = (run.classes,) if run.classes > 1 else (1, 2)
     if names and len(names) not in fitting:
         yield (
-            f"the model's metadata names {len(names)} classes, and it tells {run.classes} apart: "
-            f"the names are left out"
+            f"the model's metadata names {len(names)} classes, and its output has {run.classes}: "
+            f"the names are ignored"
         )
     if is_part and (outputs.smooth or outputs.sieve):
         yield (
-            "classes are smoothed and sieved as if there were nothing outside the area: near its "
-            "border they may be others than in a run over the whole raster"
+            "classes are smoothed and sieved inside the area alone: near its border they may "
+            "differ from those of a run over the whole raster"
         )
 
 
 def _run(
     decided: _Decided, part: Part | None, overwrite: bool, on_progress: OnProgress | None
-) -> Tally:
+) -> RunCounts:
     """Run all tiles through the model into the outputs."""
     run, schedule, files = decided.run, decided.forecast.schedule, decided.files
-    values = {name: own.value for name, own in decided.forecast.settings.outputs.items()}
+    outputs = decided.forecast.settings.outputs
+    values = {name: decision.value for name, decision in outputs.items()}
     writer = OutputWriter(
         files,
         interpretation_of(values),
         overwrite,
-        held=schedule.held_blocks if schedule else None,
+        open_blocks=schedule.open_blocks if schedule else None,
         extent=part.extent if part and part.is_cropped else None,
         cleanup=values,
         on_progress=on_progress,
     )
     if schedule is None:
-        with writer:  # an empty raster: nothing is written but nodata
-            return Tally(skipped=run.plan.tiles)
-    before = None
+        with writer:  # no pixel of the raster is valid: the outputs are nodata
+            return RunCounts(skipped=run.plan.tiles)
+    activation = None
     if values.get("blend") == PROBABILITIES:
-        before = ACTIVATIONS[values["activation"]]
+        activation = ACTIVATIONS[values["activation"]]
     seams: Spill[int] = Spill(files[0].path.parent)
     with run.block_cache(schedule.plan), seams, writer:
-        return Pipeline(run, schedule, writer, seams, before).run(on_progress)
+        return Pipeline(run, schedule, writer, seams, activation).run(on_progress)
 
 
-def _holds_nothing(reader: RasterReader) -> bool:
+def _is_empty(reader: RasterReader) -> bool:
     """Whether no pixel of a raster is valid."""
     if not reader.may_have_nodata:
         return False

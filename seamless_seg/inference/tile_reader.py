@@ -1,4 +1,4 @@
-"""Tiles of a raster: read in batches, normalized, as a model takes them."""
+"""Read tiles of a raster in batches, as normalized input of a model."""
 
 from __future__ import annotations
 
@@ -18,35 +18,25 @@ from ..raster.source import Reader, gaps_extended, read_extended, valid_extended
 from ..tiling.grid import shape_to_slices
 from ..tiling.plan import Batch, Plan
 
-PLAIN = Normalization()
-
-
-class TileBatch(NamedTuple):
-    """Tiles of a batch, those without a valid pixel left out."""
-
-    pixels: Pixels
-    """``(B, C, H, W)`` as the model takes them, for as many tiles as there are."""
-    is_there: list[bool]
-    """Whether each tile of the batch has a valid pixel."""
-    valid: list[Mask | None]
-    """For each tile its valid pixels, ``(height, width)``; None where all of them."""
+NO_NORMALIZATION = Normalization()
+"""The normalization that leaves pixels unchanged."""
 
 
 class TileReader:
-    """Reads tiles for a model.
+    """Reads batches of tiles for a model.
 
     Parameters
     ----------
     reader : Reader
-        Where pixels come from.
+        The raster.
     model : FittedModel
-        What they are for: it says how much room its tiles need.
+        The model; it determines the shape of its input.
     normalization : Normalization
-        What is done to them; here, or by the model.
+        Applied to the pixels, here or by the model.
     dtype : dtype
-        Of the pixels.
+        Type of the raster's pixels.
     fill : float, optional
-        Value of pixels that are not valid; their mean, zero after normalization, where None.
+        Pixel value in place of nodata; the mean, which is zero after normalization, if None.
     """
 
     def __init__(
@@ -59,68 +49,157 @@ class TileReader:
     ) -> None:
         self._reader = reader
         self._model = model
-        # Where the model normalizes, what is missing has no value of its own among bytes.
-        is_as_it_is = takes_integers(model, normalization, dtype) or (
+        # Raw pixels have no spare value for gaps, so a raster with gaps is normalized here.
+        is_raw = takes_integers(model, normalization, dtype) or (
             not reader.may_have_gaps and model.normalizes(normalization, dtype)
         )
-        as_they_are = dtype if is_as_it_is else None
-        self._feed = Feed(normalization, fill, len(reader.bands), as_they_are)
+        raw_dtype = dtype if is_raw else None
+        self._input = InputWriter(normalization, fill, len(reader.bands), raw_dtype)
 
     def batches(self, plan: Plan, size: int) -> Iterator[TileBatch]:
-        """The plan's tiles in its order, ``size`` at a time."""
+        """Yield the plan's tiles in its order, ``size`` at a time."""
         for batch in plan.batches(size):
             runs = list(_runs(batch))
             valid: list[Mask | None] = [None] * len(batch.indices)
             if self._reader.may_have_nodata:
                 for first, last in runs:
-                    valid[first:last] = self._valid_run(batch.geoms[first:last])
-            is_there = [mask is None or bool(mask.any()) for mask in valid]
-            tiles = self._model.empty(sum(is_there), len(self._reader.bands), self._feed.dtype)
+                    valid[first:last] = self._read_valid(batch.geoms[first:last])
+            has_data = [mask is None or bool(mask.any()) for mask in valid]
+            tiles = self._model.empty(sum(has_data), len(self._reader.bands), self._input.dtype)
             at = 0
             for first, last in runs:
-                geoms = list(compress(batch.geoms[first:last], is_there[first:last]))
+                geoms = list(compress(batch.geoms[first:last], has_data[first:last]))
                 if geoms:
-                    self._read_run(geoms, tiles[at : at + len(geoms)])
+                    self._read_tiles(geoms, tiles[at : at + len(geoms)])
                 at += len(geoms)
-            yield TileBatch(tiles, is_there, valid)
+            yield TileBatch(tiles, has_data, valid)
 
-    def _valid_run(self, geoms: list[shapely.Polygon]) -> list[Mask | None]:
-        """Valid pixels of neighboring tiles of one row."""
-        rows, cols = _along(geoms)
+    def _read_valid(self, geoms: list[shapely.Polygon]) -> list[Mask | None]:
+        """Read the valid pixels of neighboring tiles of one row at once."""
+        rows, cols = _extent(geoms)
         valid = valid_extended(self._reader, rows, cols)
         if valid is None:
             return [None] * len(geoms)
-        cut = (valid[:, _within(geom, cols.start, 0)] for geom in geoms)
-        return [None if mask.all() else mask for mask in cut]
+        masks = (valid[:, _within(geom, cols.start, 0)] for geom in geoms)
+        return [None if mask.all() else mask for mask in masks]
 
-    def _read_run(self, geoms: list[shapely.Polygon], tiles: Pixels) -> None:
-        """Read tiles of one row at once."""
-        rows, cols = _along(geoms)
+    def _read_tiles(self, geoms: list[shapely.Polygon], tiles: Pixels) -> None:
+        """Read neighboring tiles of one row at once into the model's input."""
+        rows, cols = _extent(geoms)
         border = self._model.border
         pixels = read_extended(self._reader, rows, cols, border)
         gaps = gaps_extended(self._reader, rows, cols, border)
         for geom, tile in zip(geoms, tiles, strict=True):
             within = _within(geom, cols.start, border)
-            own = None if gaps is None else gaps[:, :, within]
-            self._feed.put(pixels[:, :, within], own, self._model.place(tile))
+            tile_gaps = None if gaps is None else gaps[:, :, within]
+            self._input.write(pixels[:, :, within], tile_gaps, self._model.place(tile))
 
 
-def answers(model: FittedModel, batch: TileBatch) -> list[Values]:
-    """Logits of each tile, ``(height, width, K)``; zeros for those that have no valid pixel.
+class TileBatch(NamedTuple):
+    """The tiles of a batch that have a valid pixel."""
 
-    Nobody wants what those say, and the model never sees them.
+    pixels: Pixels
+    """Input of the model, ``(B, C, H, W)``, for as many tiles as have a valid pixel."""
+    has_data: list[bool]
+    """Whether each tile of the batch has a valid pixel."""
+    valid: list[Mask | None]
+    """Valid pixels of each tile of the batch, ``(height, width)``; None for all."""
+
+
+def batch_logits(model: FittedModel, batch: TileBatch) -> list[Values]:
+    """Run the model; return the logits ``(height, width, K)`` of each tile of the batch.
+
+    Tiles without a valid pixel are not run; their logits are zeros and never written.
     """
-    found = iter(model(batch.pixels) if any(batch.is_there) else ())
-    return [next(found) if is_there else model.zeros for is_there in batch.is_there]
+    logits = iter(model(batch.pixels) if any(batch.has_data) else ())
+    return [next(logits) if has_data else model.zeros for has_data in batch.has_data]
+
+
+class InputWriter:
+    """Writes pixels into a model's input, as normalized float32 or unchanged.
+
+    Parameters
+    ----------
+    normalization : Normalization
+        Applied to the pixels, here or by the model.
+    fill : float or None
+        Pixel value in place of nodata; the mean, which is zero after normalization, if None.
+    bands : int
+        Number of bands.
+    raw_dtype : dtype, optional
+        Type of the pixels, if they are written unchanged; else they are normalized.
+    """
+
+    def __init__(
+        self,
+        normalization: Normalization,
+        fill: float | None,
+        bands: int,
+        raw_dtype: np.dtype[Any] | None = None,
+    ) -> None:
+        self.dtype: np.dtype[Any] = raw_dtype or FLOAT
+        self._normalization = normalization if raw_dtype is None else None
+        self._fill = _normalized_fill(fill, normalization, bands)
+        if self.dtype.kind in "iu":  # float32 cannot represent all of them
+            limits = np.iinfo(self.dtype)
+            value = np.clip(np.rint(fill or 0.0), limits.min, limits.max)
+            self._fill = np.full(self._fill.shape, value, self.dtype)
+
+    def write(
+        self, pixels: npt.NDArray[Any], gaps: npt.NDArray[np.bool_] | None, to: npt.NDArray[Any]
+    ) -> None:
+        """Write pixels, and the fill into gaps.
+
+        Parameters
+        ----------
+        pixels : ndarray
+            Pixels of a tile, ``(bands, height, width)``.
+        gaps : ndarray of bool or None
+            Values that are not valid, of a shape that broadcasts to that of the pixels.
+        to : ndarray
+            The tile's part of the model's input, of the same shape as the pixels.
+        """
+        if self._normalization is None:
+            to[:] = pixels
+        else:
+            self._normalization.apply(pixels, out=to)
+        if gaps is not None:
+            np.copyto(to, self._fill, where=gaps)
+
+
+def takes_integers(model: FittedModel, normalization: Normalization, dtype: np.dtype[Any]) -> bool:
+    """Whether a model computes with the raster's integers unchanged, even where there are gaps.
+
+    Parameters
+    ----------
+    model : FittedModel
+        The model.
+    normalization : Normalization
+        Applied to the pixels.
+    dtype : dtype
+        Type of the raster's pixels.
+    """
+    is_unchanged = dtype.kind in "iu" and dtype == model.dtype and normalization == NO_NORMALIZATION
+    return is_unchanged and model.normalizes(normalization, dtype)
+
+
+def _normalized_fill(
+    fill: float | None, normalization: Normalization, bands: int
+) -> npt.NDArray[Any]:
+    """Normalized values in place of nodata, ``(bands, 1, 1)``."""
+    values = np.zeros((bands, 1, 1), np.float32)
+    if fill is not None:
+        normalization.apply(np.full(values.shape, fill, np.float64), out=values)
+    return values
 
 
 def _within(geom: shapely.Polygon, start: int, border: int) -> slice:
-    """Columns of a tile and its border in what was read from a column on."""
+    """Columns of a tile and its border in an array that begins at column ``start``."""
     _, cols = shape_to_slices(geom)
     return slice(cols.start - start, cols.stop - start + 2 * border)
 
 
-def _along(geoms: list[shapely.Polygon]) -> tuple[slice, slice]:
+def _extent(geoms: list[shapely.Polygon]) -> tuple[slice, slice]:
     """Rows and columns from the first to the last of some tiles of one row."""
     rows, first = shape_to_slices(geoms[0])
     _, last = shape_to_slices(geoms[-1])
@@ -135,61 +214,3 @@ def _runs(batch: Batch) -> Iterator[tuple[int, int]]:
             yield first, at
             first = at
     yield first, len(batch.indices)
-
-
-class Feed:
-    """Puts pixels into a batch: normalized in float32, or as they are.
-
-    Parameters
-    ----------
-    normalization : Normalization
-        What is done to them.
-    fill : float, optional
-        Value of pixels that are not valid; their mean, zero after normalization, where None.
-    bands : int
-        How many there are.
-    as_they_are : dtype, optional
-        Of the pixels, where nothing is done to them here.
-    """
-
-    def __init__(
-        self,
-        normalization: Normalization,
-        fill: float | None,
-        bands: int,
-        as_they_are: np.dtype[Any] | None = None,
-    ) -> None:
-        self.dtype: np.dtype[Any] = as_they_are or FLOAT
-        self._normalization = normalization if as_they_are is None else None
-        self._fill = normalized_fill(fill, normalization, bands)
-        if self.dtype.kind in "iu":  # of which float32 holds not all
-            limits = np.iinfo(self.dtype)
-            value = np.clip(np.rint(fill or 0.0), limits.min, limits.max)
-            self._fill = np.full(self._fill.shape, value, self.dtype)
-
-    def put(
-        self, pixels: npt.NDArray[Any], gaps: npt.NDArray[np.bool_] | None, to: npt.NDArray[Any]
-    ) -> None:
-        """Put pixels ``(bands, height, width)`` where they belong, and the fill into gaps."""
-        if self._normalization is None:
-            to[:] = pixels
-        else:
-            self._normalization.apply(pixels, out=to)
-        if gaps is not None:
-            np.copyto(to, self._fill, where=gaps)
-
-
-def takes_integers(model: FittedModel, normalization: Normalization, dtype: np.dtype[Any]) -> bool:
-    """Whether a model computes with integers just as they are in the raster, gaps or none."""
-    is_its_own = dtype.kind in "iu" and dtype == model.dtype and normalization == PLAIN
-    return is_its_own and model.normalizes(normalization, dtype)
-
-
-def normalized_fill(
-    fill: float | None, normalization: Normalization, bands: int
-) -> npt.NDArray[Any]:
-    """What to put where nothing is, ``(bands, 1, 1)``."""
-    values = np.zeros((bands, 1, 1), np.float32)
-    if fill is not None:
-        normalization.apply(np.full(values.shape, fill, np.float64), out=values)
-    return values

@@ -1,4 +1,4 @@
-"""Pricing: the cheapest tile for a model of which the answer does not depend on the tile."""
+"""Choose the tile size by timing the model, where the output does not depend on it."""
 
 from __future__ import annotations
 
@@ -13,114 +13,138 @@ from ..models.load import LazyModel
 from ..models.receptive_field import Probe
 from ..system import available_bytes, resident_bytes
 from ..windows import Pair
-from .cache import recall, remember
+from .cache import load_cached, save_cached
 from .options import Execution, Options
-from .probing import probe_for
-from .tile_geometry import decide_tiling, needed
-from .tile_timing import Price, Raster, Timing, cheapest, prices, time_tiles
+from .probing import probe_if_needed
+from .tile_geometry import decide_tiling, exact_requirements
+from .tile_timing import RasterTiling, TileCost, Timing, fastest_tile, tile_costs, time_tiles
 
-SMALLEST = 4_000_000
-"""Pixels of a raster from which on timings can pay."""
+MIN_TIMED_PIXELS = 4_000_000
+"""Pixels of the smallest raster for which tiles are timed without a request."""
 
-SPARE = 40_000_000
-"""Bytes of a limit that are left for what does not depend on the tile."""
+RESERVED_BYTES = 40_000_000
+"""Bytes of a memory limit that are reserved for what does not depend on the tile size."""
 
-CAREFUL = 0.87
-"""Share of the rest that is counted on."""
-
-
-@dataclass(frozen=True)
-class Pricing:
-    """What tiles of several sizes would cost, and which was taken."""
-
-    timed: list[Price]
-    chosen: Price
+USABLE_SHARE = 0.87
+"""Share of the rest of a memory limit that tiles may use."""
 
 
 @dataclass(frozen=True)
-class Measured:
+class TileCosts:
+    """The estimated costs of a raster at several tile sizes, and the chosen one."""
+
+    timed: list[TileCost]
+    chosen: TileCost
+
+
+@dataclass(frozen=True)
+class Measurements:
     """What was measured of a model before planning."""
 
-    found: Probe | None = None
-    """Its receptive field; None where nobody needed to know."""
-    pricing: Pricing | None = None
-    """What tiles of several sizes would cost; None where the tile is settled."""
+    probe: Probe | None = None
+    """Its receptive field; None if no decision depends on it, or if it could not be measured."""
+    tile_costs: TileCosts | None = None
+    """Costs of tile sizes; None if the tile size was not chosen by timing."""
     notes: tuple[str, ...] = ()
 
     @property
-    def price(self) -> Price | None:
-        """What the chosen tile costs."""
-        return None if self.pricing is None else self.pricing.chosen
+    def tile_cost(self) -> TileCost | None:
+        """Cost of the chosen tile size."""
+        return None if self.tile_costs is None else self.tile_costs.chosen
 
 
-def measure(
+def measure_model(
     model: LazyModel, options: Options, execution: Execution, size: Pair, channels: int
-) -> Measured:
-    """Probe a model and time its tiles, where the options leave that open.
+) -> Measurements:
+    """Probe a model and time its tiles, where the options leave margin, alignment or tile open.
 
     Parameters
     ----------
     model : LazyModel
-        The model.
+        The model; it is opened.
     options : Options
-        What the user asked for.
+        The user's options.
     execution : Execution
-        What the model runs on.
+        Provider, threads and memory limit.
     size : (height, width)
         Pixels of the raster.
     channels : int
-        Bands that the model is given, where it takes any number.
+        Bands of the input, if the model accepts any number.
+
+    Returns
+    -------
+    Measurements
     """
     network = model.opened
-    probed = probe_for(model.source, network, options, channels)
+    probe, notes = probe_if_needed(model.source, network, options, channels)
     count = network.channels or channels
-    pricing = price(model.source, network, options, probed.found, size, count, execution)
-    return Measured(probed.found, pricing, probed.notes)
+    costs = choose_tile(model.source, network, options, probe, size, count, execution)
+    return Measurements(probe, costs, notes)
 
 
-def price(
-    path: Any,
+def choose_tile(
+    source: Any,
     model: Model,
     options: Options,
-    found: Probe | None,
-    size: tuple[int, int],
+    probe: Probe | None,
+    size: Pair,
     channels: int,
     execution: Execution,
-) -> Pricing | None:
-    """Find the cheapest tile by timing, or from what has been timed before.
+) -> TileCosts | None:
+    """Choose the fastest tile size by timing the model, or from cached timings.
 
-    None where the tile is settled or the answer depends on it; and for small rasters, unless
-    the options ask for "auto" or memory is limited.
+    Parameters
+    ----------
+    source : str, path-like, callable or list of these
+        The model's files or functions; timings of files are cached.
+    model : Model
+        The opened model.
+    options : Options
+        The user's options.
+    probe : Probe or None
+        The model's receptive field, if it was measured.
+    size : (height, width)
+        Pixels of the raster.
+    channels : int
+        Bands of the model's input.
+    execution : Execution
+        Provider, threads and memory limit.
+
+    Returns
+    -------
+    TileCosts or None
+        None if the tile size is fixed, or if the output depends on it. Also None for a raster of
+        less than ``MIN_TIMED_PIXELS``, unless the tile is ``"auto"`` or memory is limited.
     """
-    exact = needed(options, model, found)
-    is_asked = options.tile == "auto" or execution.max_memory is not None
-    if exact is None or not (is_asked or size[0] * size[1] >= SMALLEST):
+    required = exact_requirements(options, model, probe)
+    is_memory_limited = execution.max_memory is not None
+    is_requested = options.tile == "auto" or is_memory_limited
+    if required is None or not (is_requested or size[0] * size[1] >= MIN_TIMED_PIXELS):
         return None
-    raster = Raster(size, exact.overlap, exact.align)
-    usual = decide_tiling(options, model, found, size).tile.value
-    most = _most_bytes(execution.max_memory)
+    raster = RasterTiling(size, required.overlap, required.align)
+    default_tile = max(decide_tiling(options, model, probe, size).tile.value)
+    max_bytes = _max_tile_bytes(execution.max_memory)
     variant = f"{model.variant}{execution.variant}-{channels}"
-    known = _known(path, variant)
-    is_short = execution.max_memory is not None
-    timings = time_tiles(model, channels, raster, known, most, is_asked, is_short)
-    listed = prices(timings, raster)
-    if not listed:
+    known = _cached_timings(source, variant)
+    timings = time_tiles(model, channels, raster, known, max_bytes, is_requested, is_memory_limited)
+    costs = tile_costs(timings, raster)
+    if not costs:
         return None
-    if len(timings) > len(known) and not has_functions(path):
-        remember("timings", path, timings, variant)
-    return Pricing(listed, cheapest(timings, raster, max(usual), most))
+    if len(timings) > len(known) and not has_functions(source):
+        save_cached("timings", source, timings, variant)
+    return TileCosts(costs, fastest_tile(timings, raster, default_tile, max_bytes))
 
 
-def _known(path: Any, variant: str) -> Sequence[Timing]:
-    if has_functions(path):
+def _cached_timings(source: Any, variant: str) -> Sequence[Timing]:
+    if has_functions(source):
         return []
     with suppress(TypeError, ValueError):
-        return [Timing(*timing) for timing in recall("timings", path, variant)]
+        return [Timing(*timing) for timing in load_cached("timings", source, variant)]
     return []
 
 
-def _most_bytes(max_memory: int | None) -> float:
-    """Bytes that tiles may take: what a limit leaves, else half of what the machine has left."""
+def _max_tile_bytes(max_memory: int | None) -> float:
+    """Bytes that tiles may use: what the limit leaves, or half of the available memory."""
     if max_memory is None:
         return available_bytes() / 2
-    return CAREFUL * max(0, max_memory - resident_bytes() - SPARE)
+    return USABLE_SHARE * max(0, max_memory - resident_bytes() - RESERVED_BYTES)

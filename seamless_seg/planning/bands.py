@@ -1,4 +1,4 @@
-"""Preprocessing: which bands a model gets, and what is done to their pixels before."""
+"""Decide on the bands of a model's input and on their normalization."""
 
 from __future__ import annotations
 
@@ -28,75 +28,94 @@ def decide_pixels(
     dtype: np.dtype[Any],
     names: Sequence[str | None] = (),
 ) -> Pixels:
-    """Decide which of ``count`` bands of ``dtype`` the model gets, and normalized how.
+    """Decide which bands of a raster the model's input has, and how they are normalized.
 
-    Bands that have ``names`` may be chosen by them.
+    Parameters
+    ----------
+    options : Options
+        The user's options.
+    model : Model
+        The model.
+    count : int
+        Bands of the raster.
+    has_alpha : bool
+        Whether the last of them is an alpha band.
+    dtype : dtype
+        Type of the raster's pixels.
+    names : sequence of str or None
+        Names of the bands; the model's metadata may choose bands by them.
+
+    Returns
+    -------
+    Pixels
 
     Raises
     ------
     OptionError
-        Where bands, mean or std do not fit the model or each other, or are no good numbers; where
-        integers other than uint8 have no scale.
+        If bands, scale, mean or std do not fit the model or each other; or if the range of the
+        pixels is unknown, which is so for integers other than uint8.
     """
     bands = decide_bands(options, model, count, has_alpha, names)
-    metadata, given = model.metadata, len(bands.value)
-    if scaling := _scaling(options, metadata, given):
+    metadata, used = model.metadata, len(bands.value)
+    if scaling := _scaling(options, metadata, used):
         return Pixels.scaled(bands, scaling)
-    described = metadata.mean is not None or metadata.std is not None
-    takes_integers = model.dtype.kind in "iu"
-    takes_them = takes_integers and np.can_cast(dtype, model.dtype)
-    if options.scale is None and not (described or takes_them):
-        _check_range(dtype, model.dtype)
-    scale = decide(
-        (number_of("scale", options.scale), OPTION),
-        (1 / 255 if described else None, METADATA),
-        (1.0 if takes_them else None, f"the model takes {model.dtype}"),
-        (1 / 255 if dtype == np.uint8 else None, f"{DEFAULT} for uint8, 1/255"),
-        (1.0, f"{DEFAULT} for {dtype}"),
-    )
+    scale = _scale(options, model, dtype)
     mean = decide(
-        (numbers_of("mean", options.mean, given), OPTION),
-        (numbers_of("the model's standardization_mean", metadata.mean, given), METADATA),
+        (numbers_of("mean", options.mean, used), OPTION),
+        (numbers_of("the model's standardization_mean", metadata.mean, used), METADATA),
         ((0.0,), DEFAULT),
     )
     std = decide(
-        (numbers_of("std", options.std, given), OPTION),
-        (numbers_of("the model's standardization_std", metadata.std, given), METADATA),
+        (numbers_of("std", options.std, used), OPTION),
+        (numbers_of("the model's standardization_std", metadata.std, used), METADATA),
         ((1.0,), DEFAULT),
     )
     if any(np.float32(number) <= 0 for number in std.value):
         raise OptionError(
-            f"std must be above 0, pixels are divided by it, not {_listed(std.value)} "
-            f"({std.origin})"
+            f"std must be above 0, as it is a divisor, not {_listed(std.value)} ({std.origin})"
         )
     if np.float32(scale.value) == 0:
-        raise OptionError("scale must not be 0: it would make all pixels the same")
+        raise OptionError("scale must not be 0: all pixels would become equal")
     return Pixels(bands, scale, mean, std)
 
 
 def choose_pixels(reader: RasterReader, model: Model, options: Options) -> tuple[Pixels, list[str]]:
-    """Decide what a model gets of a raster, and set the reader to those bands.
+    """Decide on bands and normalization for a raster, and set the reader to these bands.
+
+    Parameters
+    ----------
+    reader : RasterReader
+        The raster.
+    model : Model
+        The model.
+    options : Options
+        The user's options. With ``normalize``, statistics of the raster are measured.
 
     Returns
     -------
     pixels : Pixels
         Bands and normalization.
     notes : list of str
-        What was measured in the raster, where ``normalize`` asks for it.
+        What was measured in the raster, if anything.
+
+    Raises
+    ------
+    OptionError
+        If the options do not fit the raster, the model or each other.
     """
     if options.bands is not None:
         reader.select(options.bands)
     count, has_alpha = reader.count, reader.has_trailing_alpha
     if options.normalize is None:
         names = reader.descriptions
-        read = decide_pixels(options, model, count, has_alpha, reader.dtype, names)
-        reader.select(read.bands.value)
-        return read, []
+        pixels = decide_pixels(options, model, count, has_alpha, reader.dtype, names)
+        reader.select(pixels.bands.value)
+        return pixels, []
     bands = decide_bands(options, model, count, has_alpha, reader.descriptions)
     if model.dtype.kind in "iu":
         raise OptionError(
-            f"normalize makes small numbers of pixels, and the model takes {model.dtype}: leave it "
-            f"out, or give a scale"
+            f"--normalize gives fractions, and the model's input is {model.dtype}: leave it out, "
+            f"or give a --scale"
         )
     reader.select(bands.value)
     from .raster_statistics import measure_pixels
@@ -104,50 +123,79 @@ def choose_pixels(reader: RasterReader, model: Model, options: Options) -> tuple
     return measure_pixels(reader, bands, options.normalize)
 
 
+def _scale(options: Options, model: Model, dtype: np.dtype[Any]) -> Decision[float]:
+    """Decide on the factor for pixels of that type."""
+    metadata = model.metadata
+    is_described = metadata.mean is not None or metadata.std is not None
+    is_unscaled = model.dtype.kind in "iu" and np.can_cast(dtype, model.dtype)
+    if options.scale is None and not (is_described or is_unscaled):
+        _check_range(dtype, model.dtype)
+    return decide(
+        (number_of("scale", options.scale), OPTION),
+        (1 / 255 if is_described else None, METADATA),
+        (1.0 if is_unscaled else None, f"the model takes {model.dtype}"),
+        (1 / 255 if dtype == np.uint8 else None, f"{DEFAULT} for uint8, 1/255"),
+        (1.0, f"{DEFAULT} for {dtype}"),
+    )
+
+
 def _scaling(options: Options, metadata: ModelMetadata, count: int) -> Decision[Scaling] | None:
-    linear = _given(options)
+    """Decide on the operations that replace scale, mean and std; None if there are none."""
+    replaced = _given_instead(options)
     if options.value_scaling is None:
-        stated = None if linear else metadata.value_scaling
+        stated = None if replaced else metadata.value_scaling
         return None if stated is None else Decision(stated.for_bands(count), SIDECAR)
-    if linear:
-        raise OptionError(f"value_scaling takes the place of {linear}: give one or the other")
+    if replaced:
+        raise OptionError(f"value_scaling replaces {replaced}: give one or the other")
     try:
         scaling = parse_scaling(options.value_scaling)
     except (LookupError, TypeError, ValueError):
         raise OptionError(
-            f"value_scaling must be a list of operations as STAC MLM has them, such as "
+            f"value_scaling must be a list of operations of STAC MLM, such as "
             f"{{'type': 'scale', 'value': 10000}}, not {options.value_scaling!s:.100}"
         ) from None
     return Decision(scaling.for_bands(count), OPTION)
 
 
-def _given(options: Options) -> str:
-    """Options that win over a value scaling of the model's."""
+def _given_instead(options: Options) -> str:
+    """List the options that are given and win over a value scaling of the model's metadata."""
     return ", ".join(name for name in (*LINEAR, "normalize") if getattr(options, name) is not None)
 
 
 def bands_by_name(
     options: Options, model: Model, names: Sequence[str | None]
 ) -> tuple[int, ...] | None:
-    """The bands that the model asks for by name, counted from 1; None unless all are there, once.
+    """Find the bands that the model's metadata name.
 
-    Explicit bands win.
+    Parameters
+    ----------
+    options : Options
+        The user's options; with ``bands``, names do not matter.
+    model : Model
+        The model.
+    names : sequence of str or None
+        Names of the raster's bands.
+
+    Returns
+    -------
+    tuple of int or None
+        Numbers of the bands, counted from 1; None unless each name is that of exactly one band.
     """
-    wanted = model.metadata.bands
-    if options.bands is not None or not wanted or model.channels not in (None, len(wanted)):
+    stated = model.metadata.bands
+    if options.bands is not None or not stated or model.channels not in (None, len(stated)):
         return None
-    if any(list(names).count(name) != 1 for name in wanted):
+    if any(list(names).count(name) != 1 for name in stated):
         return None
-    return tuple(list(names).index(name) + 1 for name in wanted)
+    return tuple(list(names).index(name) + 1 for name in stated)
 
 
-def _check_range(dtype: np.dtype[Any], taken: np.dtype[Any]) -> None:
-    """Refuse pixels that nobody could guess the scale of."""
-    advice = "say with --scale what to multiply them by (1 leaves them as they are)"
-    if taken.kind in "iu" and dtype != taken:
-        raise OptionError(f"the model takes {taken} and pixels are {dtype}: {advice}")
+def _check_range(dtype: np.dtype[Any], input_dtype: np.dtype[Any]) -> None:
+    """Raise if the range of pixels is unknown, so that there is no default scale."""
+    advice = "give the factor for pixel values with --scale (1 leaves them unchanged)"
+    if input_dtype.kind in "iu" and dtype != input_dtype:
+        raise OptionError(f"the model's input is {input_dtype} and pixels are {dtype}: {advice}")
     if dtype.kind in "iu" and dtype != np.uint8:
-        raise OptionError(f"pixels of {dtype} have no usual range: {advice}")
+        raise OptionError(f"the range of {dtype} pixels is unknown: {advice}")
 
 
 def decide_bands(
@@ -157,39 +205,49 @@ def decide_bands(
     has_alpha: bool,
     names: Sequence[str | None] = (),
 ) -> Decision[tuple[int, ...]]:
-    """Decide which of ``count`` bands the model gets.
+    """Decide which bands of a raster the model's input has.
+
+    Parameters
+    ----------
+    options, model, count, has_alpha, names
+        As for ``decide_pixels``.
+
+    Returns
+    -------
+    Decision
+        Numbers of the bands, counted from 1.
 
     Raises
     ------
     OptionError
-        Where it takes another number of them.
+        If the model takes another number of bands.
     """
     takes = model.channels
-    asked = None if options.bands is None else tuple(options.bands)
+    given = None if options.bands is None else tuple(options.bands)
     without_alpha = tuple(range(1, count)) if has_alpha and takes == count - 1 else None
     bands = decide(
-        (asked, OPTION),
+        (given, OPTION),
         (bands_by_name(options, model, names), f"{SIDECAR}, by name"),
         (without_alpha, "all but the alpha band"),
         (tuple(range(1, count + 1)), "all"),
     )
     if takes not in (None, len(bands.value)):
         raise OptionError(
-            f"the model takes {_bands(takes)} and would get {len(bands.value)} "
+            f"the model takes {_bands(takes)}, not {len(bands.value)} "
             f"({_listed(bands.value)}): {_advice(takes, count, has_alpha)}"
         )
     return bands
 
 
 def _advice(takes: int, count: int, has_alpha: bool) -> str:
-    """How a model gets as many of ``count`` bands as it takes."""
+    """Advise how to choose as many of ``count`` bands as the model takes."""
     if count >= takes:
         return f"choose {takes} with --bands"
-    own = count - has_alpha
-    has = f"the raster has only {own}" + " beside an alpha band" * has_alpha
-    if own == 1:
-        return f"{has}, which --bands {_listed([1] * takes)} repeats"
-    return f"{has}, of which --bands may repeat some, where that makes sense to the model"
+    without_alpha = count - has_alpha
+    has = f"the raster has only {without_alpha}" + " beside an alpha band" * has_alpha
+    if without_alpha == 1:
+        return f"{has}; repeat it with --bands {_listed([1] * takes)}"
+    return f"{has}; --bands may repeat bands, if that makes sense for the model"
 
 
 def _bands(count: int) -> str:
@@ -197,34 +255,49 @@ def _bands(count: int) -> str:
 
 
 def notes_on(
-    options: Options, model: Model, decided: Tiling, pixels: Pixels, dtype: np.dtype[Any]
+    options: Options, model: Model, tiling: Tiling, pixels: Pixels, dtype: np.dtype[Any]
 ) -> list[str]:
-    """Sentences about what was decided for the user and may surprise them."""
+    """List the decisions that may surprise the user, as sentences.
+
+    Parameters
+    ----------
+    options : Options
+        The user's options.
+    model : Model
+        The model.
+    tiling : Tiling
+        The tiling that was decided on.
+    pixels : Pixels
+        Bands and normalization that were decided on.
+    dtype : dtype
+        Type of the raster's pixels.
+    """
     metadata = model.metadata
-    found = list(metadata.notes)
+    notes = list(metadata.notes)
     if None not in (metadata.channels, model.channels) and metadata.channels != model.channels:
-        found.append(
+        notes.append(
             f"{SIDECAR} has {metadata.channels} bands, and the model takes {model.channels}"
         )
     if options.overlap is None and options.margin is not None:
-        found.append(f"tiles overlap by {format_size(decided.overlap.value)}, given the margin")
-    if metadata.value_scaling is not None and (given := _given(options)):
-        found.append(f"the value_scaling of {SIDECAR} is left out, given {given}")
+        overlap = format_size(tiling.overlap.value)
+        notes.append(f"tiles overlap by {overlap} px, as the margin requires")
+    if metadata.value_scaling is not None and (given := _given_instead(options)):
+        notes.append(f"the value_scaling of {SIDECAR} is ignored, because of {given}")
     if model.dtype.kind in "iu" and pixels.normalization != Normalization():
         limits = np.iinfo(model.dtype)
-        found.append(
-            f"the model takes {model.dtype}: values are rounded, and clipped to {limits.min} to "
-            f"{limits.max}"
+        notes.append(
+            f"the model's input is {model.dtype}: values are rounded, and clipped to {limits.min} "
+            f"to {limits.max}"
         )
     if (options.scale, options.value_scaling, options.normalize) == (None, None, None):
         origin = pixels.scale.origin
-        found.append(f"pixels are normalized as {pixels.normalization} ({origin})")
+        notes.append(f"pixels are normalized as {pixels.normalization} ({origin})")
         if origin == METADATA and dtype != np.uint8:
-            found.append(
-                f"the model's metadata is meant for 8-bit pixels, and these are {dtype}: "
-                f"check that, or give a --scale"
+            notes.append(
+                f"the model's metadata is for 8-bit pixels, and these are {dtype}: check that, or "
+                f"give a --scale"
             )
-    return found
+    return notes
 
 
 def _listed(values: Sequence[Any]) -> str:

@@ -1,4 +1,4 @@
-"""What has been found out about a model, kept among the user's caches for the next time."""
+"""A cache of what was measured of a model, in the user's cache folder."""
 
 from __future__ import annotations
 
@@ -12,29 +12,47 @@ from typing import Any
 from ..models.files import fingerprint
 
 
-def recall(kind: str, model: Any, variant: str = "") -> Any:
-    """What has been remembered of a model's files, as JSON has it; None for nothing."""
+def load_cached(kind: str, model: Any, variant: str = "") -> Any:
+    """Load the JSON document that ``save_cached`` wrote for a model; None if there is none.
+
+    Parameters
+    ----------
+    kind : str
+        Subfolder of the cache, such as ``"probes"``.
+    model : str, path-like or list of these
+        The model's files. Their content identifies the document, not their names.
+    variant : str
+        What the document depends on beside the files.
+    """
     with suppress(OSError, ValueError):
-        return json.loads(_place(kind, model, variant).read_text())
+        return json.loads(_path(kind, model, variant).read_text())
     return None
 
 
-def remember(kind: str, model: Any, document: Any, variant: str = "") -> None:
-    """Remember something of a model's files, if that is possible: it is a convenience."""
-    place = _place(kind, model, variant)
+def save_cached(kind: str, model: Any, document: Any, variant: str = "") -> None:
+    """Save a JSON document about a model's files; do nothing if the cache cannot be written.
+
+    Parameters
+    ----------
+    kind, model, variant
+        As for ``load_cached``.
+    document : object
+        Anything that JSON can represent.
+    """
+    path = _path(kind, model, variant)
     with suppress(OSError):
-        place.parent.mkdir(parents=True, exist_ok=True)
-        partial = place.with_suffix(f".{os.getpid()}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(f".{os.getpid()}")
         partial.write_text(json.dumps(document))
-        partial.replace(place)
+        partial.replace(path)
 
 
-def _place(kind: str, model: Any, variant: str) -> Path:
-    return _caches() / "seamless_seg" / kind / f"{fingerprint(model)}{variant}.json"
+def _path(kind: str, model: Any, variant: str) -> Path:
+    return _cache_folder() / "seamless_seg" / kind / f"{fingerprint(model)}{variant}.json"
 
 
-def _caches() -> Path:
-    """The folder of the user's caches; that of temporary files for a user without a home."""
+def _cache_folder() -> Path:
+    """Return the user's cache folder, or that of temporary files for a user without a home."""
     if os.environ.get("XDG_CACHE_HOME"):
         return Path(os.environ["XDG_CACHE_HOME"])
     try:

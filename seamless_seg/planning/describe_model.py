@@ -1,4 +1,4 @@
-"""A description of a model: its tensors, its metadata, and what a run would assume."""
+"""Describe a model: its tensors, its metadata, and the settings of a run with it."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from ..models.metadata import ModelMetadata
 from ..models.onnx_model import OnnxModel
 from ..models.onnx_session import OnnxFile
 from .bands import decide_pixels
-from .exactness import judge
+from .exactness import weigh_graph
 from .forecast import model_choices
 from .options import Options
-from .probing import probe_for
+from .probing import probe_if_needed
 from .settings import Settings
 from .tile_geometry import decide_tiling
 
 
 @dataclass(frozen=True)
 class ModelDescription:
-    """What an ONNX file takes and gives, and what a run of it would assume."""
+    """The inputs and outputs of an ONNX file, and the settings of a run with it."""
 
     path: str
     inputs: tuple[Tensor, ...]
@@ -36,16 +36,16 @@ class ModelDescription:
     properties: Mapping[str, str]
     """The file's own metadata, as text."""
     metadata: ModelMetadata = field(default_factory=ModelMetadata)
-    """What was understood of it, and of a STAC MLM document beside the file."""
+    """The metadata that a run uses, from the file and from a STAC MLM document beside it."""
     settings: Settings | None = None
-    """What a run would assume for a uint8 raster and without options; None if it was refused."""
+    """Settings of a run over a uint8 raster without options; None if the model is refused."""
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     refusal: str | None = None
-    """Why a run would refuse the model."""
+    """Why a run refuses the model; None if it does not."""
 
     def figures(self) -> dict[str, Any]:
-        """Everything as JSON can hold it; lengths that are free are null."""
+        """Return the description as JSON can represent it; free lengths are null."""
         metadata, settings = self.metadata, self.settings
         return {
             "path": self.path,
@@ -67,12 +67,16 @@ def describe_model(path: Any) -> ModelDescription:
     Parameters
     ----------
     path : str or path-like
-        The file. It is probed, where nothing is remembered of it.
+        The file. It is probed, unless the result of an earlier probe is cached.
+
+    Returns
+    -------
+    ModelDescription
 
     Raises
     ------
     ModelError
-        Where it cannot be opened as an ONNX model.
+        If the file cannot be opened as an ONNX model.
     """
     file = OnnxFile(path)
     described = ModelDescription(
@@ -81,21 +85,21 @@ def describe_model(path: Any) -> ModelDescription:
     try:
         model = OnnxModel(file)
         described = replace(described, metadata=model.metadata, notes=model.metadata.notes)
-        return _assuming(described, model, path)
+        return _with_settings(described, model, path)
     except SeamlessError as error:
         return replace(described, refusal=str(error))
 
 
-def _assuming(described: ModelDescription, model: OnnxModel, path: Any) -> ModelDescription:
-    """Add what a run would assume, for a uint8 raster and without options."""
+def _with_settings(described: ModelDescription, model: OnnxModel, path: Any) -> ModelDescription:
+    """Add the settings of a run over a uint8 raster without options."""
     options = Options()
-    found, notes = probe_for(path, model, options)
-    verdict = judge(tile_wide_nodes(model), found, found is not None and found.tile_wide)
+    probe, notes = probe_if_needed(path, model, options)
+    verdict = weigh_graph(tile_wide_nodes(model), probe, probe is not None and probe.tile_wide)
     described = replace(described, warnings=(verdict.warning,) if verdict.warning else ())
     count = model.channels or model.metadata.channels or 1
     pixels = decide_pixels(options, model, count, False, np.dtype(np.uint8))
     settings = Settings(
-        decide_tiling(options, model, found),
+        decide_tiling(options, model, probe),
         pixels,
         model=model_choices(options, model),
     )

@@ -1,4 +1,4 @@
-"""Automatic tiling: margin, alignment, overlap and tile from what a probe found, axis by axis."""
+"""Choose margin, alignment, overlap and tile size along an axis so that tiles are exact."""
 
 from __future__ import annotations
 
@@ -9,31 +9,81 @@ from ..errors import GeometryError
 from ..models.receptive_field import Reach
 from ..tiling.axis import Axis
 
-REDUNDANCY = 1.5
-"""Pixels run over pixels of the image that a tile of free size is made large enough for."""
+MAX_REDUNDANCY = 1.5
+"""Pixels of all tiles over pixels of the raster for which an automatic tile is large enough."""
 
-LARGEST = 2048
-"""Pixels of an automatic tile at most."""
+MAX_AUTOMATIC_TILE = 2048
+"""Side in pixels of the largest automatic tile."""
+
+
+def choose_tiling(constraints: AxisConstraints, field: Reach) -> AxisTiling:
+    """Choose what the constraints leave open along an axis.
+
+    If the receptive field is smaller than a tile, a margin of its radius makes tiles exact; the
+    overlap is made large enough for the margin, and the tile for the overlap. If that does not
+    fit, the margin is that of the smallest steps: see ``smoothest_margin``. If the receptive field
+    covers the whole tile, no margin makes tiles exact, and it is 0.
+
+    Parameters
+    ----------
+    constraints : AxisConstraints
+        Values that are fixed, and defaults.
+    field : Reach
+        The model's receptive field along the axis.
+    """
+    exact = _exact_margin(constraints, field)
+    tile = constraints.tile or _tile(constraints, field, exact)
+    overlap = constraints.overlap
+    if overlap is None:
+        overlap = _overlap(constraints, exact, tile)
+    align = constraints.align or (field.stride if tile - overlap >= field.stride else 1)
+    margin = constraints.margin
+    if margin is None:
+        if exact is None:
+            margin = 0
+        elif _overlap_for(exact) <= overlap:
+            margin = exact
+        else:
+            margin = smoothest_margin(field, overlap)
+    return AxisTiling(tile, overlap, margin, align)
+
+
+def smoothest_margin(field: Reach, overlap: int) -> int:
+    """Return the margin that minimizes the step between neighboring output pixels.
+
+    Tiles differ by ``change(margin)`` at most where they are blended, over ``overlap - 2 *
+    margin`` pixels: a larger margin leaves smaller differences and fewer pixels to blend them.
+
+    Parameters
+    ----------
+    field : Reach
+        The model's receptive field along the axis.
+    overlap : int
+        Pixels that neighboring tiles share.
+    """
+    margins = range(max(0, (overlap - 1) // 2) + 1)
+    return min(margins, key=lambda margin: field.change(margin) / (overlap - 2 * margin + 1))
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What is settled along one axis before anything is chosen; None for what is open."""
+class AxisConstraints:
+    """What is fixed along one axis before anything is chosen, in pixels; None for what is open."""
 
     size: int | None
     tile: int | None
-    usual_tile: int
+    default_tile: int
     overlap: int | None
-    usual_overlap: float
-    """Share of the tile where no overlap makes it exact."""
+    default_overlap: float
+    """Share of the tile that overlaps if no overlap is exact."""
     margin: int | None
     align: int | None
     tolerance: float | None
+    """Accepted change of logits, in standard deviations of the logits."""
 
 
 @dataclass(frozen=True)
-class Choice:
-    """What was chosen along one axis."""
+class AxisTiling:
+    """Tile, overlap, margin and alignment along one axis, in pixels."""
 
     tile: int
     overlap: int
@@ -41,88 +91,55 @@ class Choice:
     align: int
 
 
-@dataclass(frozen=True)
-class _Goal:
-    margin: int
-    """The margin that makes it exact, or exact to the tolerance."""
-    finite: bool
-    """Whether there is one."""
+def _exact_margin(constraints: AxisConstraints, field: Reach) -> int | None:
+    """The margin that makes tiles exact, or exact to the tolerance; None if there is none."""
+    tolerance = constraints.tolerance
+    margin = field.radius if tolerance is None else field.effective(tolerance)
+    if field.across and margin == field.radius:
+        return None
+    if constraints.tile is not None and constraints.tile % field.stride:
+        margin += field.stride - 1  # the tile's far side is cut off the model's stride
+    return margin
 
 
-def _goal(wish: Wish, reach: Reach) -> _Goal:
-    margin = reach.radius if wish.tolerance is None else reach.effective(wish.tolerance)
-    if reach.across and margin == reach.radius:
-        return _Goal(0, False)
-    if wish.tile is not None and wish.tile % reach.stride:
-        margin += reach.stride - 1  # the tile's far side is then cut off the model's grid
-    return _Goal(margin, True)
-
-
-def choose(wish: Wish, reach: Reach) -> Choice:
-    """Choose what is open along an axis.
-
-    Where the model does not see across its tile, a margin of its radius makes it exact; the
-    overlap leaves room for that, and the tile for the overlap. Where there is no room, the
-    margin is the one with the smallest steps: see ``smoothest_margin``. Where the model does see
-    across its tile there is none: the default trust does without.
-    """
-    goal = _goal(wish, reach)
-    tile = wish.tile or _tile(wish, reach, goal)
-    overlap = wish.overlap if wish.overlap is not None else _overlap(wish, goal, tile)
-    align = wish.align or (reach.stride if tile - overlap >= reach.stride else 1)
-    margin = wish.margin
-    if margin is None and not goal.finite:
-        margin = 0
-    elif margin is None:
-        fits = _room(goal.margin) <= overlap
-        margin = goal.margin if fits else smoothest_margin(reach, overlap)
-    return Choice(tile, overlap, margin, align)
-
-
-def smoothest_margin(reach: Reach, overlap: int) -> int:
-    """The margin that leaves the smallest step between neighboring pixels of the output.
-
-    Tiles disagree by ``change(margin)`` at most where they are blended, over ``overlap - 2 *
-    margin`` pixels: a larger margin leaves less disagreement and less room to blend it in.
-    """
-    margins = range(max(0, (overlap - 1) // 2) + 1)
-    return min(margins, key=lambda margin: reach.change(margin) / (overlap - 2 * margin + 1))
-
-
-def _room(margin: int) -> int:
+def _overlap_for(margin: int) -> int:
+    """The smallest overlap that leaves a pixel to blend between the margins of two tiles."""
     return 2 * margin + 1 if margin else 0
 
 
-def _overlap(wish: Wish, goal: _Goal, tile: int) -> int:
-    wanted = _room(goal.margin if wish.margin is None else wish.margin)
-    if not goal.finite or (wish.margin is not None and wish.margin < goal.margin):
-        wanted = max(wanted, int(tile * wish.usual_overlap))
-    # Beyond half of the tile each pixel would be run four times and more.
-    most = tile - 1 if wish.margin is not None else (tile - 1) // 2
-    return max(0, min(wanted, most))
+def _overlap(constraints: AxisConstraints, exact: int | None, tile: int) -> int:
+    margin = constraints.margin
+    overlap = _overlap_for((exact or 0) if margin is None else margin)
+    if exact is None or (margin is not None and margin < exact):
+        overlap = max(overlap, int(tile * constraints.default_overlap))
+    # With more than half of a tile each pixel would run through the model four times and more.
+    most = tile - 1 if margin is not None else (tile - 1) // 2
+    return max(0, min(overlap, most))
 
 
-def _tile(wish: Wish, reach: Reach, goal: _Goal) -> int:
-    """The usual tile, or the next larger one that keeps the redundancy within its bound."""
-    first = math.ceil(wish.usual_tile / reach.stride) * reach.stride
-    if not goal.finite:
+def _tile(constraints: AxisConstraints, field: Reach, exact: int | None) -> int:
+    """The default tile, or the next larger one that keeps the redundancy within its bound."""
+    first = math.ceil(constraints.default_tile / field.stride) * field.stride
+    if exact is None:
         return first
-    overlap = _room(goal.margin if wish.margin is None else wish.margin)
-    overlap = overlap if wish.overlap is None else wish.overlap
-    step = math.lcm(reach.stride, 8)
-    tiles = [tile for tile in range(first, LARGEST + 1, step) if tile > 2 * overlap]
+    overlap = constraints.overlap
+    if overlap is None:
+        overlap = _overlap_for(exact if constraints.margin is None else constraints.margin)
+    step = math.lcm(field.stride, 8)
+    tiles = [tile for tile in range(first, MAX_AUTOMATIC_TILE + 1, step) if tile > 2 * overlap]
     if not tiles:
         return max(first, math.ceil((2 * overlap + 1) / step) * step)
-    cost = {tile: _redundancy(wish, reach, tile, overlap) for tile in tiles}
-    enough = (tile for tile in tiles if cost[tile] <= math.sqrt(REDUNDANCY))
-    return next(enough, None) or min(tiles, key=lambda tile: cost[tile])
+    redundancies = {tile: _redundancy(constraints, field, tile, overlap) for tile in tiles}
+    enough = (tile for tile in tiles if redundancies[tile] <= math.sqrt(MAX_REDUNDANCY))
+    return next(enough, None) or min(tiles, key=lambda tile: redundancies[tile])
 
 
-def _redundancy(wish: Wish, reach: Reach, tile: int, overlap: int) -> float:
-    if wish.size is None:
+def _redundancy(constraints: AxisConstraints, field: Reach, tile: int, overlap: int) -> float:
+    """Pixels of all tiles over pixels of the raster, along the axis alone."""
+    if constraints.size is None:
         return tile / (tile - overlap)
     try:
-        axis = Axis(wish.size, tile, overlap, wish.align or reach.stride)
+        axis = Axis(constraints.size, tile, overlap, constraints.align or field.stride)
     except GeometryError:
         return math.inf
-    return axis.count * axis.length / wish.size
+    return axis.count * axis.length / constraints.size

@@ -1,4 +1,4 @@
-"""Exactness: how far tiles give the result of one run over the whole image."""
+"""Whether tiles give exactly the result of running the model on the whole image at once."""
 
 from __future__ import annotations
 
@@ -11,83 +11,122 @@ from ..tiling.plan import Plan
 from ..tiling.trust import Profile
 from ..validation import format_size
 
-TILE_WIDE = "not exact: the model sees its whole tile, and the result depends on the tile's size"
-"""What is said of a model that no overlap makes exact."""
+EXACT = "exact: identical to running the model on the whole image at once"
+"""The sentence for tiles that are exact."""
+
+GLOBAL_CONTEXT = "not exact: the model has global context, so its output depends on the tile's size"
+"""The sentence for a model whose receptive field covers the whole tile."""
 
 
-class Said(NamedTuple):
-    """What the user should know of a model's tile-wide nodes."""
+def exactness(probe: Probe, plan: Plan, tolerance: float | None, model: Model | None = None) -> str:
+    """Say in one sentence how exact the tiles of a plan are.
 
-    warning: str | None = None
-    notes: tuple[str, ...] = ()
+    Parameters
+    ----------
+    probe : Probe
+        The model's receptive field.
+    plan : Plan
+        The tiles.
+    tolerance : float or None
+        Accepted change of logits, in standard deviations of the logits.
+    model : Model, optional
+        The model; its fixed size is named if the image is smaller.
 
-
-def judge(nodes: str | None, found: Probe | None, is_tile_wide: bool) -> Said:
-    """Weigh nodes and a probe: what was measured outweighs what stands in the graph."""
-    if is_tile_wide:
-        of_them = f": the graph has {nodes}" if nodes else ""
-        return Said(f"{TILE_WIDE}{of_them}; fewer, larger tiles help")
-    if nodes is None or (found and found.tile_wide):  # wide only where tiles are not cut
-        return Said()
-    if found is None or found.depends_on_batch or not found.deterministic:
-        return Said(
-            f"the graph has {nodes}: each pixel can depend on its whole tile, so that tiles "
-            f"differ whatever their overlap; fewer, larger tiles help"
-        )
-    note = (
-        f"the graph has {nodes}, which can see a whole tile, but the model was measured to see "
-        f"no farther than {max(found.radius)} px"
-    )
-    return Said(notes=(note,))
-
-
-def exactness(found: Probe, plan: Plan, tolerance: float | None, model: Model | None = None) -> str:
-    """How far tiles of a plan give the model's answer to the whole image."""
-    if found.depends_on_batch:
-        return "not exact: the model's answer to a tile depends on the others of its batch"
-    if not found.deterministic:
-        return "not exact: the model does not answer the same twice"
+    Returns
+    -------
+    str
+        A sentence that begins with ``exact:``, ``within the tolerance:`` or ``not exact:``.
+    """
+    if probe.depends_on_batch:
+        return "not exact: the model's output for a tile depends on the other tiles of its batch"
+    if not probe.deterministic:
+        return "not exact: the model is not deterministic"
     axes = [
-        (axis, found.reach(n))
+        (axis, probe.reach(n))
         for n, axis in enumerate((plan.grid.rows, plan.grid.cols))
         if axis.count > 1
     ]
     if not axes:
-        return f"exact: one tile holds the whole image{_extended(plan, model)}"
-    if any(reach.across for _, reach in axes):
-        return TILE_WIDE
-    grid = max(reach.stride for _, reach in axes)
-    if any(axis.align % reach.stride for axis, reach in axes):
-        return f"not exact: tiles start off the model's grid of {grid}, which --align {grid} mends"
-    if any(axis.tile % reach.stride for axis, reach in axes):
-        return f"not exact: the tile is no multiple of the model's grid of {grid}"
-    change = max(_cut_off(axis, reach, plan.trust) for axis, reach in axes)
+        return f"exact: one tile holds the whole image{_padding(plan, model)}"
+    if any(field.across for _, field in axes):
+        return GLOBAL_CONTEXT
+    stride = max(field.stride for _, field in axes)
+    if any(axis.align % field.stride for axis, field in axes):
+        return (
+            f"not exact: tiles do not start at multiples of the model's stride of {stride} px; use "
+            f"--align {stride}"
+        )
+    if any(axis.tile % field.stride for axis, field in axes):
+        return (
+            f"not exact: the tile size is not a multiple of the model's stride of {stride} px; "
+            f"choose such a --tile"
+        )
+    return _compared(max(_change(axis, field, plan.trust) for axis, field in axes), plan, tolerance)
+
+
+class Verdict(NamedTuple):
+    """What the user should know about nodes of global context in a model's graph."""
+
+    warning: str | None = None
+    """Why tiles differ whatever their overlap; None if they do not, as far as known."""
+    notes: tuple[str, ...] = ()
+
+
+def weigh_graph(nodes: str | None, probe: Probe | None, is_global: bool) -> Verdict:
+    """Weigh a model's graph against its probe: what was measured outweighs the graph.
+
+    Parameters
+    ----------
+    nodes : str or None
+        Nodes of the graph that can have global context; None if there are none.
+    probe : Probe or None
+        The model's receptive field, if it was measured.
+    is_global : bool
+        Whether its receptive field was measured to cover whole tiles that are cut.
+    """
+    if is_global:
+        listed = f" (the graph has {nodes})" if nodes else ""
+        return Verdict(f"{GLOBAL_CONTEXT}{listed}; fewer, larger tiles help")
+    # A probe that found global context matters only along axes with more than one tile.
+    if nodes is None or (probe and probe.tile_wide):
+        return Verdict()
+    if probe is None or probe.depends_on_batch or not probe.deterministic:
+        return Verdict(
+            f"the graph has {nodes}: each output pixel may depend on the whole tile, so tiles "
+            f"may differ whatever their overlap; fewer, larger tiles help"
+        )
+    note = (
+        f"the graph has {nodes}, which may have global context, but the measured "
+        f"receptive-field radius is {max(probe.radius)} px"
+    )
+    return Verdict(notes=(note,))
+
+
+def _compared(change: float, plan: Plan, tolerance: float | None) -> str:
+    """The sentence for logits that change by up to so many of their standard deviations."""
     if change == 0:
-        return "exact: equals one run over the whole image"
+        return EXACT
     if tolerance is not None and change < tolerance:
         return (
-            f"within the tolerance: what is cut off changes no logit by as much as "
-            f"{tolerance:g} of their standard deviation"
+            f"within the tolerance: logits near tile edges change by less than {tolerance:g} of "
+            f"their standard deviation"
         )
+    discarded = "half of the overlap" if plan.trust == "crop" else "the margin"
     return (
-        f"not exact: what is cut off changes logits by up to {change:.2g} of their standard "
-        f"deviation where it is nearest"
+        f"not exact: {discarded} is smaller than the receptive-field radius; logits near tile "
+        f"edges may change by up to {change:.2g} of their standard deviation"
     )
 
 
-def _extended(plan: Plan, model: Model | None) -> str:
-    """What a model of fixed lengths is given of an image that is smaller."""
-    own = plan.grid.tile_shape
-    lengths = [
-        fixed or length for fixed, length in zip(model.tile if model else own, own, strict=True)
-    ]
-    return (
-        ""
-        if tuple(lengths) == own
-        else f", extended by reflection to the model's {format_size(lengths)}"
-    )
+def _padding(plan: Plan, model: Model | None) -> str:
+    """Say how an image is padded that is smaller than the model's fixed size."""
+    tile = plan.grid.tile_shape
+    fixed = model.tile if model else tile
+    shape = tuple(length or own for length, own in zip(fixed, tile, strict=True))
+    return "" if shape == tile else f", padded by reflection to the model's {format_size(shape)}"
 
 
-def _cut_off(axis: Axis, reach: Reach, trust: str | Profile) -> float:
-    """Largest change that pixels beyond a cut make where a tile is trusted."""
-    return reach.change(max(axis.margin, axis.overlap // 2 if trust == "crop" else 0))
+def _change(axis: Axis, field: Reach, trust: str | Profile) -> float:
+    """Largest change by pixels beyond a tile's edge, where the tile has a weight above 0."""
+    distance = max(axis.margin, axis.overlap // 2 if trust == "crop" else 0)
+    return field.change(distance)

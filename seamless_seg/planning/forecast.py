@@ -1,4 +1,4 @@
-"""Forecast: what a job would do and cost, decided and planned before a pixel is read."""
+"""Forecast what a run would do and cost, before a pixel is read."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from ..tiling.plan import Plan, plan_run_grid
 from ..tiling.trust import name_of
 from ..validation import pair
 from ..windows import Size
-from .autotune import Measured, Pricing
+from .autotune import Measurements, TileCosts
 from .bands import choose_pixels, notes_on
-from .exactness import TILE_WIDE, exactness, judge
+from .exactness import GLOBAL_CONTEXT, exactness, weigh_graph
 from .memory import Schedule
 from .options import Options
-from .settings import Settings, Tiling
+from .settings import Settings
 from .tile_geometry import decide_tiling
 
 if TYPE_CHECKING:
@@ -32,38 +32,38 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Forecast:
-    """Decisions and plan of a job."""
+    """The decisions and the plan of a run, and what it would cost."""
 
     settings: Settings
     plan: Plan
     classes: int | None
-    """None where no model is given, or its file does not say."""
+    """Number of classes; None if no model is given, or if its file does not state it."""
     exactness: str | None = None
-    """How far the output is the model's answer to the whole image; None where nobody asked."""
+    """Whether the output is identical to running the model on the whole image at once, in a
+    sentence; None if the model's receptive field was not measured."""
     schedule: Schedule | None = None
-    """How it is spread over memory and threads; None where no run has been prepared."""
-    pricing: Pricing | None = None
-    """What other tiles would cost; None where the tile was settled or too little is to be won."""
+    """Panels, batches and threads; None if no run has been prepared."""
+    pricing: TileCosts | None = None
+    """Estimated costs of several tile sizes; None if the tile size was not chosen by timing."""
     stored: int | None = None
-    """Bytes of a pixel in all outputs; those of logits where None."""
+    """Bytes of a pixel in all outputs; if None, those of logits."""
     warning: str | None = None
-    """Why no overlap makes tiles of the model agree; None where nothing is known that stands in
-    the way."""
+    """Why tiles differ whatever their overlap; None if they do not, as far as known."""
 
     @property
     def held_bytes(self) -> int | None:
-        """Bytes of the carry at most; None where the classes are not known."""
+        """Bytes of the carry at most; None if the number of classes is unknown."""
         return self._bytes(self.plan.peak.pixels)
 
     @property
     def written_bytes(self) -> int | None:
-        """Bytes of the output before compression; None where the classes are not known."""
+        """Bytes of the outputs before compression; None if the number of classes is unknown."""
         if self.stored is not None:
             return self.plan.written * self.stored
         return self._bytes(self.plan.written)
 
     def figures(self) -> dict[str, Any]:
-        """Everything in numbers, as JSON can hold it; pairs are [height, width]."""
+        """Return all figures as JSON can represent them; pairs are [height, width]."""
         plan, tiling = self.plan, self.settings.tiling
         figures: dict[str, Any] = {
             "image_size": list(plan.image_size),
@@ -91,7 +91,7 @@ class Forecast:
             figures["written_bytes"] = self.written_bytes
         if self.pricing is not None:
             figures["model_seconds"] = self.pricing.chosen.seconds
-            figures["timed"] = [price._asdict() for price in self.pricing.timed]
+            figures["timed"] = [cost._asdict() for cost in self.pricing.timed]
         if self.schedule is not None:
             figures["panels"] = len(self.schedule.plan.panels)
             figures["batch_size"] = self.schedule.batch_size
@@ -101,7 +101,7 @@ class Forecast:
         return figures
 
     def starts(self) -> dict[str, list[int]]:
-        """First row and column of every tile: with the figures, all of the geometry."""
+        """Return the first row and column of every tile, in pixels."""
         rows, cols = self.plan.grid.rows, self.plan.grid.cols
         return {
             "row_starts": [rows.start(i) for i in range(rows.count)],
@@ -109,7 +109,7 @@ class Forecast:
         }
 
     def noting(self, *notes: str) -> Forecast:
-        """The same forecast with more notes."""
+        """Return the forecast with more notes."""
         return replace(self, settings=self.settings.noting(*notes))
 
     def _bytes(self, count: int) -> int | None:
@@ -121,35 +121,41 @@ def forecast_raster(
     model: Model | None,
     options: Options,
     area: shapely.Geometry | None = None,
-    measured: Measured | None = None,
+    measured: Measurements | None = None,
 ) -> Forecast:
-    """Decide and plan for a raster; with a model, the reader is set to the bands that it gets.
+    """Decide on the settings of a run over a raster, and plan its tiles.
+
+    With a model, the reader is set to the bands of the model's input.
 
     Parameters
     ----------
     reader : RasterReader
         The raster.
     model : Model or None
-        The model, where one is known.
+        The model, if one is given.
     options : Options
-        What the user asked for.
+        The user's options.
     area : shapely.Geometry, optional
         Polygon in (y, x) pixels: tiles that do not touch it are skipped.
-    measured : Measured, optional
-        What was measured of the model.
+    measured : Measurements, optional
+        The model's receptive field and timings.
+
+    Returns
+    -------
+    Forecast
 
     Raises
     ------
     OptionError, GeometryError
-        Where the options contradict the raster, the model or each other.
+        If the options contradict the raster, the model or each other.
     """
-    measured = measured or Measured()
-    decided = decide_tiling(options, model, measured.found, reader.size, measured.price)
-    settings = Settings(decided, None, _tta(options), tuple(reader.notes), reading=reader.reading)
+    measured = measured or Measurements()
+    tiling = decide_tiling(options, model, measured.probe, reader.size, measured.tile_cost)
+    settings = Settings(tiling, None, _tta(options), tuple(reader.notes), reading=reader.reading)
     if model is not None:
         pixels, notes = choose_pixels(reader, model, options)
         settings = replace(settings, pixels=pixels, model=model_choices(options, model)).noting(
-            *notes_on(options, model, decided, pixels, reader.dtype), *notes
+            *notes_on(options, model, tiling, pixels, reader.dtype), *notes
         )
     return _forecast(settings, model, reader.size, area, options, measured)
 
@@ -159,9 +165,9 @@ def forecast_size(
     model: Model | None,
     options: Options,
     area: shapely.Geometry | None = None,
-    measured: Measured | None = None,
+    measured: Measurements | None = None,
 ) -> Forecast:
-    """Decide and plan for a raster of which the size alone is known.
+    """Decide on the settings of a run over a raster of a given size, and plan its tiles.
 
     Parameters
     ----------
@@ -170,31 +176,49 @@ def forecast_size(
     model, options, area, measured
         As for ``forecast_raster``.
 
+    Returns
+    -------
+    Forecast
+
     Raises
     ------
     OptionError, GeometryError
-        Where the options contradict the size, the model or each other.
+        If the options contradict the size, the model or each other.
     """
-    whole, measured = pair("size", size, 1), measured or Measured()
-    decided = decide_tiling(options, model, measured.found, whole, measured.price)
+    height_width, measured = pair("size", size, 1), measured or Measurements()
+    tiling = decide_tiling(options, model, measured.probe, height_width, measured.tile_cost)
     notes = tuple(model.metadata.notes) if model else ()
-    settings = Settings(decided, None, _tta(options), notes)
-    return _forecast(settings, model, whole, area, options, measured)
+    settings = Settings(tiling, None, _tta(options), notes)
+    return _forecast(settings, model, height_width, area, options, measured)
 
 
-def judged(forecast: Forecast, model: Model, found: Probe | None, options: Options) -> Forecast:
-    """Add how exact a forecast's tiles are, by what a probe found and by the model's graph."""
+def with_exactness(
+    forecast: Forecast, model: Model, probe: Probe | None, options: Options
+) -> Forecast:
+    """Add to a forecast how exact its tiles are, by a probe and by the model's graph.
+
+    Parameters
+    ----------
+    forecast : Forecast
+        The forecast.
+    model : Model
+        The model.
+    probe : Probe or None
+        The model's receptive field, if it was measured.
+    options : Options
+        The user's options, for their tolerance.
+    """
     plan = forecast.plan
-    said = None if found is None else exactness(found, plan, options.tolerance, model)
+    sentence = None if probe is None else exactness(probe, plan, options.tolerance, model)
     if plan.grid.shape == (1, 1):
-        return replace(forecast, exactness=said, warning=None)
-    verdict = judge(tile_wide_nodes(model), found, said == TILE_WIDE)
+        return replace(forecast, exactness=sentence, warning=None)
+    verdict = weigh_graph(tile_wide_nodes(model), probe, sentence == GLOBAL_CONTEXT)
     settings = forecast.settings.noting(*verdict.notes)
-    return replace(forecast, settings=settings, exactness=said, warning=verdict.warning)
+    return replace(forecast, settings=settings, exactness=sentence, warning=verdict.warning)
 
 
 def model_choices(options: Options, model: Model) -> dict[str, Decision[Any]]:
-    """What was chosen about the model itself: its output, and the value in place of nodata."""
+    """Return the decisions about the model itself: its output, and the value for nodata."""
     choices: dict[str, Decision[Any]] = {}
     if options.model_output is not None:
         choices["model_output"] = Decision(options.model_output, OPTION)
@@ -215,22 +239,22 @@ def _forecast(
     size: Size,
     area: shapely.Geometry | None,
     options: Options,
-    measured: Measured,
+    measured: Measurements,
 ) -> Forecast:
-    decided: Tiling = settings.tiling
+    tiling = settings.tiling
     plan, _ = plan_run_grid(
         size,
-        decided.tile.value,
-        decided.overlap.value,
+        tiling.tile.value,
+        tiling.overlap.value,
         area,
-        margin=decided.margin.value,
-        align=decided.align.value,
-        trust=decided.trust.value,
+        margin=tiling.margin.value,
+        align=tiling.align.value,
+        trust=tiling.trust.value,
     )
     if area is not None and not plan.tiles:
-        raise OptionError("the area holds the center of no pixel of the raster")
+        raise OptionError("the area contains no pixel center of the raster")
     classes = model.classes if model else None
-    forecast = Forecast(settings, plan, classes, pricing=measured.pricing)
+    forecast = Forecast(settings, plan, classes, pricing=measured.tile_costs)
     if model is not None:
-        forecast = judged(forecast, model, measured.found, options)
+        forecast = with_exactness(forecast, model, measured.probe, options)
     return forecast.noting(*measured.notes)

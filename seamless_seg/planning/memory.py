@@ -1,6 +1,6 @@
-"""Memory: what a run holds at most, and how it keeps to a limit.
+"""Schedule a run: panels, batches and threads, so that it stays within a memory limit.
 
-Nothing that is chosen here changes a bit of the output.
+The schedule does not change the output by a bit.
 """
 
 from __future__ import annotations
@@ -13,187 +13,185 @@ from ..errors import BudgetError
 from ..models.tile_model import Working
 from ..raster.blocks import FLOAT32, BlockLayout, cache_bytes
 from ..tiling.plan import Plan
+from ..windows import Pair
 
-ROWS = 20_000_000
-"""Bytes that may be held for whole rows of the raster before they are walked in panels."""
+MAX_ROW_BYTES = 20_000_000
+"""Bytes for whole rows of the raster above which it is processed in panels."""
 
-READ_AGAIN = 1.05
-"""Blocks read over blocks of the raster, at most, unless memory is short."""
+MAX_REREAD_RATIO = 1.05
+"""Blocks that are read over blocks of the raster, at most, unless memory is limited."""
 
-STEPS = 1.1
-"""What a model works with in a long run over what it took at first: its memory grows in steps."""
+MODEL_GROWTH = 1.1
+"""Memory of a model in a long run over that of its first batch: allocators grow in steps."""
 
-MARGIN = 1.08
-"""What a limit must leave: what a process has in memory differs from run to run."""
+LIMIT_HEADROOM = 1.08
+"""Limit over estimated memory, at least: a process's memory differs from run to run."""
 
-HEAPS = 3_000_000
-"""Bytes that the allocator keeps for itself: for each thread, more than is in use."""
+HEAP_BYTES = 3_000_000
+"""Bytes that the allocator reserves for each thread beyond what is in use."""
+
+
+def schedule(
+    needs: MemoryNeeds, batch_size: int, workers: int, limit: int | None = None
+) -> Schedule:
+    """Choose panels; with a memory limit, also smaller batches and fewer at a time.
+
+    Parameters
+    ----------
+    needs : MemoryNeeds
+        What the run's memory depends on.
+    batch_size, workers : int
+        The fastest batch size and number of concurrent batches.
+    limit : int, optional
+        Bytes that the process may use.
+
+    Returns
+    -------
+    Schedule
+
+    Raises
+    ------
+    BudgetError
+        If no schedule stays within the limit; it names the smallest limit that would do.
+    """
+    tried = _fastest(needs, batch_size, workers)
+    if limit is None or tried.fits(limit):
+        return _with_note(needs, tried)
+    for tried in _smaller(needs, batch_size, workers):
+        if tried.fits(limit):
+            return _with_note(needs, tried)
+    raise BudgetError(_refusal(needs, tried.footprint, limit))
 
 
 @dataclass(frozen=True)
-class Needs:
-    """What a run works with, as far as it takes memory."""
+class MemoryNeeds:
+    """What the memory of a run depends on."""
 
     plan: Plan
     blocks: BlockLayout
     """How the raster is stored."""
-    block_shape: tuple[int, int]
-    """Blocks of the output."""
+    block_shape: Pair
+    """Height and width of the outputs' blocks in pixels."""
     bands: int
     classes: int
-    stored: int
+    pixel_bytes: int
     """Bytes of a pixel in all outputs."""
-    given: tuple[int, int]
-    """Height and width of the tiles that the model gets."""
+    input_shape: Pair
+    """Height and width of the model's input in pixels."""
     program: int
-    """Bytes of the process before the model has seen anything."""
+    """Bytes of the process before the model has run."""
     working: Working
-    """What the model works with on a batch."""
+    """Bytes that the model uses for a batch."""
     copies: int = 0
-    """Windows of as many values as logits that are held while it is worked out what they mean."""
+    """Windows as large as one of logits that are in memory while outputs are computed from it."""
     border: int = 0
     """Pixels that are read around each tile."""
     cache: int | None = None
-    """GDAL's block cache where the user has set its size."""
+    """Bytes of GDAL's block cache, if the user has set its size."""
 
     @property
     def is_striped(self) -> bool:
-        """Whether blocks are as wide as the raster: panels would read all of it again and again."""
+        """Whether blocks are as wide as the raster, so that every panel would read all of it."""
         return self.blocks.width >= self.plan.image_size[1]
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """How a run is spread over memory and threads."""
+    """The panels, batches and threads of a run, and the memory that it needs."""
 
     plan: Plan
     batch_size: int
     workers: int
-    """Batches that the model works on at the same time."""
-    held_blocks: int
-    """Open blocks of the output in memory."""
+    """Batches that the model computes at the same time."""
+    open_blocks: int
+    """Incomplete blocks of the output in memory, at most."""
     footprint: Footprint
     notes: tuple[str, ...] = ()
-    """Sentences on what takes memory and need not."""
+    """Sentences on memory that could be saved."""
 
     def fits(self, limit: int) -> bool:
-        """Whether it keeps to a limit of so many bytes."""
-        return MARGIN * self.footprint.total <= limit
+        """Whether the run stays within a limit in bytes."""
+        return LIMIT_HEADROOM * self.footprint.total <= limit
 
 
 @dataclass(frozen=True)
 class Footprint:
-    """Bytes that a run holds at most, part by part."""
+    """Bytes that a run needs at most, part by part."""
 
     program: int
     """Python, libraries and the loaded model."""
     model: int
-    """What the model computes with."""
+    """The model's computations."""
     tiles: int
-    """Tiles, logits and windows on their way from one thread to the next."""
+    """Tiles, logits and windows in the queues between threads."""
     carry: int
-    """What later tiles still add to."""
+    """Blended values to which later tiles still add."""
     cache: int
-    """Blocks of the raster that are decoded and still needed."""
+    """Decoded blocks of the raster that are still needed."""
     blocks: int
-    """Blocks of the output that are not complete."""
+    """Blocks of the outputs that are not complete."""
 
     def parts(self) -> Iterator[tuple[str, int]]:
-        """What takes memory, and how many bytes."""
+        """Yield each part's name and bytes."""
         yield from vars(self).items()
 
     @property
     def rows(self) -> int:
-        """What grows with the width of a panel."""
+        """Bytes of the parts that grow with the width of a panel."""
         return self.carry + self.cache + self.blocks
 
     @property
     def total(self) -> int:
-        """All of it."""
+        """Bytes of all parts."""
         return self.program + self.model + self.tiles + self.rows
 
 
-def schedule(needs: Needs, batch_size: int, workers: int, limit: int | None = None) -> Schedule:
-    """Choose panels, and where a limit asks for it, smaller batches and fewer of them at a time.
-
-    Parameters
-    ----------
-    needs : Needs
-        What the run works with.
-    batch_size, workers : int
-        What would be best for speed.
-    limit : int, optional
-        Bytes that the process may have in memory.
-
-    Raises
-    ------
-    BudgetError
-        Where that cannot be; it says what the least is.
-    """
-    tried = _fastest(needs, batch_size, workers)
-    if limit is None or tried.fits(limit):
-        return _noted(needs, tried)
-    for tried in _smaller(needs, batch_size, workers):
-        if tried.fits(limit):
-            return _noted(needs, tried)
-    raise BudgetError(_refusal(needs, tried.footprint, limit))
-
-
-def _held_blocks(needs: Needs) -> int:
-    """Open blocks of the output: a row over a panel's width, and those around one window."""
-    (height, width), (block_height, block_width) = needs.plan.grid.tile_shape, needs.block_shape
-    rows, cols = (
-        -(-size // block)
-        for size, block in zip(needs.plan.image_size, needs.block_shape, strict=True)
-    )
-    around = (height // block_height + 2) * (width // block_width + 2)
-    return min(rows * cols, needs.plan.held_columns // block_width + 2 + around)
-
-
-def _fastest(needs: Needs, batch_size: int, workers: int) -> Schedule:
-    """The fewest panels of which rows are small, as long as little is read again."""
-    counts = [n for n in _panels(needs) if n == 1 or _read_again(needs, n) <= READ_AGAIN]
+def _fastest(needs: MemoryNeeds, batch_size: int, workers: int) -> Schedule:
+    """The fewest panels whose rows are small, as long as few blocks are read again."""
+    counts = [
+        n for n in _panel_counts(needs) if n == 1 or _reread_ratio(needs, n) <= MAX_REREAD_RATIO
+    ]
     tried = (_scheduled(needs, count, batch_size, workers) for count in counts)
     return next(
-        (each for each in tried if each.footprint.rows <= ROWS),
+        (each for each in tried if each.footprint.rows <= MAX_ROW_BYTES),
         _scheduled(needs, counts[-1], batch_size, workers),
     )
 
 
-def _smaller(needs: Needs, batch_size: int, workers: int) -> Iterator[Schedule]:
-    """Ever smaller ones, the smallest last."""
+def _smaller(needs: MemoryNeeds, batch_size: int, workers: int) -> Iterator[Schedule]:
+    """Yield schedules of ever less memory."""
     for fewer_workers in _halves(workers):
         for smaller_batch in _halves(batch_size):
-            for count in _panels(needs):
+            for count in _panel_counts(needs):
                 yield _scheduled(needs, count, smaller_batch, fewer_workers)
 
 
-def _noted(needs: Needs, chosen: Schedule) -> Schedule:
-    """Add a note on what it costs to decode each strip once, where that is much."""
+def _with_note(needs: MemoryNeeds, chosen: Schedule) -> Schedule:
+    """Add a note if a raster in strips needs much more memory than a tiled one."""
     columns = max(1, len(needs.plan.columns))
     in_panels = _scheduled(needs, columns, chosen.batch_size, chosen.workers)
     cost = chosen.footprint.rows - in_panels.footprint.rows
-    if not needs.is_striped or cost <= ROWS:
+    if not needs.is_striped or cost <= MAX_ROW_BYTES:
         return chosen
     note = (
-        f"the raster is stored in strips, and each is decoded once: whole rows of it are held, "
-        f"{cost / 1e6:.0f} MB that a tiled copy would not need (gdal_translate -co TILED=YES)"
+        f"the raster is stored in strips, so whole rows of it are kept in memory to decode each "
+        f"strip only once: {cost / 1e6:.0f} MB that a tiled copy would not need "
+        f"(gdal_translate -co TILED=YES)"
     )
     return replace(chosen, notes=(note,))
 
 
-def _refusal(needs: Needs, least: Footprint, limit: int) -> str:
+def _refusal(needs: MemoryNeeds, least: Footprint, limit: int) -> str:
     mb = 1e6
-    enough = math.ceil(MARGIN * least.total / (10 * mb)) * 10
+    enough = math.ceil(LIMIT_HEADROOM * least.total / (10 * mb)) * 10
     sentence = (
-        f"max-memory {limit / mb:.0f} MB is too little: this run needs {enough} MB at least, "
-        f"{(least.program + least.model) / mb:.0f} MB of them for the program and the "
-        f"model"
+        f"--max-memory {limit / mb:.0f} MB is too little: this run needs at least {enough} MB, of "
+        f"which {(least.program + least.model) / mb:.0f} MB are for the program and the model"
     )
     if needs.is_striped and least.rows > least.tiles:
         sentence += (
             f" and {least.rows / mb:.0f} MB for whole rows of the raster, which is stored in "
-            f"strips: a tiled copy of it needs less (gdal_translate -co TILED=YES)"
+            f"strips: a tiled copy needs less (gdal_translate -co TILED=YES)"
         )
     elif least.model > least.program:
         sentence += "; smaller tiles need less"
@@ -207,16 +205,16 @@ def _halves(number: int) -> Iterator[int]:
     yield 1
 
 
-def _panels(needs: Needs) -> list[int]:
-    """Numbers of panels that may be walked, beginning with one."""
+def _panel_counts(needs: MemoryNeeds) -> list[int]:
+    """The numbers of panels that are possible, in increasing order."""
     if needs.is_striped:
         return [1]
     columns = max(1, len(needs.plan.columns))
     return sorted({-(-columns // panel) for panel in range(1, columns + 1)})
 
 
-def _read_again(needs: Needs, panels: int) -> float:
-    """Columns of blocks that are read in so many panels over those that there are."""
+def _reread_ratio(needs: MemoryNeeds, panels: int) -> float:
+    """Columns of blocks that are read for so many panels, over those of the raster."""
     width, cols = needs.blocks.width, needs.plan.grid.cols
     read = 0
     for panel in _in_panels(needs.plan, panels).panels:
@@ -229,29 +227,39 @@ def _in_panels(plan: Plan, count: int) -> Plan:
     return replace(plan, panel=-(-max(1, len(plan.columns)) // count))
 
 
-def _scheduled(needs: Needs, panels: int, batch_size: int, workers: int) -> Schedule:
+def _scheduled(needs: MemoryNeeds, panels: int, batch_size: int, workers: int) -> Schedule:
     needs = replace(needs, plan=_in_panels(needs.plan, panels))
     footprint = _footprint(needs, batch_size, workers)
-    return Schedule(needs.plan, batch_size, workers, _held_blocks(needs), footprint)
+    return Schedule(needs.plan, batch_size, workers, _open_blocks(needs), footprint)
 
 
-def _footprint(needs: Needs, batch_size: int, workers: int) -> Footprint:
-    plan, logit = needs.plan, needs.classes * FLOAT32
-    height, width = plan.grid.tile_shape
-    read = batch_size * height * width * needs.blocks.pixel_bytes
-    given = batch_size * math.prod(needs.given) * needs.bands * FLOAT32
-    answered = batch_size * math.prod(needs.given) * logit
-    windows = (batch_size + 2 + needs.copies) * height * width * logit
+def _open_blocks(needs: MemoryNeeds) -> int:
+    """Incomplete blocks of the output: a row across a panel, and those around one window."""
+    (height, width), (block_height, block_width) = needs.plan.grid.tile_shape, needs.block_shape
+    rows, cols = (
+        -(-size // block)
+        for size, block in zip(needs.plan.image_size, needs.block_shape, strict=True)
+    )
+    around = (height // block_height + 2) * (width // block_width + 2)
+    return min(rows * cols, needs.plan.held_columns // block_width + 2 + around)
+
+
+def _footprint(needs: MemoryNeeds, batch_size: int, workers: int) -> Footprint:
+    plan, logit_bytes = needs.plan, needs.classes * FLOAT32
+    tile = math.prod(plan.grid.tile_shape)
+    padded = math.prod(needs.input_shape)
+    pixels = batch_size * tile * needs.blocks.pixel_bytes
+    inputs = batch_size * padded * needs.bands * FLOAT32
+    outputs = batch_size * padded * logit_bytes
+    windows = (batch_size + 2 + needs.copies) * tile * logit_bytes
+    heaps = (workers + 3) * HEAP_BYTES
     seam = math.prod(plan.seam_shape)
+    cache = cache_bytes(needs.blocks, plan, needs.border) if needs.cache is None else needs.cache
     return Footprint(
         program=needs.program,
-        model=int(STEPS * workers * needs.working.on(batch_size)),
-        tiles=read
-        + (workers + 1) * given
-        + (2 * workers + 1) * answered
-        + windows
-        + (workers + 3) * HEAPS,
-        carry=(plan.grid.rows.carried * plan.held_columns + 2 * seam) * logit,
-        cache=cache_bytes(needs.blocks, plan, needs.border) if needs.cache is None else needs.cache,
-        blocks=_held_blocks(needs) * math.prod(needs.block_shape) * needs.stored,
+        model=int(MODEL_GROWTH * workers * needs.working.on(batch_size)),
+        tiles=pixels + (workers + 1) * inputs + (2 * workers + 1) * outputs + windows + heaps,
+        carry=(plan.grid.rows.carried * plan.held_columns + 2 * seam) * logit_bytes,
+        cache=cache,
+        blocks=_open_blocks(needs) * math.prod(needs.block_shape) * needs.pixel_bytes,
     )

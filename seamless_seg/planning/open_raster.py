@@ -1,4 +1,4 @@
-"""Opening: a raster as the options say that it is to be read, for a model."""
+"""Open a raster as the options say that it is to be read."""
 
 from __future__ import annotations
 
@@ -16,23 +16,28 @@ if TYPE_CHECKING:
 
 
 def open_raster(path: Any, options: Options, model: LazyModel | None = None) -> RasterReader:
-    """Open a raster for a model, on the grid on which that is to run.
+    """Open a raster, at the resolution at which a model is going to run on it.
 
     Parameters
     ----------
     path : str or path-like
         Anything that rasterio opens.
     options : Options
-        Of them ``nodata``, ``level``, ``resolution``, ``match_resolution`` and ``unscale``.
+        Of these, ``nodata``, ``level``, ``resolution``, ``match_resolution`` and ``unscale``.
     model : LazyModel, optional
-        It is opened where its resolution is wanted or the raster has a color table.
+        The model. It is opened only if its resolution is needed or the raster has a color table.
+
+    Returns
+    -------
+    RasterReader
+        The open raster, to be closed by the caller.
 
     Raises
     ------
     RasterError
-        Where the raster cannot be opened.
+        If the raster cannot be opened.
     OptionError
-        Where the options contradict the raster, the model or each other.
+        If the options contradict the raster, the model or each other.
     """
     from ..raster.reader import RasterReader
 
@@ -51,7 +56,7 @@ def _reading(options: Options, path: Any, model: LazyModel | None) -> Reading:
     if (lengths := options.lengths()) is not None:
         resolution = Decision(lengths, OPTION)
     elif options.match_resolution:
-        resolution = Decision(_matched(path, model), METADATA)
+        resolution = Decision(_stated_resolution(path, model), METADATA)
     return Reading(
         nodata=None if options.nodata is None else Decision(nodata_of(options.nodata), OPTION),
         level=None if options.level is None else Decision(int(options.level), OPTION),
@@ -60,17 +65,18 @@ def _reading(options: Options, path: Any, model: LazyModel | None) -> Reading:
     )
 
 
-def _matched(path: Any, model: LazyModel | None) -> tuple[float, float]:
+def _stated_resolution(path: Any, model: LazyModel | None) -> tuple[float, float]:
+    """The pixel size that the model states, height and width in units of the raster's CRS."""
     from ..raster.reader import RasterReader
 
     if model is None:
-        raise OptionError("match-resolution takes the resolution from the model: give one")
+        raise OptionError("match-resolution takes the resolution from the model: give MODEL, too")
     network = model.opened
     centimeters = network.metadata.resolution
     if centimeters is None:
         raise OptionError(
-            f"match-resolution: the metadata of {network.name} states no resolution: say with "
-            f"--resolution how large a pixel is to be"
+            f"match-resolution: the metadata of {network.name} states no resolution: give the "
+            f"pixel size with --resolution"
         )
     with RasterReader(path) as reader:
         return reader.resolution_for_pixel_size(centimeters)

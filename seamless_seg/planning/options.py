@@ -1,4 +1,4 @@
-"""Options: what a user asked for, and what was left open."""
+"""The user's options, and what is validated of them before a raster or a model is opened."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ from ..windows import Pair, Size
 from .settings import LINEAR, Pixels
 
 AUTO = "auto"
-"""What stands for a number that is to be measured."""
+"""Value of an option that is to be measured."""
 
-LEAST = {"tile": 1, "overlap": 0, "margin": 0, "align": 1}
-"""Smallest number of pixels that each option of the geometry may be."""
+SMALLEST_LENGTHS = {"tile": 1, "overlap": 0, "margin": 0, "align": 1}
+"""Smallest value in pixels of each option about the geometry of tiles."""
 
-READING = ("nodata", "level", "resolution", "match_resolution", "unscale")
-"""Options that say how a raster is read."""
+READING_OPTIONS = ("nodata", "level", "resolution", "match_resolution", "unscale")
+"""Names of the options about how a raster is read."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """What the user asked for; None, or "auto" in the first four, where they left it open.
+    """How a raster is read, normalized and tiled; None, or "auto" in the first four, if left open.
 
     Raises
     ------
     OptionError
-        Where a value is unknown, out of range, or contradicts another one.
+        If a value is unknown, out of range, or contradicts another one.
     GeometryError
-        Where a number of pixels is none.
+        If a number of pixels is out of range.
     """
 
     tile: Size | Literal["auto"] | None = None
@@ -51,9 +51,9 @@ class Options:
     trust: str | Profile | None = None
     """Blending weights: name of a profile, or a profile."""
     batch_size: int | None = None
-    """Tiles that the model gets at a time."""
+    """Tiles of a batch."""
     bands: Sequence[int] | None = None
-    """Bands of the raster that the model gets, counted from 1, in this order."""
+    """Bands of the raster for the model's input, counted from 1, in this order."""
     tolerance: float | None = None
     """Accepted change of logits near tile edges, in standard deviations of the logits."""
     scale: float | None = None
@@ -63,28 +63,28 @@ class Options:
     std: Sequence[float] | float | None = None
     """Divisor after that: one number, or one for each band."""
     value_scaling: Sequence[Any] | None = None
-    """STAC MLM's list of operations, in place of scale, mean and std."""
+    """List of operations of STAC MLM that replace scale, mean and std."""
     normalize: str | None = None
-    """``percentile:LOW,HIGH`` or ``zscore``: scale, mean and std are measured in the raster."""
+    """``percentile:LOW,HIGH`` or ``zscore``: mean and std are measured in the raster."""
     tta: str | None = None
     """Test-time augmentation: ``none``, ``flips`` or ``d4``."""
     model_output: str | int | None = None
-    """Which output of the graph to take, by name or counted from 0."""
+    """Output of the graph to use, by name or counted from 0."""
     fill: float | None = None
-    """Value that the model gets in place of nodata; the mean where None."""
+    """Pixel value for the model in place of nodata; the mean if None."""
     nodata: float | None = None
-    """Nodata value, in place of the file's own."""
+    """Nodata value that replaces the file's own."""
     level: int | None = None
     """Overview to read, counted from 1; 0 is the full resolution."""
     resolution: Sequence[float] | float | None = None
     """Pixel size to resample to, height and width, in units of the CRS."""
     match_resolution: bool | None = None
-    """Whether to resample to the resolution that the model states."""
+    """Whether to resample to the resolution that the model's metadata state."""
     unscale: bool | None = None
     """Whether to apply the scales and offsets of the file's bands."""
 
     def __post_init__(self) -> None:
-        for name, least in LEAST.items():
+        for name, least in SMALLEST_LENGTHS.items():
             value = getattr(self, name)
             if value is not None and value != AUTO:
                 object.__setattr__(self, name, pair(name, value, least))
@@ -102,34 +102,34 @@ class Options:
             self._check_normalize(self.normalize)
 
     def pair(self, name: Literal["tile", "overlap", "margin", "align"]) -> Pair | None:
-        """(height, width) in pixels of one of the first four; None where it is left open."""
+        """Return (height, width) in pixels of one of the first four; None if it is left open."""
         value = getattr(self, name)
         return None if value is None or value == AUTO else value
 
     def given(self) -> dict[str, Any]:
-        """The options that have a value."""
+        """Return the options that have a value."""
         return {name: value for name, value in vars(self).items() if value is not None}
 
     def measured(self, pixels: Pixels | None) -> Options:
-        """Options with the numbers that ``normalize`` came to in its place."""
+        """Return the options with ``normalize`` replaced by the measured scale, mean and std."""
         if self.normalize is None or pixels is None:
             return self
-        found = {name: getattr(pixels, name).value for name in LINEAR}
-        return replace(self, normalize=None, **found)
+        numbers = {name: getattr(pixels, name).value for name in LINEAR}
+        return replace(self, normalize=None, **numbers)
 
     def lengths(self) -> tuple[float, float] | None:
-        """Height and width of ``resolution``, in units of the CRS."""
+        """Return height and width of ``resolution``, in units of the CRS."""
         if self.resolution is None:
             return None
         listed = _listed(self.resolution)
         return float(listed[0]), float(listed[-1])
 
     def refuse_reading(self) -> None:
-        """Raise ``OptionError`` where options say how to read a raster that nobody has given."""
-        for name in READING:
+        """Raise ``OptionError`` if an option is about how a raster is read: there is none."""
+        for name in READING_OPTIONS:
             if getattr(self, name) is not None:
                 shown = name.replace("_", "-")
-                raise OptionError(f"{shown} is about how INPUT is read: give INPUT")
+                raise OptionError(f"--{shown} is about how INPUT is read: give INPUT, too")
 
     def _check_reading(self) -> None:
         chosen = {
@@ -139,14 +139,14 @@ class Options:
         }
         given = [name for name, value in chosen.items() if value is not None]
         if len(given) > 1:
-            raise OptionError(f"{' and '.join(given)} exclude each other: give one of them")
+            raise OptionError(f"{' and '.join(given)} exclude each other: give only one of them")
         if self.nodata is not None:
             nodata_of(self.nodata)
         level = self.level
         is_whole = isinstance(level, int | np.integer) and not isinstance(level, bool)
         if level is not None and not (is_whole and level >= 0):
             raise OptionError(
-                f"level must be 0, the full resolution, or an overview from 1, not {level}"
+                f"level must be 0 for the full resolution, or an overview from 1, not {level}"
             )
         if self.resolution is not None:
             _check_lengths(_listed(self.resolution))
@@ -158,13 +158,13 @@ class Options:
         given = [name for name in (*LINEAR, "value_scaling") if getattr(self, name) is not None]
         if given:
             raise OptionError(
-                f"normalize finds scale, mean and std itself: leave out {' and '.join(given)}, or "
+                f"normalize measures scale, mean and std: leave out {' and '.join(given)}, or "
                 f"normalize"
             )
 
 
 class ReadingChoices(TypedDict, total=False):
-    """Those fields of ``Options`` as keywords that say how a raster is read."""
+    """The fields of ``Options`` about how a raster is read, as keywords."""
 
     nodata: float | None
     level: int | None
@@ -197,14 +197,14 @@ class OptionChoices(ReadingChoices, total=False):
 T = TypeVar("T")
 
 
-def taken(kind: type[T], choices: dict[str, Any]) -> T:
-    """Make options of a kind from those keywords that are its fields; remove these."""
+def pop_options(kind: type[T], choices: dict[str, Any]) -> T:
+    """Make options of a kind from the keywords that are its fields, and remove these."""
     names = {field.name for field in fields(kind)}  # type: ignore[arg-type]  # a dataclass
     return kind(**{name: choices.pop(name) for name in names & set(choices)})
 
 
 def merged(options: Options | None, choices: Mapping[str, Any]) -> Options:
-    """Options given as such, or one by one."""
+    """Return the options, or make them of the keywords; raise ``TypeError`` if both are given."""
     if options is not None and choices:
         raise TypeError("give either options or their fields as keywords, not both")
     return options or Options(**choices)
@@ -212,20 +212,20 @@ def merged(options: Options | None, choices: Mapping[str, Any]) -> Options:
 
 @dataclass(frozen=True)
 class Execution:
-    """What a model runs on.
+    """Where a model runs: execution provider, threads and memory.
 
     Raises
     ------
     OptionError
-        Where ``max_memory`` is no number of bytes.
+        If ``max_memory`` is not a number of bytes.
     """
 
     provider: str = "cpu"
-    """Of onnxruntime: ``cpu``, ``cuda``, ``tensorrt`` and others that it has."""
+    """Execution provider of onnxruntime, such as ``cpu``, ``cuda`` or ``tensorrt``."""
     threads: int | None = None
-    """Of onnxruntime; as many as there are processors where None."""
+    """Threads of onnxruntime; as many as there are processors if None."""
     max_memory: int | None = None
-    """Bytes that the process may have."""
+    """Bytes that the process may use."""
 
     def __post_init__(self) -> None:
         limit = self.max_memory
@@ -234,11 +234,11 @@ class Execution:
 
     @property
     def variant(self) -> str:
-        """What timings depend on, beside the model and its bands."""
+        """Suffix for cached timings: what they depend on beside the model and its bands."""
         return f"-{self.provider.lower()}-{self.threads or cores()}"
 
     def model(self, source: Any, options: Options) -> LazyModel:
-        """The model that runs on it as options describe it, not yet opened."""
+        """Return the model as the options describe it, not yet opened."""
         return LazyModel(source, self.provider, self.threads, options.tta, options.model_output)
 
 
@@ -251,6 +251,6 @@ def _check_lengths(lengths: list[Any]) -> None:
     if len(lengths) in (1, 2) and are_numbers and all(0 < x < np.inf for x in lengths):
         return
     raise OptionError(
-        f"resolution must be one length or two, height and width of a pixel, above 0, not "
+        f"resolution must be the height and width of a pixel, or one length for both, above 0, not "
         f"{','.join(map(str, lengths))}"
     )

@@ -1,4 +1,4 @@
-"""OutputOptions: what a run makes of a model's logits, and into which files."""
+"""Decide what a run computes from a model's logits, and into which files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from ..decisions import DEFAULT, GRAPH, METADATA, OPTION, Decision, decide
 from ..errors import OptionError
 from ..models.base import Model
 from ..models.graph_analysis import activation_within
-from ..models.metadata import ModelMetadata
 from ..postprocess.products import ACTIVATIONS, CONFIDENCES, Interpretation, label_dtype
 from ..raster.blocks import FLOAT32
 from ..validation import check_among, number_of
@@ -21,52 +20,53 @@ from ..validation import check_among, number_of
 LOGITS, PROBABILITIES, CLASSES, CONFIDENCE = "logits", "probabilities", "classes", "confidence"
 
 KINDS = (LOGITS, PROBABILITIES, CLASSES, CONFIDENCE)
-"""What an output may hold, by name."""
+"""Names of the output types."""
 
 BLENDS = (LOGITS, PROBABILITIES)
-"""What tiles may be blended as."""
+"""Names of the values of which overlapping tiles can be blended."""
 
-FARTHEST = 256
-"""Pixels of the largest radius by which classes are smoothed: what is held grows with it."""
+MAX_SMOOTH_RADIUS = 256
+"""Pixels of the largest radius of a smoothing filter: its memory grows with the radius."""
 
-COPIES = 4
-"""Probabilities, what they are worked out by, what confidence is, and what is there of each."""
+WORKING_COPIES = 4
+"""Windows as large as one of logits that are in memory while other outputs are computed from it:
+probabilities, their intermediate values, those of the confidence, and masks."""
 
 SMOOTHINGS = ("majority", "median")
-"""Filters by which classes are smoothed."""
+"""Names of the filters that smooth classes."""
 
 REGRESSORS = ("regressor", "superresolution")
-"""Model types whose values are no scores of classes, in lower case."""
+"""Model types whose values are not scores of classes, in lower case."""
 
 
 @dataclass(frozen=True)
 class OutputOptions:
-    """What is to be made of logits; None where that is left open.
+    """What a run writes, and how it is computed from logits; None for what is left open.
 
     Raises
     ------
     OptionError
-        Where the choices are unknown, contradict each other or change nothing.
+        If a value is unknown, contradicts another one, or has no effect.
     """
 
     kind: str = LOGITS
-    """What the output holds: a name in ``KINDS``."""
+    """Type of the main output: a name in ``KINDS``."""
     also: Mapping[str, Any] | Sequence[tuple[str, Any]] = ()
-    """More outputs, of the same run: kinds and paths."""
+    """Types and paths of more outputs of the same run."""
     activation: str | None = None
-    """Name in ``ACTIVATIONS``."""
+    """Activation applied to logits: a name in ``ACTIVATIONS``."""
     threshold: float | None = None
-    """Of a model of one class, the probability above which a pixel is of it."""
+    """Probability above which a pixel belongs to the class of a single-class model."""
     confidence: str | None = None
-    """Name in ``CONFIDENCES``."""
+    """Measure of confidence: a name in ``CONFIDENCES``."""
     blend: str | None = None
-    """What tiles are blended as: a name in ``BLENDS``."""
+    """Values of which overlapping tiles are blended: a name in ``BLENDS``."""
     smooth: int | None = None
-    """Radius in pixels of the filter by which classes are smoothed."""
+    """Radius in pixels of the filter that smooths classes."""
     smooth_by: str | None = None
-    """Name in ``SMOOTHINGS``."""
+    """Filter that smooths classes: a name in ``SMOOTHINGS``."""
     sieve: int | None = None
-    """Pixels that a region of one class must have to stay."""
+    """Pixels of the smallest region of one class that is kept."""
 
     def __post_init__(self) -> None:
         for kind in self.kinds:
@@ -78,21 +78,22 @@ class OutputOptions:
         ):
             if (value := getattr(self, name)) is not None:
                 check_among(name.replace("_", "-"), value, among)
-        _check_pixels("smooth", self.smooth, 1, FARTHEST)
+        _check_pixels("smooth", self.smooth, 1, MAX_SMOOTH_RADIUS)
         _check_pixels("sieve", self.sieve, 2)
         threshold = number_of("threshold", self.threshold)
         if threshold is not None and not 0 <= threshold <= 1:
             raise OptionError(f"threshold must be a probability, 0 to 1, not {self.threshold}")
         if self.smooth_by is not None and self.smooth is None:
-            raise OptionError("smooth-by needs a radius: give smooth, too")
+            raise OptionError("--smooth-by needs --smooth: give the radius of the filter, too")
         if self.blend == PROBABILITIES and LOGITS in self.kinds:
             raise OptionError(
-                "where probabilities are blended there are no logits: choose another kind"
+                "--blend probabilities leaves no logits to write: choose another --kind, or leave "
+                "out --blend"
             )
-        self._refuse_idle()
+        self._refuse_unused()
 
-    def _refuse_idle(self) -> None:
-        """Refuse choices about kinds that nobody has asked for."""
+    def _refuse_unused(self) -> None:
+        """Raise if a value is given for a type of output that is not written."""
         for names, kinds in (
             (("activation",), {PROBABILITIES, CLASSES, CONFIDENCE}),
             (("threshold",), {CLASSES, CONFIDENCE}),
@@ -101,47 +102,56 @@ class OutputOptions:
         ):
             for name in names:
                 if getattr(self, name) is not None and not kinds & set(self.kinds):
-                    listed = " or ".join(kind for kind in KINDS if kind in kinds)
+                    needed = [kind for kind in KINDS if kind in kinds]
                     raise OptionError(
-                        f"{name} is about {listed}: choose such a kind, or add one with --also"
+                        f"--{name} needs an output of {' or '.join(needed)}: give --kind "
+                        f"{needed[0]} or --also {needed[0]}=FILE"
                     )
 
     @property
     def kinds(self) -> list[str]:
-        """What each output holds, that of the main one first."""
+        """Type of each output, the main one first."""
         return [self.kind, *(kind for kind, _ in self.others)]
 
     @property
     def paths(self) -> list[Any]:
-        """Where the outputs beside the main one go."""
+        """Paths of the outputs beside the main one."""
         return [path for _, path in self.others]
 
     @property
     def others(self) -> list[tuple[str, Any]]:
-        """Kinds and paths of the outputs beside the main one."""
+        """Types and paths of the outputs beside the main one."""
         also = self.also.items() if isinstance(self.also, Mapping) else self.also
         try:
             return [(kind, path) for kind, path in also]
         except (TypeError, ValueError):
-            raise OptionError(f"also must be kinds and paths, not {self.also!r}") from None
+            raise OptionError(
+                f"also must be pairs of an output type and a path, not {self.also!r}"
+            ) from None
 
     def decide(self, model: Model, classes: int) -> dict[str, Decision[Any]]:
-        """Decide on what is left open; only on what the outputs depend on.
+        """Decide on what is left open, as far as the outputs depend on it.
+
+        Parameters
+        ----------
+        model : Model
+            The model; its metadata and its graph state defaults.
+        classes : int
+            Number of classes of the model.
 
         Raises
         ------
         OptionError
-            Where a choice does not fit the model.
+            If a value does not fit the model.
         """
-        decided: dict[str, Decision[Any]] = {
-            "kind": Decision(self.kind, _origin(self.kind != LOGITS))
-        }
+        origin = DEFAULT if self.kind == LOGITS else OPTION
+        decided: dict[str, Decision[Any]] = {"kind": Decision(self.kind, origin)}
         if set(self.kinds) == {LOGITS}:
             return decided
         if self.threshold is not None and classes > 1:
             raise OptionError(
-                f"threshold is for models of one class, and this one has {classes}: the class of "
-                f"the largest value wins"
+                f"--threshold is for models of one class, and this one has {classes}: leave it "
+                f"out, the class of the largest logit is written"
             )
         decided["blend"] = decide((self.blend, OPTION), (LOGITS, DEFAULT))
         decided["activation"] = decide_activation(self.activation, model, classes)
@@ -176,34 +186,71 @@ class OutputChoices(TypedDict, total=False):
 
 
 def copies_of(kinds: Sequence[str]) -> int:
-    """Windows of as many values as logits that are held while these kinds are made of them."""
-    return 0 if set(kinds) == {LOGITS} else COPIES
+    """Return how many windows as large as one of logits are needed to compute these outputs."""
+    return 0 if set(kinds) == {LOGITS} else WORKING_COPIES
 
 
 def pixel_bytes(kinds: Sequence[str], classes: int) -> int:
-    """Bytes of a pixel in outputs of these kinds, before compression."""
+    """Return the bytes of a pixel in outputs of these types, before compression."""
     of_kind = {CLASSES: label_dtype(classes).itemsize, CONFIDENCE: FLOAT32}
     return sum(of_kind.get(kind, classes * FLOAT32) for kind in kinds)
 
 
 def interpretation_of(values: Mapping[str, Any]) -> Interpretation:
-    """How blended values are to be read: the values of what was decided, by name."""
+    """Return how outputs are computed from blended values, given the decided values by name."""
     activation = values.get("activation", "none")
-    if values.get("blend") == PROBABILITIES:  # which it has made before
+    if values.get("blend") == PROBABILITIES:  # the activation was applied before blending
         activation = "none"
     return Interpretation(
         activation, values.get("threshold", 0.5), values.get("confidence", "probability")
     )
 
 
+def decide_activation(option: str | None, model: Model, classes: int) -> Decision[str]:
+    """Decide which activation turns a model's logits into probabilities.
+
+    The option wins, then the model's metadata, then none if the model's graph ends in an
+    activation; the default is the sigmoid for one class and the softmax for several.
+
+    Parameters
+    ----------
+    option : str or None
+        A name in ``ACTIVATIONS``; None if it is left open.
+    model : Model
+        The model.
+    classes : int
+        Number of its classes.
+
+    Raises
+    ------
+    OptionError
+        If the activation is unknown, or a softmax of one class.
+    """
+    if option is not None:
+        check_among("activation", option, ACTIVATIONS)
+    if option == "softmax" and classes == 1:
+        raise OptionError(
+            "--activation softmax needs several classes, and this model has one: choose sigmoid"
+        )
+    is_regressor = (model.metadata.model_type or "").lower() in REGRESSORS
+    return decide(
+        (option, OPTION),
+        ("none" if is_regressor else None, METADATA),
+        ("none" if activation_within(model) else None, GRAPH),
+        ("sigmoid" if classes == 1 else "softmax", DEFAULT),
+    )
+
+
 def _check_confidence(decided: Mapping[str, Decision[Any]], model: Model, classes: int) -> None:
-    activation, takes_each = decided["activation"].value, ("sigmoid", "hardsigmoid")
+    """Raise if an entropy is to be computed of probabilities that do not sum to one."""
+    activation = decided["activation"].value
     if activation == "none":
         activation = (activation_within(model) or "none").lower()
-    if activation in takes_each and classes > 1 and decided["confidence"].value == "entropy":
+    is_per_class = activation in ("sigmoid", "hardsigmoid")
+    if is_per_class and classes > 1 and decided["confidence"].value == "entropy":
         raise OptionError(
-            "entropy is of probabilities that sum to one, and the sigmoid takes each class by "
-            "itself: choose another confidence"
+            "--confidence entropy needs probabilities that sum to one, and the sigmoid's do not: "
+            "choose another confidence"
         )
 
 
@@ -212,36 +259,5 @@ def _check_pixels(name: str, value: Any, least: int, most: float = math.inf) -> 
         return
     is_whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
     if not is_whole or not least <= value <= most:
-        upwards = f"from {least} on" if most == math.inf else f"from {least} to {most}"
-        raise OptionError(f"{name} must be a whole number of pixels {upwards}, not {value}")
-
-
-def _origin(is_asked: bool) -> str:
-    return OPTION if is_asked else DEFAULT
-
-
-def decide_activation(asked: str | None, model: Model, classes: int) -> Decision[str]:
-    """Which activation turns a model's values into probabilities.
-
-    What is asked for, what the metadata says, none where the graph ends in one; else the sigmoid
-    for one class and the softmax for several.
-
-    Raises
-    ------
-    OptionError
-        Where there is none such, or it says nothing about one class.
-    """
-    if asked is not None:
-        check_among("activation", asked, ACTIVATIONS)
-    if asked == "softmax" and classes == 1:
-        raise OptionError("the softmax of one class is 1 everywhere: choose sigmoid")
-    return decide(
-        (asked, OPTION),
-        (_of_metadata(model.metadata), METADATA),
-        ("none" if activation_within(model) else None, GRAPH),
-        ("sigmoid" if classes == 1 else "softmax", DEFAULT),
-    )
-
-
-def _of_metadata(metadata: ModelMetadata) -> str | None:
-    return "none" if (metadata.model_type or "").lower() in REGRESSORS else None
+        allowed = f"of at least {least}" if most == math.inf else f"from {least} to {most}"
+        raise OptionError(f"{name} must be a whole number of pixels {allowed}, not {value}")

@@ -1,4 +1,4 @@
-"""Probing files: an ONNX model, on noise or on pixels of a raster, its answer remembered."""
+"""Measure a model's receptive field, on noise or on windows of a raster, and cache the result."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from ..models.receptive_field import (
 from ..models.receptive_field import probe as probe_model
 from ..raster.source import gaps_extended, read_extended
 from .bands import choose_pixels
-from .cache import recall, remember
+from .cache import load_cached, save_cached
 from .open_raster import open_raster
 from .options import Options, ReadingChoices
 
 if TYPE_CHECKING:
     from ..raster.reader import RasterReader
 
-NOISE = 0.1
-"""White noise on real pixels, as a share of their standard deviation."""
+NOISE_SHARE = 0.1
+"""White noise that is added to a raster's pixels, as a share of their standard deviation."""
 
-VERSION = 1
-"""Of what is remembered: raise it when a probe finds out more, or otherwise."""
+JSON_VERSION = 1
+"""Version of a probe as JSON: to be raised when a probe measures more, or otherwise."""
 
 
 def probe(
@@ -59,24 +59,26 @@ def probe(
     Parameters
     ----------
     model : str, path-like, callable or list of these
-        An ONNX file, or a function from ``(B, C, H, W)`` float32 to ``(B, K, H, W)`` logits. Of
-        several, logits are averaged.
+        An ONNX file, or a function from ``(B, C, H, W)`` float32 to ``(B, K, H, W)`` logits. The
+        logits of several models are averaged.
     channels : int, optional
-        Bands that the model takes, where it does not say so; else 3.
+        Bands of the input, if the model does not state their number; 3 by default.
     source : callable, optional
         Makes images; white noise by default.
     raster : str or path-like, optional
-        Measure with windows of this raster, normalized as a run would, in place of ``source``.
+        Measure with windows of this raster, normalized as in a run, instead of ``source``.
     tta : str, optional
-        ``"flips"`` or ``"d4"``: measure the mean of turned tiles.
+        Test-time augmentation, ``"flips"`` or ``"d4"``: measure the model with it.
     model_output : str or int, optional
         Which output of the graph to take, by name or counted from 0.
-    provider, threads
-        Of onnxruntime.
+    provider : str
+        Execution provider of onnxruntime.
+    threads : int, optional
+        Threads of onnxruntime; as many as there are processors by default.
     cached : bool
-        Take what an earlier probe of the same file found on noise, and keep what this one finds.
+        Use the cached result of an earlier probe of the same file on noise; else cache this one.
     again : bool
-        Measure anew, whatever was kept.
+        Ignore a cached result and measure again.
     **reading : Unpack[ReadingChoices]
         How the raster is read: fields of ``Options``.
 
@@ -87,9 +89,9 @@ def probe(
     Raises
     ------
     ModelError
-        Where the model fails at every size that it was tried at.
+        If the model fails at every size that was tried.
     OptionError
-        Where options contradict each other, or say how to read a raster that is not given.
+        If options contradict each other, or say how to read a raster and none is given.
     """
     options = Options(tta=tta, **reading)
     lazy = LazyModel(model, provider, threads, tta, model_output)
@@ -110,61 +112,78 @@ def probe_file(
     *,
     again: bool = False,
 ) -> Probe:
-    """Probe a model that was opened from a file, or remember what a probe found.
+    """Probe a model that was opened from files, or load the cached result of an earlier probe.
+
+    Only results on white noise are cached.
 
     Parameters
     ----------
     path : str, path-like or list of these
-        The model's file, or its files.
+        The model's files.
     model : Model
-        The same, opened.
+        The opened model.
     reader : RasterReader, optional
-        Ask with windows of this raster, normalized as ``run`` would; with white noise without.
-        Only what was found on noise is remembered.
+        Measure with windows of this raster, normalized as in a run; with white noise if None.
     channels : int, optional
-        Bands that it is given, where it takes any number.
+        Bands of the input, if the model accepts any number.
     again : bool
-        Ask again, whatever is remembered.
+        Ignore a cached result and measure again.
 
     Returns
     -------
     Probe
+
+    Raises
+    ------
+    ModelError
+        If the model fails at every size that was tried.
     """
     if reader is not None:
-        source = raster_source(reader, model)
-        return probe_model(model, len(reader.bands), source)
+        return probe_model(model, len(reader.bands), raster_source(reader, model))
     variant = model.variant + ("" if model.channels or not channels else f"-{channels}")
     if not again:
-        with suppress(ValueError, KeyError, TypeError):  # else it is asked anew
-            return from_json(recall("probes", path, variant))
-    found = probe_model(model, channels)
-    remember("probes", path, to_json(found), variant)
-    return found
+        with suppress(ValueError, KeyError, TypeError):  # no cached result, or none to be read
+            return from_json(load_cached("probes", path, variant))
+    measured = probe_model(model, channels)
+    save_cached("probes", path, to_json(measured), variant)
+    return measured
 
 
-class Probed(NamedTuple):
-    """What a probe found, and what the user should know of it."""
+class ProbeResult(NamedTuple):
+    """A probe, and notes for the user."""
 
-    found: Probe | None = None
-    """None where no probe was needed, or where it failed."""
+    probe: Probe | None = None
+    """None if no probe was needed, or if it failed."""
     notes: tuple[str, ...] = ()
 
 
-def probe_for(path: Any, model: Model, options: Options, channels: int | None = None) -> Probed:
-    """Probe a model where ``is_wanted``.
+def probe_if_needed(
+    path: Any, model: Model, options: Options, channels: int | None = None
+) -> ProbeResult:
+    """Probe a model if ``needs_probe``; if that fails, return a note and no probe.
 
-    A model that cannot be probed is run as if nobody had asked, with a note. Whatever is
-    remembered, a border is seen here where the tile depends on it.
+    Parameters
+    ----------
+    path : str, path-like, callable or list of these
+        The model's files or functions.
+    model : Model
+        The opened model.
+    options : Options
+        The user's options.
+    channels : int, optional
+        Bands of the input, if the model accepts any number.
     """
+    # The tile that the metadata state is that of the input: the output may be smaller by a border,
+    # which shows only when the model runs, and it does not run if its probe is cached.
     if model.metadata.tile is not None and options.pair("tile") is None:
         show_border(model, model.channels or channels or USUAL_CHANNELS)
-    if not is_wanted(path, options):
-        return Probed()
-    return probe_anyway(path, model, channels)
+    if not needs_probe(path, options):
+        return ProbeResult()
+    return try_probe(path, model, channels)
 
 
-def is_wanted(path: Any, options: Options) -> bool:
-    """Whether a model's margin or alignment is left open; for a function, left to be measured."""
+def needs_probe(path: Any, options: Options) -> bool:
+    """Whether margin or alignment is left open; for a function, whether one of them is "auto"."""
 
     def is_open(choice: object) -> bool:
         return choice == "auto" if isinstance(choice, str) else choice is None
@@ -174,69 +193,87 @@ def is_wanted(path: Any, options: Options) -> bool:
     return is_open(options.margin) or is_open(options.align)
 
 
-def probe_anyway(path: Any, model: Model, channels: int | None = None) -> Probed:
-    """Probe a model, whatever the options leave open; return a note where that fails."""
+def try_probe(path: Any, model: Model, channels: int | None = None) -> ProbeResult:
+    """Probe a model; on failure return a note and no probe.
+
+    Parameters
+    ----------
+    path, model, channels
+        As for ``probe_if_needed``.
+    """
     try:
         if has_functions(path):
-            return Probed(probe_model(model, channels))
-        return Probed(probe_file(path, model, channels=channels))
+            return ProbeResult(probe_model(model, channels))
+        return ProbeResult(probe_file(path, model, channels=channels))
     except ModelError as error:
-        return Probed(None, (f"how far the model sees could not be measured: {error}",))
+        return ProbeResult(None, (f"the receptive field could not be measured: {error}",))
 
 
 def raster_source(reader: RasterReader, model: Model) -> Source:
-    """Random windows of a raster, normalized; reflected where it is smaller than asked for.
+    """Make images for a probe from random windows of a raster, normalized as in a run.
 
-    A little white noise is added: windows of a small or empty raster may be the same, and
-    replacing pixels by the same pixels shows nothing.
+    A raster that is smaller than an image is extended by reflection. A little white noise is
+    added: windows of a small or constant raster may be equal, and a probe that replaces pixels by
+    equal pixels measures nothing.
     """
     normalize = choose_pixels(reader, model, Options())[0].normalization.apply
 
     def source(random: np.random.Generator, shape: tuple[int, int, int]) -> Image:
-        bands, *wanted = shape
+        bands, *lengths = shape
         if bands != len(reader.bands):
             raise OptionError(f"the raster has {len(reader.bands)} bands, the model takes {bands}")
-        slices = []
-        for length, whole in zip(wanted, reader.size, strict=True):
-            start = int(random.integers(0, max(1, whole - length + 1)))
-            slices.append(slice(start, start + length))
+        rows, cols = (
+            _random_slice(random, length, size)
+            for length, size in zip(lengths, reader.size, strict=True)
+        )
         image = np.empty(shape, np.float32)
-        normalize(read_extended(reader, slices[0], slices[1]), out=image)
-        gaps = gaps_extended(reader, slices[0], slices[1])
+        normalize(read_extended(reader, rows, cols), out=image)
+        gaps = gaps_extended(reader, rows, cols)
         if gaps is not None:
             np.copyto(image, 0, where=gaps)
-        spread = float(image.std()) * NOISE or 1.0
+        spread = float(image.std()) * NOISE_SHARE or 1.0
         return image + noise(random, shape) * np.float32(spread)
 
     return source
 
 
-def to_json(found: Probe) -> dict[str, Any]:
-    """A probe as JSON can hold it."""
+def _random_slice(random: np.random.Generator, length: int, size: int) -> slice:
+    start = int(random.integers(0, max(1, size - length + 1)))
+    return slice(start, start + length)
+
+
+def to_json(probe: Probe) -> dict[str, Any]:
+    """Convert a probe to a document that JSON can represent."""
     names = ("top", "bottom", "left", "right")
     return {
-        "version": VERSION,
-        "radius": list(found.radius),
-        "stride": list(found.stride),
-        "size": list(found.size),
-        "tile_wide": found.tile_wide,
-        "depends_on_batch": found.depends_on_batch,
-        "deterministic": found.deterministic,
+        "version": JSON_VERSION,
+        "radius": list(probe.radius),
+        "stride": list(probe.stride),
+        "size": list(probe.size),
+        "tile_wide": probe.tile_wide,
+        "depends_on_batch": probe.depends_on_batch,
+        "deterministic": probe.deterministic,
         "sides": {
             name: {
                 "radius": side.radius,
                 "reaches_across": side.reaches_across,
                 "curve": [float(f"{change:.4g}") for change in side.curve],
             }
-            for name, side in zip(names, found.sides, strict=True)
+            for name, side in zip(names, probe.sides, strict=True)
         },
     }
 
 
 def from_json(document: dict[str, Any]) -> Probe:
-    """The probe that ``to_json`` made a document of; ``ValueError`` for one of another version."""
-    if document["version"] != VERSION:
-        raise ValueError(f"a probe of version {document['version']}")
+    """Convert a document of ``to_json`` to a probe.
+
+    Raises
+    ------
+    ValueError
+        If the document is of another version.
+    """
+    if document["version"] != JSON_VERSION:
+        raise ValueError(f"a probe of version {document['version']}, not {JSON_VERSION}")
     sides = {
         name: Side(np.array(side["curve"], np.float64), side["reaches_across"])
         for name, side in document["sides"].items()

@@ -1,7 +1,6 @@
-"""Settings: one decision for each thing that can be chosen, and where it came from.
+"""The settings of a run: every decision, with its value and its origin.
 
-An explicit option wins over the model's fixed shape and metadata, those win over defaults, and
-every decision remembers which it was.
+An option wins over what the model states and over what is measured, and these win over defaults.
 """
 
 from __future__ import annotations
@@ -17,16 +16,16 @@ from ..raster.source import Reading
 from ..tiling.trust import Profile, name_of
 from ..windows import Pair
 
-NOT_TURNED = Decision(NONE, DEFAULT)
+NO_TTA = Decision(NONE, DEFAULT)
 """No test-time augmentation."""
 
 LINEAR = ("scale", "mean", "std")
-"""Settings that a value scaling takes the place of."""
+"""Settings that a value scaling replaces."""
 
 
 @dataclass(frozen=True)
 class Tiling:
-    """Everything that a plan and its run need to know."""
+    """Decisions about the size, the place and the weights of tiles, in pixels (down, across)."""
 
     tile: Decision[Pair]
     overlap: Decision[Pair]
@@ -38,18 +37,18 @@ class Tiling:
 
 @dataclass(frozen=True)
 class Pixels:
-    """Everything that is done to a raster's pixels before the model sees them."""
+    """Decisions about the bands of the model's input and their normalization."""
 
     bands: Decision[tuple[int, ...]]
     scale: Decision[float]
     mean: Decision[tuple[float, ...]]
     std: Decision[tuple[float, ...]]
     value_scaling: Decision[Scaling] | None = None
-    """In place of scale, mean and std."""
+    """Operations of STAC MLM that replace scale, mean and std."""
 
     @classmethod
     def scaled(cls, bands: Decision[tuple[int, ...]], scaling: Decision[Scaling]) -> Pixels:
-        """Pixels that are scaled, and not normalized otherwise."""
+        """Return pixels that are normalized by a value scaling alone."""
         scale: Decision[float] = Decision(1.0, scaling.origin)
         mean: Decision[tuple[float, ...]] = Decision((0.0,), scaling.origin)
         std: Decision[tuple[float, ...]] = Decision((1.0,), scaling.origin)
@@ -57,61 +56,64 @@ class Pixels:
 
     @property
     def normalization(self) -> Normalization:
-        """The arithmetic that it comes to."""
+        """The arithmetic of these decisions."""
         scaling = None if self.value_scaling is None else self.value_scaling.value
         return Normalization(self.scale.value, self.mean.value, self.std.value, scaling)
 
     def decisions(self) -> Iterator[tuple[str, Decision[Any]]]:
-        """Those that matter, by name."""
+        """Yield the name and the decision of each setting that has an effect."""
         unused = LINEAR if self.value_scaling is not None else ("value_scaling",)
-        yield from ((name, own) for name, own in vars(self).items() if name not in unused)
+        yield from ((name, value) for name, value in vars(self).items() if name not in unused)
 
 
 @dataclass(frozen=True)
 class Settings:
-    """All decisions, and what the user should know about them.
+    """All decisions of a run, and notes about them for the user.
 
-    Settings are put together once and never changed: ``noting`` and ``writing`` return new ones.
+    Settings never change: ``noting`` and ``writing`` return new ones.
     """
 
     tiling: Tiling
     pixels: Pixels | None = None
-    """None where no raster is known."""
-    tta: Decision[str] = NOT_TURNED
-    """In which ways tiles are turned, so that the mean of the logits is taken."""
+    """None if no raster is given."""
+    tta: Decision[str] = NO_TTA
+    """Test-time augmentation."""
     notes: tuple[str, ...] = ()
     """Sentences that the user should read."""
     model: Mapping[str, Decision[Any]] = field(default_factory=dict)
-    """What was chosen about the model itself."""
+    """Decisions about the model itself: its output, and the value for nodata."""
     reading: Reading = Reading()
+    """Decisions about how the raster is read."""
     outputs: Mapping[str, Decision[Any]] = field(default_factory=dict)
-    """How outputs are made of logits: activation, threshold, clean-up."""
+    """Decisions about the outputs: activation, threshold, clean-up."""
 
     def noting(self, *notes: str) -> Settings:
-        """The same settings with more notes."""
+        """Return the settings with more notes."""
         return replace(self, notes=(*self.notes, *notes))
 
     def writing(self, outputs: Mapping[str, Decision[Any]]) -> Settings:
-        """The same settings with decisions about outputs."""
+        """Return the settings with decisions about outputs."""
         return replace(self, outputs=outputs)
 
     @property
     def normalization(self) -> Normalization:
-        """What is done to pixels: nothing where no raster is known."""
+        """The normalization of pixels; the identity if no raster is given."""
         return Normalization() if self.pixels is None else self.pixels.normalization
 
     def decisions(self) -> Iterator[tuple[str, Decision[Any]]]:
-        """Each setting's name and decision, in the order in which they are shown."""
+        """Yield each setting's name and decision, in the order in which they are shown."""
         yield from self.model.items()
         yield from vars(self.tiling).items()
         if self.pixels is not None:
             yield from self.pixels.decisions()
         yield "tta", self.tta
-        yield from ((name, made) for name, made in vars(self.reading).items() if made is not None)
+        yield from (
+            (name, value) for name, value in vars(self.reading).items() if value is not None
+        )
         yield from self.outputs.items()
 
     def figures(self) -> dict[str, Any]:
-        """Each setting's value and origin, as JSON can hold them."""
+        """Return each setting's value and origin as JSON can represent them."""
         return {
             name: {"value": _figure(decision.value), "origin": decision.origin}
             for name, decision in self.decisions()

@@ -1,4 +1,4 @@
-"""Tiling: how to cut a raster into tiles for a model."""
+"""Decide on tile, overlap, margin, alignment, blending weights and batch size."""
 
 from __future__ import annotations
 
@@ -13,196 +13,227 @@ from ..models.receptive_field import Probe
 from ..tiling.trust import Profile
 from ..validation import format_size, pair, whole_number
 from ..windows import Pair
-from .exact_tiling import Wish, choose
+from .exact_tiling import MAX_REDUNDANCY, AxisConstraints, choose_tiling
 from .options import Options
 from .settings import Tiling
-from .tile_timing import Price
+from .tile_timing import TileCost
 
-TILE = 512
-"""Pixels of a tile where neither an option nor the model says anything."""
+DEFAULT_TILE = 512
+"""Side in pixels of a tile if neither an option nor the model states one."""
 
-MOST_TILES = 8
-"""A default batch holds this many pixels or tiles at most, whichever is fewer, but one tile."""
+DEFAULT_OVERLAP_PERCENT = 25
+"""Overlap in per cent of the tile if neither an option nor the model states one."""
 
-MEASURED, TIMED = "measured", "the cheapest, by timings"
+MAX_DEFAULT_BATCH = 8
+"""Tiles of a batch at most, if neither an option nor the model states a number."""
 
-TRUST = "bell"
-"""It brings tiles that differ nearest to the model's own answer, of all whose steps are bounded:
-see ``benchmarks/quality.py``. Where tiles agree, any trust gives the same bits."""
+MEASURED = "measured"
+"""Origin of a decision that follows from the measured receptive field."""
+
+TIMED = "fastest by timing"
+"""Origin of a decision that follows from timings."""
+
+DEFAULT_TRUST = "bell"
+"""Blending weights if no option states them. Of all profiles with bounded steps, it gives the
+smallest error where tiles differ: see ``benchmarks/quality.py``. Where tiles agree, every profile
+gives the same bits."""
 
 
 def decide_tiling(
     options: Options,
     model: Model | None,
-    found: Probe | None = None,
+    probe: Probe | None = None,
     size: Pair | None = None,
-    price: Price | None = None,
+    cost: TileCost | None = None,
 ) -> Tiling:
-    """Decide on how to tile a raster of ``size`` for a model of which so much has been ``found``.
+    """Decide on how to cut a raster into tiles.
 
-    Where the tile is open and does not matter, it is the one with the least ``price``.
+    Parameters
+    ----------
+    options : Options
+        The user's options.
+    model : Model or None
+        The model, if one is given.
+    probe : Probe, optional
+        The model's measured receptive field.
+    size : (height, width), optional
+        Pixels of the raster.
+    cost : TileCost, optional
+        Tile size that was chosen by timing, for what the options leave open.
+
+    Returns
+    -------
+    Tiling
 
     Raises
     ------
     OptionError
         Where an option contradicts the model.
     GeometryError
-        Where a number of pixels is none.
+        Where a number of pixels is out of range.
     """
-    trust: Decision[str | Profile] = decide((options.trust, OPTION), (TRUST, DEFAULT))
-    if found is not None:
-        tile, overlap, margin, align = _measured(options, model, found, size, price)
+    trust: Decision[str | Profile] = decide((options.trust, OPTION), (DEFAULT_TRUST, DEFAULT))
+    if probe is not None:
+        tile, overlap, margin, align = _measured_tiling(options, model, probe, size, cost)
     else:
-        tile, overlap, margin, align = _usual(options, model)
+        tile, overlap, margin, align = _default_tiling(options, model)
     pixels = model.batch_pixels if model else BATCH_PIXELS
-    usual = max(1, min(MOST_TILES, pixels // math.prod(tile.value)))
+    default_batch = max(1, min(MAX_DEFAULT_BATCH, pixels // math.prod(tile.value)))
     batch_size = decide(
         (options.batch_size, OPTION),
         (model.batch if model else None, "the model's fixed batch"),
-        (price.batch if price and price.batch > 1 else None, TIMED),
-        (_suggested(model, tile.value), SIDECAR),
-        (usual, DEFAULT_OR_FEWER if usual > 1 else DEFAULT),
+        (cost.batch if cost and cost.batch > 1 else None, TIMED),
+        (_stated_batch(model, tile.value), SIDECAR),
+        (default_batch, DEFAULT_OR_FEWER if default_batch > 1 else DEFAULT),
     )
     whole_number("batch size", batch_size.value, 1)
     return Tiling(tile, overlap, margin, align, trust, batch_size)
 
 
-Four = tuple[Decision[Pair], Decision[Pair], Decision[Pair], Decision[Pair]]
-"""Tile, overlap, margin and align."""
+@dataclass(frozen=True)
+class ExactRequirements:
+    """What makes the tiles of a plan exact, in pixels (down, across)."""
+
+    overlap: Pair
+    align: Pair
 
 
-def _usual(options: Options, model: Model | None) -> Four:
-    """Options, metadata and defaults, where nothing has been measured."""
+def exact_requirements(
+    options: Options, model: Model, probe: Probe | None
+) -> ExactRequirements | None:
+    """Return the overlap and alignment with which tiles of every size give the same output.
+
+    Parameters
+    ----------
+    options : Options
+        The user's options.
+    model : Model
+        The model.
+    probe : Probe or None
+        The model's receptive field, if it was measured.
+
+    Returns
+    -------
+    ExactRequirements or None
+        None if the tile size is fixed, or if the output depends on it.
+    """
+    is_tile_open = options.pair("tile") is None and model.tile == (None, None)
+    if not is_tile_open or probe is None or probe.depends_on_batch or not probe.deterministic:
+        return None
+    fields = [probe.reach(axis) for axis in (0, 1)]
+    if any(field.across for field in fields):
+        return None
+    constraints = _constraints(options, model, None)
+    down, across = map(choose_tiling, constraints, fields)
+    for chosen, field in zip((down, across), fields, strict=True):
+        margin = field.effective(options.tolerance or 0.0)
+        if chosen.margin < margin or chosen.align % field.stride:
+            return None
+    return ExactRequirements((down.overlap, across.overlap), (down.align, across.align))
+
+
+TileOverlapMarginAlign = tuple[Decision[Pair], Decision[Pair], Decision[Pair], Decision[Pair]]
+
+
+def _default_tiling(options: Options, model: Model | None) -> TileOverlapMarginAlign:
+    """Options, metadata and defaults, if the receptive field was not measured."""
     tile = _tile(options, model)
     margin = decide((options.pair("margin"), OPTION), ((0, 0), DEFAULT))
     align = decide((options.pair("align"), OPTION), ((1, 1), DEFAULT))
     stated = model.metadata.overlap_percent if model else None
     overlap = decide(
         (options.pair("overlap"), OPTION),
-        (_share(tile.value, stated, margin.value, align.value), METADATA),
-        (_share(tile.value, 25, margin.value, align.value), f"{DEFAULT}, a quarter of the tile"),
+        (_overlap(tile.value, stated, margin.value, align.value), METADATA),
+        (
+            _overlap(tile.value, DEFAULT_OVERLAP_PERCENT, margin.value, align.value),
+            f"{DEFAULT}, a quarter of the tile",
+        ),
     )
     return tile, overlap, margin, align
 
 
-@dataclass(frozen=True)
-class Needed:
-    """What the tiles of a plan need for it to be exact, (down, across)."""
-
-    overlap: Pair
-    align: Pair
-
-
-def needed(options: Options, model: Model, found: Probe | None) -> Needed | None:
-    """What tiles need where their size is open and changes no bit; None where it is not so."""
-    open_tile = options.pair("tile") is None and model.tile == (None, None)
-    if not open_tile or found is None or found.depends_on_batch or not found.deterministic:
-        return None
-    if any(found.reach(axis).across for axis in (0, 1)):
-        return None
-    down, across = (
-        choose(wish, found.reach(axis)) for axis, wish in enumerate(_wishes(options, model, None))
-    )
-    for axis, choice in enumerate((down, across)):
-        reach = found.reach(axis)
-        if choice.margin < reach.effective(options.tolerance or 0.0) or choice.align % reach.stride:
-            return None
-    return Needed((down.overlap, across.overlap), (down.align, across.align))
-
-
-def _wishes(
+def _constraints(
     options: Options,
     model: Model | None,
     size: Pair | None,
-    price: Price | None = None,
-) -> Iterator[Wish]:
-    """What is settled along each axis."""
-    usual = _tile(options, model)
-    given = [
-        options.pair("tile"),
-        options.pair("overlap"),
-        options.pair("margin"),
-        options.pair("align"),
-    ]
+    cost: TileCost | None = None,
+) -> Iterator[AxisConstraints]:
+    """Yield what is fixed down and across."""
+    default_tile = _tile(options, model).value
+    tiles = options.pair("tile")
+    overlaps = options.pair("overlap")
+    margins = options.pair("margin")
+    aligns = options.pair("align")
     fixed = model.tile if model else (None, None)
     stated = model.metadata.overlap_percent if model else None
     for axis in (0, 1):
-        tile, overlap, margin, align = (pair and pair[axis] for pair in given)
-        yield Wish(
+        tile = fixed[axis] or (tiles and tiles[axis]) or (cost.tile if cost else None)
+        yield AxisConstraints(
             size=size and size[axis],
-            tile=fixed[axis] or tile or (price.tile if price else None),
-            usual_tile=usual.value[axis],
-            overlap=overlap,
-            usual_overlap=(25 if stated is None else stated) / 100,
-            margin=margin,
-            align=align,
+            tile=tile,
+            default_tile=default_tile[axis],
+            overlap=overlaps and overlaps[axis],
+            default_overlap=(DEFAULT_OVERLAP_PERCENT if stated is None else stated) / 100,
+            margin=margins and margins[axis],
+            align=aligns and aligns[axis],
             tolerance=options.tolerance,
         )
 
 
-def _measured(
-    options: Options, model: Model | None, found: Probe, size: Pair | None, price: Price | None
-) -> Four:
-    """Options, and what was found for what they leave open."""
-    down, across = (
-        choose(wish, found.reach(axis))
-        for axis, wish in enumerate(_wishes(options, model, size, price))
-    )
+def _measured_tiling(
+    options: Options, model: Model | None, probe: Probe, size: Pair | None, cost: TileCost | None
+) -> TileOverlapMarginAlign:
+    """Options, and what the receptive field leads to where they leave a value open."""
+    fields = (probe.reach(0), probe.reach(1))
+    constraints = _constraints(options, model, size, cost)
+    down, across = map(choose_tiling, constraints, fields)
     tile = _tile(options, model)
-    if price is not None:
+    if cost is not None:
         tile = Decision((down.tile, across.tile), TIMED)
     elif (down.tile, across.tile) != tile.value:
-        tile = Decision((down.tile, across.tile), f"{MEASURED}, for at most 1.5 x the pixels")
-    return (
-        tile,
-        decide(
-            (options.pair("overlap"), OPTION),
-            ((down.overlap, across.overlap), MEASURED),
-        ),
-        decide(
-            (options.pair("margin"), OPTION),
-            ((down.margin, across.margin), MEASURED),
-        ),
-        decide(
-            (options.pair("align"), OPTION),
-            ((down.align, across.align), MEASURED),
-        ),
-    )
+        more = round(100 * (MAX_REDUNDANCY - 1))
+        origin = f"{MEASURED}, for at most {more} % more pixels because of overlap"
+        tile = Decision((down.tile, across.tile), origin)
+    overlap = decide((options.pair("overlap"), OPTION), ((down.overlap, across.overlap), MEASURED))
+    margin = decide((options.pair("margin"), OPTION), ((down.margin, across.margin), MEASURED))
+    align = decide((options.pair("align"), OPTION), ((down.align, across.align), MEASURED))
+    return tile, overlap, margin, align
 
 
 def _tile(options: Options, model: Model | None) -> Decision[Pair]:
-    asked = options.pair("tile")
+    given = options.pair("tile")
+    default = (DEFAULT_TILE, DEFAULT_TILE)
     if model is None:
-        return decide((asked, OPTION), ((TILE, TILE), DEFAULT))
-    fixed, stated = model.tile, _stated(model)
-    if asked and any(length not in (None, own) for own, length in zip(asked, fixed, strict=True)):
+        return decide((given, OPTION), (default, DEFAULT))
+    fixed, stated = model.tile, _stated_tile(model)
+    if given and any(length not in (None, own) for own, length in zip(given, fixed, strict=True)):
         raise OptionError(
-            f"tile {format_size(asked)} contradicts the model, {_takes(model)} only: leave the "
-            f"tile out"
+            f"tile {format_size(given)} contradicts the model, {_fixed_size(model)}: leave out "
+            f"--tile"
         )
-    usual = (TILE, TILE) if stated is None else stated.value
-    height, width = (length or other for length, other in zip(fixed, usual, strict=True))
+    lengths = default if stated is None else stated.value
+    height, width = (length or other for length, other in zip(fixed, lengths, strict=True))
     return decide(
-        (asked, OPTION),
+        (given, OPTION),
         ((height, width) if any(fixed) else None, "the model's fixed size"),
         ((height, width) if stated else None, stated.origin if stated else DEFAULT),
         ((height, width), DEFAULT),
     )
 
 
-def _takes(model: Model) -> str:
-    """Which tiles a model of fixed size takes, and why, where they are not of its input's size."""
+def _fixed_size(model: Model) -> str:
+    """Say which tiles a model of fixed size takes, and why if they differ from its input."""
     if not model.border:
-        return f"which takes tiles of {format_size(model.tile)}"
-    given = format_size(length and length + 2 * model.border for length in model.tile)
+        return f"which takes only tiles of {format_size(model.tile)}"
+    shape = format_size(length and length + 2 * model.border for length in model.tile)
     return (
-        f"which takes inputs of {given} and gives {format_size(model.tile)}, because a border of "
-        f"{model.border} px is lost, so that it takes tiles of {format_size(model.tile)}"
+        f"which takes only tiles of {format_size(model.tile)}: its input is {shape}, and its "
+        f"output is smaller by a border of {model.border} px at each side"
     )
 
 
-def _stated(model: Model) -> Decision[Pair] | None:
-    """The tile that a model states: its input, and so larger than what it answers by its border."""
+def _stated_tile(model: Model) -> Decision[Pair] | None:
+    """The tile size that a model's metadata states: its input's, less the border of its output."""
     if model.metadata.tile is None:
         return None
     height, width = (
@@ -214,21 +245,21 @@ def _stated(model: Model) -> Decision[Pair] | None:
     return Decision((height, width), f"{model.metadata.origin('tile')}{less}")
 
 
-def _suggested(model: Model | None, tile: Pair) -> int | None:
-    """Tiles at a time that the model suggests, and no more than are of use: memory is short."""
+def _stated_batch(model: Model | None, tile: Pair) -> int | None:
+    """The batch size that a model's metadata states, but no more tiles than make it faster."""
     if model is None or model.metadata.batch is None:
         return None
     return max(1, min(model.metadata.batch, model.batch_pixels // math.prod(tile)))
 
 
-def _share(tile: Pair, percent: float | None, margin: Pair, align: Pair) -> Pair | None:
-    """An overlap of so many per cent, widened for the margin and left room for the alignment."""
+def _overlap(tile: Pair, percent: float | None, margin: Pair, align: Pair) -> Pair | None:
+    """An overlap in per cent of the tile, with room for the margin and for the alignment."""
     if percent is None:
         return None
 
     def along(axis: int) -> int:
         least = 2 * margin[axis] + 1 if margin[axis] else 0
-        wide = max(int(tile[axis] * percent / 100), least)
-        return max(0, min(wide, tile[axis] - align[axis]))
+        overlap = max(int(tile[axis] * percent / 100), least)
+        return max(0, min(overlap, tile[axis] - align[axis]))
 
     return along(0), along(1)

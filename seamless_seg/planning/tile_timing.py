@@ -1,13 +1,14 @@
-"""Timing: how fast a model is on tiles of several sizes, and which of them is cheapest.
+"""Time a model on tiles of several sizes, and estimate from that what a raster costs.
 
-Only for models of which the answer does not depend on the tile: a timing is never the same twice.
+Use it only for models whose output does not depend on the tile size: timings vary from run to run,
+and so may the tile size that is chosen by them.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,78 +19,182 @@ import numpy as np
 from ..errors import ModelError
 from ..models.base import Model
 from ..models.tile_model import FittedModel
-from ..raster.blocks import OUTPUT_BLOCK
+from ..raster.blocks import FLOAT32, OUTPUT_BLOCK
 from ..system import resident_bytes
 from ..tiling.axis import Axis
+from ..windows import Pair
 
-LADDER = (256, 384, 512, 768, 1024, 1536, 2048)
-"""Sides of the tiles that are timed, but for rounding to what the model takes."""
+TIMED_TILES = (256, 384, 512, 768, 1024, 1536, 2048)
+"""Tile sizes in pixels that are timed, rounded up to multiples of the model's stride and of 8."""
 
-BATCHES = (4, 8)
-"""Tiles at a time that are timed, too, where one of them takes less than ``QUICK``."""
+TIMED_BATCHES = (4, 8)
+"""Batch sizes that are timed in addition to 1, if a tile takes less than ``BATCHED_SECONDS``."""
 
-QUICK = 0.01
-"""Seconds of a tile from which on several of them at a time take no less, each."""
+BATCHED_SECONDS = 0.01
+"""Seconds for a tile from which on batches of several tiles are not faster."""
 
-LARGE = 2**21
-"""Pixels of a batch of several tiles at most."""
+MAX_TIMED_BATCH_PIXELS = 2**21
+"""Pixels of the largest batch of several tiles that is timed."""
 
-MOST = 2.0
-"""Tiles that cost so many times the pixels of the largest are not timed."""
+MAX_REDUNDANCY_RATIO = 2.0
+"""Tile sizes with more than this times the redundancy of the best are not timed."""
 
-ROUND, ROUNDS = 0.08, 5
-"""Seconds of a round, and how many of them a tile is timed for; two at least, however long."""
+ROUND_SECONDS = 0.08
+"""Seconds of one round of timing."""
 
-LEAST, LITTLE, SHORT = 2.0, 0.02, 0.1
-"""Seconds that all timings may take, or that share of what the raster takes, if that is more;
-unless they are asked for, no more than a tenth of it."""
+ROUNDS = 5
+"""Rounds for which a tile size is timed; at least two, even if each takes longer."""
 
-TILES, LOGITS = 3, 4
-"""Batches that wait for the model or come from it, for each of its threads."""
+MIN_BUDGET_SECONDS = 2.0
+"""Seconds that all timings together may always take, if they were requested."""
 
-WORTH = 1.03
-"""A smaller tile is taken where it costs no more than so many times the cheapest."""
+REQUESTED_SHARE = 0.02
+"""Share of the raster's estimated run time that all timings together may take."""
+
+UNREQUESTED_SHARE = 0.1
+"""Share of the raster's estimated run time that timings may take at most, if not requested."""
+
+QUEUED_INPUTS = 3
+"""Batches of input in memory for each of the model's threads."""
+
+QUEUED_OUTPUTS = 4
+"""Batches of logits in memory for each of the model's threads."""
+
+SLOWDOWN = 1.03
+"""A smaller tile is chosen if it takes at most this times the seconds of the fastest."""
+
+BATCH_GAIN = 1.05
+"""A larger batch is chosen only if it is faster by this factor."""
+
+
+def time_tiles(
+    model: Model,
+    channels: int,
+    raster: RasterTiling,
+    known: Sequence[Timing],
+    max_bytes: float,
+    is_requested: bool,
+    is_memory_limited: bool,
+) -> list[Timing]:
+    """Time a model on increasing tile sizes until that takes too long or no longer helps.
+
+    Parameters
+    ----------
+    model : Model
+        A model of free input size.
+    channels : int
+        Bands of its input.
+    raster : RasterTiling
+        The raster that it is going to run on.
+    known : sequence of Timing
+        Earlier timings; these tile sizes are not timed again.
+    max_bytes : float
+        Bytes that a batch may use; larger tiles are not timed.
+    is_requested : bool
+        Whether timings may take a second or two even if the raster takes no longer than that.
+    is_memory_limited : bool
+        Whether memory is limited, so that even a small tile may be the largest that fits.
+
+    Returns
+    -------
+    list of Timing
+        The known timings, then the new ones.
+    """
+    timings = list(known)
+    known_tiles = {timing.tile for timing in known}
+    for tile in raster.candidates(is_memory_limited):
+        if tile in known_tiles:
+            continue
+        if timings and not _is_worth_timing(tile, timings, raster, max_bytes, is_requested):
+            break
+        try:
+            timings.append(_time(model, channels, tile, model.batch or 1))
+        except ModelError:  # the tile is too small for the model, or too large
+            if timings:
+                break
+            continue
+        timings.extend(_time_batches(model, channels, timings[-1], max_bytes))
+    return timings
+
+
+def fastest_tile(
+    timings: Sequence[Timing], raster: RasterTiling, default_tile: int, max_bytes: float
+) -> TileCost:
+    """Return the cost of the fastest tile size: one between those timed, or the default.
+
+    Between two timed sizes, time and memory are interpolated. Beyond the largest, the time per
+    pixel is taken to be constant.
+
+    Parameters
+    ----------
+    timings : sequence of Timing
+        Timings of at least one tile size.
+    raster : RasterTiling
+        The raster.
+    default_tile : int
+        Side in pixels of the tile that would be used without timings.
+    max_bytes : float
+        Bytes that a batch may use; the smallest tile is chosen if none fits.
+    """
+    best = _best_batches(timings)
+    low, high = min(best), max(best)
+    tiles = range(math.ceil(low / raster.step) * raster.step, high + 1, raster.step)
+    costs = [_tile_cost(best, raster, tile) for tile in sorted({*tiles, default_tile})]
+    fitting = [cost for cost in costs if cost.working <= max_bytes] or costs[:1]
+    shortest = min(cost.seconds for cost in fitting)
+    return next(cost for cost in fitting if cost.seconds <= SLOWDOWN * shortest)
+
+
+def tile_costs(timings: Sequence[Timing], raster: RasterTiling) -> list[TileCost]:
+    """Estimate the raster's cost for each timed tile size that is larger than its overlaps."""
+    best = _best_batches(timings)
+    costs = [_tile_cost(best, raster, tile) for tile in sorted(best)]
+    return [cost for cost in costs if cost.redundancy < math.inf]
 
 
 class Timing(NamedTuple):
-    """What a tile of one size takes, with all threads that it is worth at work."""
+    """The time and memory of a model for one tile size and batch size, with all its threads."""
 
     tile: int
+    """Side of the tile in pixels."""
     batch: int
     seconds: float
-    """For a pixel."""
+    """Seconds per pixel."""
     working: int
-    """Bytes that the model works with on one batch, and those of what waits meanwhile."""
+    """Bytes of the model on one batch, and of the batches that are queued meanwhile."""
 
 
-class Price(NamedTuple):
-    """What a raster would take in tiles of one size."""
+class TileCost(NamedTuple):
+    """The estimated cost of a raster at one tile size."""
 
     tile: int
+    """Side of the tile in pixels."""
     batch: int
     speed: float
-    """Pixels that the model takes a second."""
+    """Pixels per second through the model."""
     redundancy: float
-    """Pixels that it is given over pixels of the raster."""
+    """Pixels of all tiles over pixels of the raster."""
     seconds: float
+    """Seconds of the model for the whole raster."""
     working: int
+    """Bytes, as in ``Timing``."""
 
 
 @dataclass(frozen=True)
-class Raster:
-    """What is to be run, and how tiles must overlap for the result to be exact."""
+class RasterTiling:
+    """A raster's size, and the overlap and alignment that make its tiles exact: all in pixels."""
 
-    size: tuple[int, int]
-    overlap: tuple[int, int]
-    align: tuple[int, int]
+    size: Pair
+    overlap: Pair
+    align: Pair
 
     @property
     def step(self) -> int:
-        """Tiles are multiples of this."""
+        """Pixels of which tile sizes are multiples."""
         return math.lcm(*self.align, 8)
 
     def redundancy(self, tile: int) -> float:
-        """Pixels of all tiles over pixels of the raster; infinite where they do not fit."""
+        """Pixels of all tiles over pixels of the raster; infinite if overlap fills a tile."""
         product = 1.0
         for size, overlap, align in zip(self.size, self.overlap, self.align, strict=True):
             if tile <= max(2 * overlap, align):
@@ -98,10 +203,14 @@ class Raster:
             product *= axis.count * axis.length / size
         return product
 
-    def ladder(self, is_short: bool) -> Iterator[int]:
-        """Tiles that are worth a timing, the smallest first; all where memory is short."""
-        tiles = [math.ceil(tile / self.step) * self.step for tile in LADDER]
-        most = (math.inf if is_short else MOST) * min(map(self.redundancy, tiles))
+    def candidates(self, is_memory_limited: bool) -> Iterator[int]:
+        """Yield the tile sizes that are worth timing, the smallest first.
+
+        Sizes of high redundancy are left out, unless memory is limited.
+        """
+        tiles = [math.ceil(tile / self.step) * self.step for tile in TIMED_TILES]
+        ratio = math.inf if is_memory_limited else MAX_REDUNDANCY_RATIO
+        most = ratio * min(map(self.redundancy, tiles))
         for tile in tiles:
             if self.redundancy(tile) < math.inf and self.redundancy(tile) <= most:
                 yield tile
@@ -109,103 +218,42 @@ class Raster:
                 return
 
 
-def time_tiles(
-    model: Model,
-    channels: int,
-    raster: Raster,
-    known: Sequence[Timing],
-    most_bytes: float,
-    is_asked: bool,
-    is_short: bool,
-) -> list[Timing]:
-    """Time a model on ever larger tiles, as long as it does not take too long.
-
-    Parameters
-    ----------
-    model : Model
-        Of free size.
-    channels : int
-        Bands that it is given.
-    raster : Raster
-        What it will be run on.
-    known : sequence of Timing
-        What has been timed before, which is not timed again.
-    most_bytes : float
-        Larger tiles than fit into this are not timed.
-    is_asked : bool
-        Take a second or two even where the raster itself takes no longer than that.
-    is_short : bool
-        Whether memory is limited, so that even small tiles may be the largest that fit.
-
-    Returns
-    -------
-    list of Timing
-        What is known, and what is new.
-    """
-    timings = list(known)
-    done = {timing.tile for timing in known}
-    for tile in raster.ladder(is_short):
-        if tile in done:
-            continue
-        if timings:
-            pixel = min(timing.seconds for timing in timings)
-            at_best = min((price.seconds for price in prices(timings, raster)), default=math.inf)
-            allowed = min(max(LEAST, LITTLE * at_best), math.inf if is_asked else SHORT * at_best)
-            # What is known counts, too: nobody wants another second or two at each run.
-            taken = sum(map(_cost, [*timings, Timing(tile, 1, pixel, 0)]))
-            working = max(timing.working / timing.tile**2 / timing.batch for timing in timings)
-            too_long = taken > allowed
-            too_large = working * tile * tile > most_bytes
-            nothing_to_gain = at_best <= WORTH * pixel * math.prod(raster.size)
-            if too_long or too_large or nothing_to_gain:
-                break
-        try:
-            timings.append(_time(model, channels, tile, model.batch or 1))
-        except ModelError:  # too small for it, or too large
-            if timings:
-                break
-            continue
-        timings.extend(_time_batches(model, channels, timings[-1], most_bytes))
-    return timings
+def _is_worth_timing(
+    tile: int,
+    timings: Sequence[Timing],
+    raster: RasterTiling,
+    max_bytes: float,
+    is_requested: bool,
+) -> bool:
+    """Whether a larger tile fits into memory, may be faster, and can be timed in the budget."""
+    pixel_seconds = min(timing.seconds for timing in timings)
+    at_best = min((cost.seconds for cost in tile_costs(timings, raster)), default=math.inf)
+    most = math.inf if is_requested else UNREQUESTED_SHARE * at_best
+    budget = min(max(MIN_BUDGET_SECONDS, REQUESTED_SHARE * at_best), most)
+    # Cached timings count, too: otherwise each run would take another second or two.
+    spent = sum(map(_timing_seconds, [*timings, Timing(tile, 1, pixel_seconds, 0)]))
+    pixel_bytes = max(timing.working / timing.tile**2 / timing.batch for timing in timings)
+    fits = pixel_bytes * tile * tile <= max_bytes
+    can_be_faster = at_best > SLOWDOWN * pixel_seconds * math.prod(raster.size)
+    return spent <= budget and fits and can_be_faster
 
 
-def _time_batches(model: Model, channels: int, one: Timing, most_bytes: float) -> Iterator[Timing]:
-    """Time several tiles at a time where one of them is quick."""
+def _time_batches(model: Model, channels: int, one: Timing, max_bytes: float) -> Iterator[Timing]:
+    """Time batches of several tiles, if one tile is quick."""
     pixels = one.tile**2
-    if model.batch is not None or one.seconds * pixels >= QUICK:
+    if model.batch is not None or one.seconds * pixels >= BATCHED_SECONDS:
         return
-    for batch in BATCHES:
-        if batch * pixels > LARGE or batch * one.working > most_bytes:
+    for batch in TIMED_BATCHES:
+        if batch * pixels > MAX_TIMED_BATCH_PIXELS or batch * one.working > max_bytes:
             return
         with suppress(ModelError):
             yield _time(model, channels, one.tile, batch)
 
 
-def cheapest(timings: Sequence[Timing], raster: Raster, usual: int, most_bytes: float) -> Price:
-    """The tile with which a raster takes the least: one between those timed, or the usual.
-
-    Between two that have been timed, time and memory are interpolated; beyond the largest a pixel
-    is taken to cost the same.
-    """
-    best = _fastest(timings)
-    low, high = min(best), max(best)
-    tiles = range(math.ceil(low / raster.step) * raster.step, high + 1, raster.step)
-    listed = [_price(best, raster, tile) for tile in sorted({*tiles, usual})]
-    fitting = [price for price in listed if price.working <= most_bytes] or listed[:1]
-    least = min(price.seconds for price in fitting)
-    return next(price for price in fitting if price.seconds <= WORTH * least)
-
-
-def prices(timings: Sequence[Timing], raster: Raster) -> list[Price]:
-    """What the raster would take in the tiles that have been timed, and that overlap leaves."""
-    best = _fastest(timings)
-    listed = [_price(best, raster, tile) for tile in sorted(best)]
-    return [price for price in listed if price.redundancy < math.inf]
-
-
-def _cost(timing: Timing) -> float:
-    """Seconds that a timing takes, about: three runs, or several rounds of many."""
-    return max(ROUND * ROUNDS, 3 * timing.batch * timing.tile**2 * timing.seconds)
+def _timing_seconds(timing: Timing) -> float:
+    """Estimate how long a timing takes: three runs, or several rounds of many."""
+    run_seconds = timing.batch * timing.tile**2 * timing.seconds
+    return max(ROUND_SECONDS * ROUNDS, 3 * run_seconds)
 
 
 def _time(model: Model, channels: int, tile: int, batch: int) -> Timing:
@@ -214,49 +262,54 @@ def _time(model: Model, channels: int, tile: int, batch: int) -> Timing:
     fitted = FittedModel(model, channels, (tile, tile), (1, 1))
     pixels = np.zeros((batch, channels, *fitted.shape), np.float32)
     workers = model.workers
+    run_seconds = _fastest_run(lambda: model(pixels), workers)
+    values = QUEUED_INPUTS * channels + QUEUED_OUTPUTS * fitted.classes
+    queued = tile * tile * values * batch * FLOAT32
+    queued += (tile + 2 * OUTPUT_BLOCK) ** 2 * fitted.classes * FLOAT32
+    working = max(0, resident_bytes() - before) // workers + queued
+    return Timing(tile, batch, run_seconds / (workers * batch * tile * tile), working)
+
+
+def _fastest_run(function: Callable[[], object], workers: int) -> float:
+    """Seconds of the fastest call of a function from that many threads at once."""
 
     def run(times: int) -> float:
         def work(_: int) -> None:
             for _ in range(times):
-                model(pixels)
+                function()
 
         started = time.perf_counter()
         with ThreadPoolExecutor(workers) as pool:
             list(pool.map(work, range(workers)))
         return time.perf_counter() - started
 
-    run(1)  # this one makes room
+    run(1)  # the first call also allocates memory
     first = run(1)
-    times = math.ceil(ROUND / max(first, 1e-3))
-    rounds = max(2, math.ceil(ROUNDS * ROUND / max(first * times, 1e-3)))
-    # Whatever else the machine does can only make it slower.
-    fastest = min(first, *(run(times) / times for _ in range(rounds - 1)))
-    seconds = fastest / (workers * batch * tile * tile)
-    held = tile * tile * (TILES * channels + LOGITS * fitted.classes) * batch * 4
-    held += (tile + 2 * OUTPUT_BLOCK) ** 2 * fitted.classes * 4
-    working = max(0, resident_bytes() - before) // workers + held
-    return Timing(tile, batch, seconds, working)
+    times = math.ceil(ROUND_SECONDS / max(first, 1e-3))
+    rounds = max(2, math.ceil(ROUNDS * ROUND_SECONDS / max(first * times, 1e-3)))
+    # Other load on the machine only makes a run slower, so the fastest is nearest to the truth.
+    return min(first, *(run(times) / times for _ in range(rounds - 1)))
 
 
-def _fastest(timings: Sequence[Timing]) -> dict[int, Timing]:
-    """For each tile its fastest batch; more than one tile must be worth it."""
+def _best_batches(timings: Sequence[Timing]) -> dict[int, Timing]:
+    """Return the best batch size for each tile size: the smallest, unless a larger one pays."""
     best: dict[int, Timing] = {}
     for timing in sorted(timings):
-        held = best.get(timing.tile)
-        if held is None or timing.seconds * 1.05 < held.seconds:
+        smaller = best.get(timing.tile)
+        if smaller is None or timing.seconds * BATCH_GAIN < smaller.seconds:
             best[timing.tile] = timing
     return best
 
 
-def _price(best: dict[int, Timing], raster: Raster, tile: int) -> Price:
+def _tile_cost(best: dict[int, Timing], raster: RasterTiling, tile: int) -> TileCost:
     sides = sorted(best)
     seconds = float(np.interp(math.log(tile), np.log(sides), [best[s].seconds for s in sides]))
     nearest = best[max((side for side in sides if side <= tile), default=sides[0])]
     if sides[0] <= tile <= sides[-1]:
-        held = [best[side].working for side in sides]
-        working = float(np.interp(tile * tile, np.square(sides), held))
+        measured = [best[side].working for side in sides]
+        working = float(np.interp(tile * tile, np.square(sides), measured))
     else:
         working = nearest.working * (tile / nearest.tile) ** 2
     redundancy = raster.redundancy(tile)
     total = redundancy * math.prod(raster.size) * seconds
-    return Price(tile, nearest.batch, 1 / seconds, redundancy, total, int(working))
+    return TileCost(tile, nearest.batch, 1 / seconds, redundancy, total, int(working))

@@ -33,7 +33,9 @@ class TestReport:
         assert (
             lines[0] == "tiles      64 x 64, overlap 7 x 7, margin 3 x 3, align 1 x 1, trust bell"
         )
-        assert "exactness  exact: equals one run over the whole image" in lines
+        assert (
+            "exactness  exact: identical to running the model on the whole image at once" in lines
+        )
         assert "windows    9 of 9, 0.012 Mpx, seed 0" in lines
         assert any(line.startswith("reference  the model's answer to the whole") for line in lines)
         (row,) = [line for line in lines if line.startswith("bell")]
@@ -48,7 +50,7 @@ class TestReport:
         networks.save("model.onnx", [("conv", 3, 1), ("instance_norm",)])
         status, out, err = cli(*CHECK, *TILES, *quiet)
         assert status == 0
-        assert "exactness  not exact: the model sees its whole tile" in out
+        assert "exactness  not exact: the model has global context" in out
         assert err.count("1 InstanceNormalization node; fewer, larger tiles") == (not quiet)
         assert err.count("warning:") == (not quiet)
 
@@ -118,12 +120,12 @@ class TestDoubts:
     def test_one_that_says_nothing(self, folder, cli):
         made.raster("out.tif", made.pixels(2, 100, 120, "float32"))
         (note,) = self.notes(cli, *TILES)
-        assert note.startswith("note: out.tif does not say how it was tiled")
+        assert note.startswith("note: out.tif has no tags about its tiles")
 
     def test_one_that_says_otherwise(self, folder, cli):
         cli("run", "in.tif", "model.onnx", "out.tif", "--tile", 64)
         (note,) = self.notes(cli, "--tile", 48)
-        assert note == "note: out.tif says that its tile was 64, 64, and is checked for 48, 48"
+        assert note == "note: out.tif was made with tile 64, 64, and is checked with tile 48, 48"
 
     def test_one_of_another_model(self, folder, cli):
         cli("run", "in.tif", "model.onnx", "out.tif")
@@ -135,7 +137,7 @@ class TestDoubts:
         cli("run", "in.tif", "model.onnx", "out.tif")
         with rasterio.open("out.tif", "r+") as dataset:
             dataset.update_tags(ns="seamless_seg", tile="zzz")
-        refused(cli(*CHECK, "out.tif", "-q"), 1, "out.tif: its tag tile is damaged, 'zzz'")
+        refused(cli(*CHECK, "out.tif", "-q"), 1, "out.tif: its tag tile must be JSON, not 'zzz'")
 
 
 class TestMap:

@@ -110,4 +110,4 @@ def test_info_warns_of_what_overlap_cannot_mend(folder, cli, arguments):
     networks.save("model.onnx", [("conv", 3, 1), ("squeeze_excite",)])
     _, out, _ = cli("info", "model.onnx", *arguments)
     said = json.loads(out)["warnings"][0] if arguments else out
-    assert "tile's size: the graph has 1 GlobalAveragePool node; fewer, larger tiles help" in said
+    assert "tile's size (the graph has 1 GlobalAveragePool node); fewer, larger tiles help" in said

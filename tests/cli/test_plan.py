@@ -38,7 +38,10 @@ class TestPlan:
         assert figures["image_size"] == [100, 120]
         assert figures["tile_size"] == [64, 32]
         assert figures["overlap"] == [0, 0], "a pointwise model needs none"
-        assert figures["exactness"] == "exact: equals one run over the whole image"
+        assert (
+            figures["exactness"]
+            == "exact: identical to running the model on the whole image at once"
+        )
         assert figures["classes"] == 7
         assert figures["held_bytes"] == figures["held_pixels"] * 7 * 4
 
@@ -74,13 +77,16 @@ class TestPlan:
     ):
         made.pointwise("model.onnx", bands, 7, bands="bands")
         figures = self.plan(cli, "--size", "9000", "model.onnx", "--tile", "auto", *options)
-        assert figures["exactness"] == "exact: equals one run over the whole image"
+        assert (
+            figures["exactness"]
+            == "exact: identical to running the model on the whole image at once"
+        )
         assert figures["timed"]
 
     def test_a_limit_without_a_raster_to_keep_it_on_is_noted(self, folder, cli):
         status, _, said = cli("plan", "--size", "900", "model.onnx", "--max-memory", "1GB")
         assert status == 0
-        assert "note: what max-memory leads to depends on INPUT and MODEL: give both" in said
+        assert "note: the effect of --max-memory depends on INPUT and MODEL: give both" in said
 
     def test_the_last_steps_are_told_wherever_they_are(self, folder, cli):
         triangle = [[0, 0], [900, 0], [0, 900], [0, 0]]
@@ -181,7 +187,7 @@ class TestMemory:
     ):
         output = ["out/out.tif"] if command == ("run",) else []
         result = cli(*command, "in.tif", "model.onnx", *output, "--tile", 64, "--max-memory", "1MB")
-        refused(result, 1, r"max-memory 1 MB is too little: this run needs \d+ MB at least")
+        refused(result, 1, r"max-memory 1 MB is too little: this run needs at least \d+ MB")
         assert made.names(folder / "out") == []
 
     @pytest.mark.parametrize("limit", ["much", "5 TB extra", "-1MB", "1,5GB", ""])

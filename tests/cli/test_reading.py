@@ -54,7 +54,7 @@ def test_check_says_where_it_is_told_otherwise(answer, cli):
     assert cli(*RUN, "--tile", 48, "--quiet", "--unscale", "--nodata", "nan")[0] == 0
     status, _, notes = cli("check", *RUN[1:], "--nodata", 7)
     assert status == 0
-    assert "out/out.tif says that its nodata was nan, and is checked for 7" in notes
+    assert "out/out.tif was made with nodata nan, and is checked with nodata 7" in notes
 
 
 def test_check_refuses_another_level(answer, cli):
@@ -86,7 +86,7 @@ def test_probe_asks_at_the_model_s_resolution(answer, cli):
         (["--level", 3], r"level 3: in.tif has overviews 1 to 2 \(1/2, 1/4\)"),
         (["--level", -1], "-1 is not in the range x>=0"),
         (["--level", 1, "--resolution", 2], "level and resolution exclude each other"),
-        (["--resolution", "0"], "resolution must be one length or two"),
+        (["--resolution", "0"], "resolution must be the height and width"),
         (["--resolution", "a"], "'a' is not a list of numbers"),
         (["--nodata", "none"], "'none' is neither a number nor nan"),
         (
@@ -103,7 +103,7 @@ def test_plan_needs_a_model_to_match_its_resolution(answer, cli):
     refused(
         cli("plan", "in.tif", "--match-resolution"),
         2,
-        "match-resolution takes the resolution from the model: give one",
+        "match-resolution takes the resolution from the model: give MODEL",
     )
 
 

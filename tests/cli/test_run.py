@@ -21,7 +21,8 @@ class TestRun:
         assert note.startswith("note: pixels are normalized as (pixel * 0.00392157 - 0) / 1")
         assert re.fullmatch(
             r"4 tiles in \d+\.\d s, \d+\.\d\d Mpx/s, \d+% of the time in the model, "
-            r"peak memory [\d.]+ [MG]B; exact: equals one run over the whole image",
+            r"peak memory [\d.]+ [MG]B; "
+            r"exact: identical to running the model on the whole image at once",
             summary,
         )
         assert made.read("out/out.tif").shape == (2, 100, 120)
@@ -63,8 +64,8 @@ class TestRun:
         networks.save("model.onnx", [("conv", 3, 1), ("squeeze_excite",)])
         status, _, err = cli(*RUN, "--tile", 64, *quiet)
         assert status == 0
-        assert "warning: not exact: the model sees its whole tile, and the result depends" in err
-        assert "size: the graph has 1 GlobalAveragePool node; fewer, larger tiles help\n" in err
+        assert "warning: not exact: the model has global context, so its output depends" in err
+        assert "size (the graph has 1 GlobalAveragePool node); fewer, larger tiles help\n" in err
         assert err.count("warning:") == 1
 
     @pytest.mark.parametrize("quiet", [[], ["-q"]])
@@ -73,10 +74,16 @@ class TestRun:
         given = ("--tile", 64, "--margin", 4, "--align", 1)
         status, _, err = cli(*RUN, *given, *quiet)
         assert status == 0
-        assert "warning: the graph has 2 InstanceNormalization nodes: each pixel can depend" in err
+        assert (
+            "warning: the graph has 2 InstanceNormalization nodes: each output pixel may depend"
+            in err
+        )
         assert err.count("warning:") == 1
         _, _, err = cli("plan", *RUN[1:3], *given)
-        assert "warning: the graph has 2 InstanceNormalization nodes: each pixel can depend" in err
+        assert (
+            "warning: the graph has 2 InstanceNormalization nodes: each output pixel may depend"
+            in err
+        )
 
     def test_one_tile_is_no_matter_for_a_warning(self, folder, cli):
         networks.save("model.onnx", [("conv", 3, 1), ("squeeze_excite",)])
@@ -99,10 +106,10 @@ class TestRun:
         assert status == 0
         assert "warning" not in err
         assert (
-            "note: the graph has 1 GlobalAveragePool node, which can see a whole tile, but the "
-            "model was measured to see no farther than 1 px\n"
+            "note: the graph has 1 GlobalAveragePool node, which may have global context, but the "
+            "measured receptive-field radius is 1 px\n"
         ) in err
-        assert "exact: equals one run over the whole image" in err
+        assert "exact: identical to running the model on the whole image at once" in err
 
     def test_metadata_that_makes_no_sense_is_noted(self, folder, cli):
         made.pointwise("model.onnx", 3, 2, metadata={"tile_size": "big", "tiles_overlap": 12})
@@ -128,7 +135,7 @@ class TestBadInput:
             (("run", "in.tif", "out", RUN[3]), 1, "out is a folder, not a model file"),
             ((*RUN, "--bands", "1,2,9"), 2, "in.tif has bands 1 to 3, no 9"),
             ((*RUN, "--bands", "1,x"), 2, "'1,x' is not a list of whole numbers"),
-            ((*RUN, "--bands", "1,2"), 2, "takes 3 bands and would get 2"),
+            ((*RUN, "--bands", "1,2"), 2, "takes 3 bands, not 2"),
             (
                 (*RUN, "--tile", "512", "--overlap", "512"),
                 2,
@@ -182,13 +189,16 @@ class TestBadInput:
 
     def test_integers_without_a_scale(self, folder, cli):
         made.raster("in.tif", made.pixels(3, 20, 20, "int16"))
-        refused(cli(*RUN), 2, "pixels of int16 have no usual range: say with --scale")
+        refused(cli(*RUN), 2, "the range of int16 pixels is unknown: give")
 
     @pytest.mark.parametrize(
         ("options", "message"),
         [
-            ({"height": 64, "width": 64}, "tile 32x32 contradicts the model, which takes .*64x64"),
-            ({"width": 48}, r"tile 32x32 contradicts the model, which takes tiles of anyx48"),
+            (
+                {"height": 64, "width": 64},
+                "tile 32x32 contradicts the model, which takes only .*64x64",
+            ),
+            ({"width": 48}, r"tile 32x32 contradicts the model, which takes only tiles of anyx48"),
         ],
     )
     def test_a_tile_that_contradicts_the_model(self, folder, cli, options, message):

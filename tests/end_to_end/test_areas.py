@@ -68,7 +68,7 @@ def test_inside_an_area_are_the_bits_of_the_full_run(scene, holes, compress, is_
     if is_short:
         with pytest.raises(BudgetError) as error:
             segment(raster, model, output, max_memory=1, **options)
-        least = int(re.search(r"needs (\d+) MB at least", str(error.value))[1])
+        least = int(re.search(r"needs at least (\d+) MB", str(error.value))[1])
         options["max_memory"] = least * 10**6
     summary = segment(raster, model, output, **options)
     result = made.read(output)
@@ -225,7 +225,7 @@ class TestRefusals:
         run = ("run", "in.tif", "model.onnx", "out/out.tif", "-q")
         result = cli(*run, "--bbox", "0,0,1,1", "--area", "a.json")
         refused(result, 2, "give either area or bbox")
-        refused(cli(*run, "--crop"), 2, "crop to what")
+        refused(cli(*run, "--crop"), 2, "--crop needs --area or --bbox")
 
     def test_ground_control_points_alone(self, paths):
         raster, model, output = paths

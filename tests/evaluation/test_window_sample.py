@@ -53,7 +53,7 @@ def test_with_its_margin_and_alignment_it_is_the_whole_image_s_answer(scene, tmp
 def test_the_default_run_is_the_whole_image_s_answer_at_a_moderate_cost(scene, tmp_path):
     summary = segment(scene, SAMPLE / "model.onnx", tmp_path / "out.tif")
     logits, expected = made.read(tmp_path / "out.tif"), whole(made.read(scene))
-    assert summary.exactness == "exact: equals one run over the whole image"
+    assert summary.exactness == "exact: identical to running the model on the whole image at once"
     assert (logits == expected).mean() >= 0.99
     np.testing.assert_allclose(logits, expected, rtol=0, atol=1e-5)
     np.testing.assert_array_equal(logits.argmax(axis=0), expected.argmax(axis=0))
@@ -90,7 +90,7 @@ def test_no_limit_on_memory_changes_a_bit(scene, tmp_path):
 
     expected = run()
     assert run("--max-memory", "1MB") is None
-    least = int(re.search(r"needs (\d+) MB at least", said[-1])[1])
+    least = int(re.search(r"needs at least (\d+) MB", said[-1])[1])
     for limit in (least, least + 20, 10_000):
         np.testing.assert_array_equal(run("--max-memory", f"{limit}MB"), expected)
     panels = [line.split()[1] for text in said for line in text.splitlines() if "columns" in line]

@@ -46,7 +46,7 @@ class FakeWriter:
     def __init__(self, reader):
         self.output = np.full((*reader.size, 2), np.nan, np.float32)
 
-    def write(self, rows, cols, window, is_there):
+    def write(self, rows, cols, window, has_value):
         self.output[rows, cols] = window
 
 

@@ -127,7 +127,9 @@ class TestTurns:
         networks.save(model, layers)
         summary = segment(raster, model, output, tta=tta, tile=128)
         assert summary.tiles > 1
-        assert summary.exactness == "exact: equals one run over the whole image"
+        assert (
+            summary.exactness == "exact: identical to running the model on the whole image at once"
+        )
         stride = networks.stride_of(layers)
         beyond = [(0, 0)] + [(0, -length % stride) for length in size]
         values = np.pad(image, beyond, mode="reflect")[None]
@@ -155,7 +157,7 @@ class TestTurns:
         networks.save(model, networks.u_net(2))
         summary = segment(raster, model, output, tta="flips", tile=130)
         assert summary.exactness.startswith(
-            "not exact: the tile is no multiple of the model's grid"
+            "not exact: the tile size is not a multiple of the model's stride"
         )
 
     def test_same_bits_for_every_batch_size_and_number_of_threads(self, paths):
@@ -247,7 +249,9 @@ class TestSeveral:
             for n in order
         ]
         summary = segment(raster, files, output, tile=48, tta=tta)
-        assert summary.exactness == "exact: equals one run over the whole image"
+        assert (
+            summary.exactness == "exact: identical to running the model on the whole image at once"
+        )
         alone = []
         for path in files:
             segment(raster, path, output, tile=200, tta=tta, overwrite=True)
@@ -261,7 +265,9 @@ class TestSeveral:
         made.raster(raster, image)
         given = [models[0][0], networks.save(model, networks.u_net(2), classes=4)]
         summary = segment(raster, given, output, tile=96)
-        assert summary.exactness == "exact: equals one run over the whole image"
+        assert (
+            summary.exactness == "exact: identical to running the model on the whole image at once"
+        )
         values = np.pad(image, [(0, 0), (0, -150 % 4), (0, -203 % 4)], mode="reflect")[None]
         whole = averaged([session(path) for path in given], FLIPS[:1], values)
         np.testing.assert_allclose(made.read(output), whole[0, :, :150, :203], rtol=0, atol=1e-5)
@@ -492,7 +498,9 @@ class TestFiles:
         given = ["a.onnx", lambda batch: batch[:, :2]]
         assert segment("in.tif", given, "out.tif").exactness is None
         summary = segment("in.tif", given, "again.tif", tile=64, margin="auto")
-        assert summary.exactness == "exact: equals one run over the whole image"
+        assert (
+            summary.exactness == "exact: identical to running the model on the whole image at once"
+        )
 
 
 class TestCommand:

@@ -112,7 +112,7 @@ def test_a_model_of_bytes_gets_rounded_and_clipped_values_where_a_scale_is_given
     segment(raster, model, output, scale=0.1, mean=20, tile=64)
     values = np.clip(np.rint(image.astype(np.float32) * np.float32(0.1) - 20), 0, 255)
     np.testing.assert_allclose(made.read(output), expected(values), atol=1e-2)
-    with pytest.raises(OptionError, match="normalize makes small numbers of pixels, and the model"):
+    with pytest.raises(OptionError, match="normalize gives fractions, and the model's input is"):
         segment(raster, model, output, overwrite=True, normalize="zscore")
     message = "the model takes uint8 and pixels are uint16: say with --scale what to multiply"
     with pytest.raises(OptionError, match=message):
@@ -263,7 +263,7 @@ def test_a_model_with_answers_at_a_fraction_equals_its_enlarged_answer_to_the_wh
     made.raster(raster, image)
     shrinking(model, times)
     summary = segment(raster, model, output, tile=96)
-    assert summary.exactness == "exact: equals one run over the whole image"
+    assert summary.exactness == "exact: identical to running the model on the whole image at once"
     right = enlarge(whole(model, image), times)[0]
     np.testing.assert_array_equal(made.read(output), right)
     assert check(raster, model, output).judged.identical == 1
@@ -304,7 +304,9 @@ def test_what_valid_convolutions_lose_is_read_around_each_tile(paths, size, fixe
     np.testing.assert_array_equal(made.read(output), right)
     assert summary.settings.tiling.overlap.value == (0, 0), "all that it sees is read around it"
     if max(size) > 64:
-        assert summary.exactness == "exact: equals one run over the whole image"
+        assert (
+            summary.exactness == "exact: identical to running the model on the whole image at once"
+        )
     assert check(raster, model, output).judged.identical == 1
 
 
@@ -345,8 +347,8 @@ def test_a_tile_of_a_fixed_input_s_size_is_refused_with_its_border(paths):
     made.raster(raster, made.pixels(3, 40, 50, "float32"))
     valid(model, 32, (98, 98))
     message = (
-        "tile 98x98 contradicts the model, which takes inputs of 98x98 and gives 34x34, because a "
-        "border of 32 px is lost, so that it takes tiles of 34x34 only: leave the tile out"
+        "tile 98x98 contradicts the model, which takes only tiles of 34x34: its input is 98x98, "
+        "and its output is smaller by a border of 32 px at each side: leave out --tile"
     )
     with pytest.raises(OptionError, match=message):
         segment(raster, model, output, tile=98)
@@ -376,7 +378,7 @@ def test_a_u_net_of_valid_convolutions(paths, size):
     networks.save(model, layers, channels=1, **lengths)
     opened = open_model(model)
     summary = segment(raster, model, output, **({} if size[0] else {"tile": 100}))
-    assert summary.exactness == "exact: equals one run over the whole image"
+    assert summary.exactness == "exact: identical to running the model on the whole image at once"
     if size[0]:
         assert opened.tile == tuple(out)
     assert check(raster, model, output).judged.identical == 1

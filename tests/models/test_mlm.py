@@ -85,7 +85,9 @@ class TestScaling:
         np.testing.assert_allclose(logits, answer(right(image)), atol=1e-4)
         assert "value_scaling" not in decided
         (name,) = options
-        assert f"the value_scaling of the model's MLM sidecar is left out, given {name}" in notes
+        assert (
+            f"the value_scaling of the model's MLM sidecar is ignored, because of {name}" in notes
+        )
 
     def test_null_takes_pixels_as_they_are(self, paths, image):
         _, answer = made.pointwise(paths[1], 3, 2)

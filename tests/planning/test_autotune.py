@@ -9,16 +9,22 @@ from builders import made, networks
 from seamless_seg import Options, plan_run_grid, segment
 from seamless_seg.models.base import CallableModel
 from seamless_seg.models.load import open_model
-from seamless_seg.planning.autotune import price
+from seamless_seg.planning.autotune import choose_tile
 from seamless_seg.planning.options import Execution
 from seamless_seg.planning.probing import probe_file
-from seamless_seg.planning.tile_timing import Raster, Timing, cheapest, prices, time_tiles
+from seamless_seg.planning.tile_timing import (
+    RasterTiling,
+    Timing,
+    fastest_tile,
+    tile_costs,
+    time_tiles,
+)
 
 GB = 10**9
 
 
 def raster(size=(8000, 9000), overlap=100, align=8):
-    return Raster(size, (overlap, overlap), (align, align))
+    return RasterTiling(size, (overlap, overlap), (align, align))
 
 
 def timings(**seconds):
@@ -36,35 +42,35 @@ def test_redundancy_is_that_of_the_plan(height, width, tiling):
 
 def test_a_tile_that_overlap_would_fill_is_out_of_question():
     assert raster(overlap=256).redundancy(512) == np.inf
-    assert min(raster(overlap=200).ladder(is_short=True)) > 400
+    assert min(raster(overlap=200).candidates(is_memory_limited=True)) > 400
 
 
 @given(st.integers(600, 20_000), st.lists(st.integers(50, 400), min_size=3, max_size=3))
-def test_the_cheapest_is_as_cheap_as_any_that_was_timed(size, ns):
+def test_the_chosen_tile_is_as_fast_as_any_that_was_timed(size, ns):
     known = timings(_256=ns[0], _512=ns[1], _1024=ns[2])
     case = raster((size, size))
-    chosen = cheapest(known, case, 512, GB)
-    assert chosen.seconds <= 1.03 * min(listed.seconds for listed in prices(known, case))
+    chosen = fastest_tile(known, case, 512, GB)
+    assert chosen.seconds <= 1.03 * min(listed.seconds for listed in tile_costs(known, case))
     assert chosen.tile % 8 == 0
     assert chosen.seconds == pytest.approx(chosen.redundancy * size**2 / chosen.speed)
 
 
 def test_a_cache_that_is_too_small_for_large_tiles_speaks_for_small_ones():
-    assert cheapest(timings(_256=100, _512=100, _1024=100), raster(), 256, GB).tile > 900
-    assert cheapest(timings(_256=100, _512=100, _1024=300), raster(), 256, GB).tile < 700
+    assert fastest_tile(timings(_256=100, _512=100, _1024=100), raster(), 256, GB).tile > 900
+    assert fastest_tile(timings(_256=100, _512=100, _1024=300), raster(), 256, GB).tile < 700
 
 
 def test_a_tile_that_does_not_fit_is_not_taken():
     known = [Timing(256, 1, 1e-7, 10**8), Timing(1024, 1, 1e-7, 16 * 10**8)]
-    assert cheapest(known, raster(), 256, 2 * GB).tile > 900
-    assert cheapest(known, raster(), 256, GB / 2).tile < 600
-    assert cheapest(known, raster(), 256, 1).tile == 256
+    assert fastest_tile(known, raster(), 256, 2 * GB).tile > 900
+    assert fastest_tile(known, raster(), 256, GB / 2).tile < 600
+    assert fastest_tile(known, raster(), 256, 1).tile == 256
 
 
 def test_several_tiles_at_a_time_must_be_worth_it():
     one, four = Timing(256, 1, 1e-7, 1), Timing(256, 4, 0.98e-7, 4)
-    assert cheapest([one, four], raster(), 256, GB).batch == 1
-    assert cheapest([one, four._replace(seconds=0.8e-7)], raster(), 256, GB).batch == 4
+    assert fastest_tile([one, four], raster(), 256, GB).batch == 1
+    assert fastest_tile([one, four._replace(seconds=0.8e-7)], raster(), 256, GB).batch == 4
 
 
 def test_only_what_is_not_known_is_timed():
@@ -77,7 +83,7 @@ def test_only_what_is_not_known_is_timed():
     def run(known):
         shapes.clear()
         model = CallableModel(function)
-        return time_tiles(model, 3, raster(), known, GB, is_asked=True, is_short=False)
+        return time_tiles(model, 3, raster(), known, GB, is_requested=True, is_memory_limited=False)
 
     found = run([])
     assert [timing.tile for timing in found] == sorted(timing.tile for timing in found)
@@ -114,7 +120,9 @@ def failing_from(side=0, batch=100, below=0):
     ],
 )
 def test_what_the_model_fails_on_is_left_out(limits, tiles):
-    found = time_tiles(failing_from(**limits), 3, raster(), [], GB, is_asked=True, is_short=True)
+    found = time_tiles(
+        failing_from(**limits), 3, raster(), [], GB, is_requested=True, is_memory_limited=True
+    )
     assert {timing.tile for timing in found} == tiles
     batches = {timing.batch for timing in found}
     assert max(batches, default=1) < limits.get("batch", 100)
@@ -127,13 +135,15 @@ def test_batches_that_do_not_fit_are_not_tried():
         sizes.append(batch.nbytes)
         return batch
 
-    time_tiles(CallableModel(function), 3, raster(), [], 1, is_asked=True, is_short=True)
+    time_tiles(
+        CallableModel(function), 3, raster(), [], 1, is_requested=True, is_memory_limited=True
+    )
     assert set(sizes) == {256 * 256 * 3 * 4}
 
 
-def test_tiles_that_overlap_would_fill_have_no_price():
+def test_tiles_that_overlap_would_fill_have_no_cost():
     known = timings(_256=100, _1024=100)
-    assert [listed.tile for listed in prices(known, raster(overlap=200))] == [1024]
+    assert [listed.tile for listed in tile_costs(known, raster(overlap=200))] == [1024]
 
 
 class TestFiles:
@@ -142,16 +152,16 @@ class TestFiles:
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
         return networks.save(tmp_path / "model.onnx", [("conv", 3, 1), ("conv", 3, 1)])
 
-    def price(self, path, **options):
+    def choose_tile(self, path, **options):
         model = open_model(path)
         found = probe_file(path, model)
         size = (3000, 3000)
-        return price(path, model, Options(**options), found, size, 3, Execution())
+        return choose_tile(path, model, Options(**options), found, size, 3, Execution())
 
-    def test_timings_are_remembered(self, model):
-        first = self.price(model, tile="auto")
+    def test_timings_are_cached(self, model):
+        first = self.choose_tile(model, tile="auto")
         assert [listed.tile for listed in first.timed][:2] == [256, 384]
-        assert self.price(model, tile="auto") == first
+        assert self.choose_tile(model, tile="auto") == first
 
     @pytest.mark.parametrize(
         "options",
@@ -167,13 +177,13 @@ class TestFiles:
         small = open_model(model)
         found = probe_file(model, small)
         size = (900, 900) if not options else (9000, 9000)
-        assert price(model, small, Options(**options), found, size, 3, Execution()) is None
+        assert choose_tile(model, small, Options(**options), found, size, 3, Execution()) is None
 
     def test_a_tile_wide_model_is_not_timed(self, tmp_path, monkeypatch):
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
         path = networks.save(tmp_path / "wide.onnx", [("conv", 3, 1), ("global_pool",)])
         assert probe_file(path, open_model(path)).tile_wide
-        assert self.price(path, tile="auto") is None
+        assert self.choose_tile(path, tile="auto") is None
 
     def test_run_and_plan_show_the_table_and_take_the_same_tile(self, model, tmp_path, cli):
         image = made.raster(tmp_path / "in.tif", made.pixels(3, 700, 800))
@@ -182,7 +192,7 @@ class TestFiles:
         assert status == 0
         rows = re.findall(r"(timed|taken) +(\d+) px by \d+: .* Mpx/s, (.*) x the pixels, .*", table)
         (taken,) = [tile for mark, tile, _ in rows if mark == "taken"]
-        assert f"tile        {taken} x {taken}  (the cheapest, by timings)" in table
+        assert f"tile        {taken} x {taken}  (fastest by timing)" in table
         status, _, said = cli("run", image, model, out, "--tile", "auto")
         assert status == 0
         assert f"taken       {taken} px" in said

@@ -7,23 +7,23 @@ from hypothesis import strategies as st
 from builders import made, networks
 from seamless_seg import segment
 from seamless_seg.models.receptive_field import Reach
-from seamless_seg.planning.exact_tiling import Wish, choose, smoothest_margin
+from seamless_seg.planning.exact_tiling import AxisConstraints, choose_tiling, smoothest_margin
 from seamless_seg.tiling.axis import Axis
 
-OPEN = Wish(
+OPEN = AxisConstraints(
     size=None,
     tile=None,
-    usual_tile=512,
+    default_tile=512,
     overlap=None,
-    usual_overlap=0.25,
+    default_overlap=0.25,
     margin=None,
     align=None,
     tolerance=None,
 )
 
 
-def wish(**settled):
-    return Wish(**(vars(OPEN) | settled))
+def constraints(**settled):
+    return AxisConstraints(**(vars(OPEN) | settled))
 
 
 def reach(radius, stride=1, across=False):
@@ -39,7 +39,7 @@ def cut_off(choice, reach):
 
 @given(st.integers(0, 180), st.sampled_from([1, 2, 4, 8, 12, 32]), st.integers(1, 9000))
 def test_a_free_model_of_finite_reach_is_exact_at_moderate_cost(radius, stride, size):
-    choice = choose(wish(size=size), reach(radius, stride))
+    choice = choose_tiling(constraints(size=size), reach(radius, stride))
     assert cut_off(choice, reach(radius, stride)) == 0
     assert choice.margin == radius
     assert choice.overlap == (2 * radius + 1 if radius else 0)
@@ -52,7 +52,7 @@ def test_a_free_model_of_finite_reach_is_exact_at_moderate_cost(radius, stride, 
 
 @given(st.integers(0, 300), st.integers(2, 600))
 def test_a_fixed_tile_gets_as_exact_as_less_than_four_times_the_pixels_allow(radius, tile):
-    choice = choose(wish(tile=tile), reach(radius))
+    choice = choose_tiling(constraints(tile=tile), reach(radius))
     assert choice.tile == tile
     assert (tile / (tile - choice.overlap)) ** 2 <= 4
     Axis(10 * tile, tile, choice.overlap, choice.align, choice.margin)
@@ -62,7 +62,7 @@ def test_a_fixed_tile_gets_as_exact_as_less_than_four_times_the_pixels_allow(rad
 
 @given(st.integers(0, 200), st.integers(0, 300), st.booleans())
 def test_an_overlap_by_hand_caps_the_margin_and_is_kept(radius, overlap, across):
-    choice = choose(wish(tile=512, overlap=overlap), reach(radius, across=across))
+    choice = choose_tiling(constraints(tile=512, overlap=overlap), reach(radius, across=across))
     assert choice.overlap == overlap
     assert choice.margin == 0 or 2 * choice.margin < overlap
     if not across and 2 * radius < overlap:
@@ -71,26 +71,28 @@ def test_an_overlap_by_hand_caps_the_margin_and_is_kept(radius, overlap, across)
 
 @given(st.integers(0, 100), st.integers(0, 250))
 def test_a_margin_by_hand_is_kept_and_given_room(radius, margin):
-    choice = choose(wish(size=4000, margin=margin), reach(radius))
+    choice = choose_tiling(constraints(size=4000, margin=margin), reach(radius))
     assert choice.margin == margin
     assert choice.overlap > 2 * margin or margin == 0
     assert (cut_off(choice, reach(radius)) == 0) == (margin >= radius)
 
 
 def test_a_tile_off_the_model_s_grid_needs_a_stride_more():
-    choice = choose(wish(tile=500), reach(40, stride=8))
+    choice = choose_tiling(constraints(tile=500), reach(40, stride=8))
     assert (choice.margin, choice.overlap, cut_off(choice, reach(40, 8))) == (47, 95, 0)
 
 
 def test_a_tolerance_makes_do_with_less():
-    exact, near = (choose(wish(size=8000, tolerance=e), reach(80)) for e in (None, 1e-2))
+    exact, near = (
+        choose_tiling(constraints(size=8000, tolerance=e), reach(80)) for e in (None, 1e-2)
+    )
     assert near.margin < exact.margin
     assert cut_off(near, reach(80)) < 1e-2
     assert near.tile <= exact.tile
 
 
 def test_a_tile_wide_model_overlaps_as_usual_without_a_margin():
-    choice = choose(wish(), reach(512, across=True))
+    choice = choose_tiling(constraints(), reach(512, across=True))
     assert (choice.tile, choice.overlap, choice.margin) == (512, 128, 0)
 
 
@@ -133,15 +135,31 @@ def test_the_default_run_is_the_model_s_answer_to_the_whole_image(tmp_path, laye
 @pytest.mark.parametrize(
     ("layers", "options", "sentence"),
     [
-        ([CONV], {}, "exact: equals one run over the whole image"),
+        ([CONV], {}, "exact: identical to running the model on the whole image at once"),
         ([CONV], {"tile": 512, "overlap": 0}, "exact: one tile holds the whole image"),
-        ([CONV], {"tile": 64, "overlap": 0}, "not exact: what is cut off changes logits by up to"),
-        ([CONV], {"tile": 64, "trust": "crop"}, "exact: equals"),
-        (networks.u_net(2), {"align": 2}, "not exact: tiles start off the model's grid of 4"),
-        (networks.u_net(2), {"tile": 66}, "not exact: the tile is no multiple of the model's grid"),
-        ([("squeeze_excite",)], {"tile": 64}, "not exact: the model sees its whole tile"),
+        (
+            [CONV],
+            {"tile": 64, "overlap": 0},
+            "not exact: the margin is smaller than the receptive-field radius; logits",
+        ),
+        ([CONV], {"tile": 64, "trust": "crop"}, "exact: identical"),
+        (
+            networks.u_net(2),
+            {"align": 2},
+            "not exact: tiles do not start at multiples of the model's stride of 4",
+        ),
+        (
+            networks.u_net(2),
+            {"tile": 66},
+            "not exact: the tile size is not a multiple of the model's stride",
+        ),
+        ([("squeeze_excite",)], {"tile": 64}, "not exact: the model has global context"),
         ([CONV], {"margin": 1, "align": 1}, None),
-        (8 * [CONV], {"tolerance": 0.1}, "within the tolerance: what is cut off changes no logit"),
+        (
+            8 * [CONV],
+            {"tolerance": 0.1},
+            "within the tolerance: logits near tile edges change by less than",
+        ),
     ],
 )
 def test_the_summary_says_how_exact_it_is(tmp_path, layers, options, sentence):
@@ -159,7 +177,7 @@ def test_a_fixed_size_that_a_raster_does_not_fill_is_said(tmp_path):
     raster = made.raster(tmp_path / "in.tif", made.pixels(3, 50, 64, "float32"))
     model = networks.save(tmp_path / "model.onnx", [CONV], height=64, width=64)
     summary = segment(raster, model, tmp_path / "out.tif")
-    extended = "extended by reflection to the model's 64x64"
+    extended = "padded by reflection to the model's 64x64"
     assert summary.exactness == f"exact: one tile holds the whole image, {extended}"
 
 
@@ -174,7 +192,7 @@ def test_a_function_is_probed_only_if_asked_to(tmp_path):
     assert segment(raster, model, tmp_path / "out.tif").exactness is None
     assert len(calls) == 2  # the trial and the tile
     summary = segment(raster, model, tmp_path / "again.tif", tile=64, margin="auto")
-    assert summary.exactness == "exact: equals one run over the whole image"
+    assert summary.exactness == "exact: identical to running the model on the whole image at once"
 
 
 def test_a_model_that_cannot_be_probed_is_run_all_the_same(tmp_path):

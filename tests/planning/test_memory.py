@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from builders import made
 from seamless_seg import BudgetError, OptionError, plan_run_grid, segment
 from seamless_seg.models.tile_model import Working
-from seamless_seg.planning.memory import Needs, schedule
+from seamless_seg.planning.memory import MemoryNeeds, schedule
 from seamless_seg.raster.blocks import BlockLayout
 from seamless_seg.system import peak_bytes
 
@@ -18,14 +18,14 @@ MB = 1_000_000
 
 def needs(size=(40_000, 40_000), tile=256, overlap=64, classes=1, blocks=(256, 256)):
     plan, _ = plan_run_grid(size, tile, overlap)
-    return Needs(
+    return MemoryNeeds(
         plan=plan,
         blocks=BlockLayout(*blocks, pixel_bytes=3),
         block_shape=(256, 256),
         bands=3,
         classes=classes,
-        stored=4 * classes,
-        given=plan.grid.tile_shape,
+        pixel_bytes=4 * classes,
+        input_shape=plan.grid.tile_shape,
         program=100 * MB,
         working=Working(5 * MB, 2 * MB),
     )
@@ -56,7 +56,9 @@ def test_what_strips_cost_is_said_where_it_is_much():
     wide, narrow = needs(blocks=(16, 40_000)), needs((40_000, 4000), blocks=(16, 4000))
     tiled, single = needs(), needs((500, 500), tile=1024, classes=8, blocks=(512, 512))
     (note,) = schedule(wide, 4, 2).notes
-    assert re.search(r"each is decoded once: whole rows of it are held, \d\d MB that a tiled", note)
+    assert re.search(
+        r"whole rows of it are kept in memory .* only once: \d\d MB that a tiled", note
+    )
     for case in (narrow, tiled, single):
         assert schedule(case, 4, 2).notes == ()
 
@@ -78,7 +80,7 @@ def test_a_limit_is_kept_or_refused_with_the_least_that_would_do(size, tiling, c
     try:
         chosen = schedule(case, 4, 2, limit * MB)
     except BudgetError as error:
-        least = int(re.search(r"needs (\d+) MB at least", str(error))[1])
+        least = int(re.search(r"needs at least (\d+) MB", str(error))[1])
         assert limit <= least <= 1.3 * limit or least <= 300
         assert schedule(case, 4, 2, least * MB).footprint.total <= least * MB
     else:
@@ -101,7 +103,7 @@ def test_a_limit_that_is_wide_enough_changes_nothing(blocks, overlap):
     [
         (
             needs(),
-            r"max-memory 50 MB is too little: .* \d+ MB at least, \d+ MB of them for the pro",
+            r"max-memory 50 MB is too little: .* at least \d+ MB, of which \d+ MB are for the pro",
         ),
         (
             needs(blocks=(16, 40_000), classes=8),
@@ -137,7 +139,7 @@ def test_the_same_bits_in_panels_and_for_every_limit(tmp_path, steady):
     for more in (0, 30):
         with pytest.raises(BudgetError) as error:
             run(tiled, max_memory=1)
-        least = int(re.search(r"needs (\d+) MB at least", str(error.value))[1])
+        least = int(re.search(r"needs at least (\d+) MB", str(error.value))[1])
         np.testing.assert_array_equal(run(tiled, max_memory=(least + more) * MB), expected)
     assert panels[:2] == [1, 2]
     assert max(panels) > 2
@@ -154,7 +156,7 @@ def test_a_large_batch_is_not_tried_before_it_is_known_to_fit(tmp_path, steady):
     with pytest.raises(BudgetError) as error:
         segment(raster, model, tmp_path / "out.tif", tile=128, batch_size=64, max_memory=MB)
     assert max(batches) <= 2
-    least = int(re.search(r"needs (\d+) MB at least", str(error.value))[1])
+    least = int(re.search(r"needs at least (\d+) MB", str(error.value))[1])
     options = {"tile": 128, "batch_size": 64, "max_memory": least * MB}
     segment(raster, model, tmp_path / "out.tif", **options)
     assert max(batches) < 64
@@ -167,7 +169,7 @@ def test_a_large_batch_is_not_tried_before_it_is_known_to_fit(tmp_path, steady):
 def test_a_tile_that_would_take_many_times_the_limit_is_not_tried(tmp_path):
     raster = made.raster(tmp_path / "in.tif", made.pixels(3, 3000, 3000))
     model = made.convolutions(tmp_path / "model.onnx", 3, 4, width=64)
-    message = r"too little: tiles of 3000 x 3000 need some \d+ MB; smaller tiles need less"
+    message = r"too little: tiles of 3000 x 3000 px need about \d+ MB; smaller tiles need less"
     before = peak_bytes()
     with pytest.raises(BudgetError, match=message):
         segment(raster, model, tmp_path / "out.tif", tile=3000, max_memory=300 * MB)

@@ -65,7 +65,7 @@ class TestLevel:
             ([2, 4, 8], 4, r"level 4: .*in.tif has overviews 1 to 3 \(1/2, 1/4, 1/8\)"),
             ([2], 2, r"level 2: .*in.tif has overview 1 \(1/2\)"),
             ([], 1, r"level 1: .*in.tif has no overviews: gdaladdo makes them"),
-            ([2], -1, "level must be 0, the full resolution, or an overview from 1, not -1"),
+            ([2], -1, "level must be 0 for the full resolution, or an overview from 1, not -1"),
             ([2], 1.5, "level must be .* not 1.5"),
             ([2], True, "level must be .* not True"),
         ],
@@ -239,12 +239,21 @@ class TestResolution:
     @pytest.mark.parametrize(
         ("options", "message"),
         [
-            ({"resolution": 0}, "resolution must be one length or two, .* above 0, not 0"),
-            ({"resolution": (1, 2, 3)}, "resolution must be one length or two, .*, not 1,2,3"),
+            (
+                {"resolution": 0},
+                "resolution must be the height and width of a pixel, or one .* above 0, not 0",
+            ),
+            (
+                {"resolution": (1, 2, 3)},
+                "resolution must be the height and width of a pixel, .*, not 1,2,3",
+            ),
             ({"resolution": math.nan}, "resolution must be .*, not nan"),
             ({"resolution": "1m"}, "resolution must be .*, not 1,m"),
             ({"resolution": 150}, "pixels of 150 x 150 are larger than all of .*in.tif, 50 x 50"),
-            ({"resolution": 1, "level": 0}, "level and resolution exclude each other: give one"),
+            (
+                {"resolution": 1, "level": 0},
+                "level and resolution exclude each other: give only one",
+            ),
             ({"level": 1, "match_resolution": True}, "level and match-resolution exclude"),
             ({"resolution": 1, "match_resolution": True}, "resolution and match-resolution excl"),
         ],
@@ -333,10 +342,10 @@ class TestMatchResolution:
         raster, model, _ = paths
         options = Options(match_resolution=True)
         made.raster(raster, made.pixels(3, 50, 60))
-        with pytest.raises(OptionError, match=r"takes the resolution from the model: give one"):
+        with pytest.raises(OptionError, match=r"takes the resolution from the model: give MODEL"):
             open_raster(raster, options)
         with pytest.raises(
-            OptionError, match=r"metadata of .*model.onnx states no resolution: say"
+            OptionError, match=r"metadata of .*model.onnx states no resolution: give the pixel size"
         ):
             open_raster(raster, options, LazyModel(self.model(model, None)))
         made.raster(raster, made.pixels(3, 50, 60), crs=None)

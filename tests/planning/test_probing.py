@@ -19,7 +19,7 @@ RADIUS = max(networks.radii(U_NET))
 
 @pytest.fixture
 def model(tmp_path, monkeypatch):
-    """A model in a folder where nothing is remembered yet."""
+    """A model in a folder with an empty cache."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     return networks.save(tmp_path / "model.onnx", U_NET)
@@ -42,7 +42,7 @@ def counted(model, provider="cpu"):
     return Counting(), calls
 
 
-def test_what_was_found_is_remembered_by_the_model_s_content(model, tmp_path):
+def test_a_probe_is_cached_by_the_model_s_content(model, tmp_path):
     first, calls = counted(model)
     found = probe_file(model, first)
     assert len(calls) > 10
@@ -56,7 +56,7 @@ def test_what_was_found_is_remembered_by_the_model_s_content(model, tmp_path):
     assert calls
 
 
-def test_each_provider_is_asked_for_itself(model, tmp_path):
+def test_each_provider_is_probed_for_itself(model, tmp_path):
     probe_file(model, open_model(model))
     assert made.names(tmp_path / "cache/seamless_seg/probes") == [f"{fingerprint(model)}.json"]
     for is_known in (False, True):
@@ -66,19 +66,19 @@ def test_each_provider_is_asked_for_itself(model, tmp_path):
     assert len(made.names(tmp_path / "cache/seamless_seg/probes")) == 2
 
 
-def test_another_model_under_the_same_name_is_asked_anew(model):
+def test_another_model_under_the_same_name_is_probed(model):
     probe_file(model, open_model(model))
     networks.save(model, [("conv", 3, 1)])
     assert probe_file(model, open_model(model)).radius == (1, 1)
 
 
 @pytest.mark.parametrize("rubbish", ["", "{}", '{"version": 0}', "[1]"])
-def test_a_memory_that_cannot_be_read_is_made_anew(model, tmp_path, rubbish):
+def test_a_cache_file_that_cannot_be_read_is_replaced(model, tmp_path, rubbish):
     probe_file(model, open_model(model))
-    (memory,) = (tmp_path / "cache/seamless_seg/probes").iterdir()
-    memory.write_text(rubbish)
+    (cached,) = (tmp_path / "cache/seamless_seg/probes").iterdir()
+    cached.write_text(rubbish)
     assert probe_file(model, open_model(model)).radius == (RADIUS, RADIUS)
-    assert from_json(json.loads(memory.read_text())).radius == (RADIUS, RADIUS)
+    assert from_json(json.loads(cached.read_text())).radius == (RADIUS, RADIUS)
 
 
 def test_without_xdg_it_lies_in_the_home(model, tmp_path, monkeypatch):
@@ -88,7 +88,7 @@ def test_without_xdg_it_lies_in_the_home(model, tmp_path, monkeypatch):
     assert len(made.names(tmp_path / "home/.cache/seamless_seg/probes")) == 1
 
 
-def test_a_memory_that_cannot_be_written_does_no_harm(model, tmp_path):
+def test_a_cache_that_cannot_be_written_does_no_harm(model, tmp_path):
     (tmp_path / "cache").write_text("a file where a folder should be")
     assert probe_file(model, open_model(model)).radius == (RADIUS, RADIUS)
 

@@ -105,7 +105,9 @@ class TestAsOptions:
         image = varied(3, 100, 120, dtype)
         made.raster("in.tif", image / image.dtype.type(3) if image.dtype.kind == "f" else image)
         _, _, err = cli(*RUN, "--normalize", how)
-        (options,) = re.findall(r"^note: pixels are .* of the raster, as with (.*)$", err, re.M)
+        (options,) = re.findall(
+            r"^note: pixels are .* of the raster, equivalent to (.*)$", err, re.M
+        )
         names = [word for word in shlex.split(options) if word.startswith("--")]
         assert names == ["--scale", "--mean", "--std"]
         status, _, err = cli("run", "in.tif", "model.onnx", "out/again.tif", *options.split())
@@ -125,7 +127,7 @@ class TestAsOptions:
         made.raster(raster, varied(3, 100, 120, "uint16"))
         made.convolutions(model, 3, 2)
         summary = segment(raster, model, output, tile=64, normalize="percentile:2,98")
-        monkeypatch.setattr(measuring, "_gather", None)
+        monkeypatch.setattr(measuring, "_measure", None)
         report = check(raster, model, output)
         assert report.judged.identical == 1
         assert report.forecast.settings.normalization == summary.settings.normalization
@@ -138,7 +140,7 @@ class TestAsOptions:
         assert status == 0, err
         assert "says that" not in err
         _, _, err = cli(*arguments, "percentile:2,98")
-        assert re.search(r"out.tif says that its mean was 12\d.*, and is checked for \d", err)
+        assert re.search(r"out.tif was made with mean 12\d.*, and is checked with mean \d", err)
         assert "its scale" not in err
 
 
@@ -177,19 +179,19 @@ class TestWhatIsSaid:
         image[1] = value
         settings = self.forecast(paths, image, normalize=how)
         assert settings.pixels.std.value[1] == 1
-        assert f"band 2 does not vary from {value}: its std is taken as 1" in settings.notes
+        assert f"all values of band 2 are {value}: its std is taken as 1" in settings.notes
         np.testing.assert_array_equal(made.read(paths[2])[1], 0)
 
     def test_a_band_that_is_the_same_at_both_percentiles(self, paths):
         image = np.zeros((1, 30, 40), np.uint8)
         image[0, 3, 4] = 200
         settings = self.forecast(paths, image, normalize="percentile:2,98")
-        assert "band 1 does not vary from 0: its std is taken as 1" in settings.notes
+        assert "all values of band 1 are 0: its std is taken as 1" in settings.notes
 
     def test_a_raster_of_nothing_is_left_as_it_is(self, paths):
         image = np.full((2, 30, 40), 7, np.uint16)
         settings = self.forecast(paths, image, normalize="zscore", profile={"nodata": 7})
-        assert "no pixel of bands 1, 2 is valid: nothing is done to them" in settings.notes
+        assert "no pixel of bands 1, 2 is valid: the values are not normalized" in settings.notes
         pixels = settings.pixels
         assert (pixels.scale.value, pixels.mean.value, pixels.std.value) == (1, (0, 0), (1, 1))
 
@@ -197,7 +199,7 @@ class TestWhatIsSaid:
         image = made.pixels(2, 30, 40, "float32")
         image[1] = np.nan
         settings = self.forecast(paths, image, normalize="percentile:2,98")
-        assert "no pixel of band 2 is valid: nothing is done to them" in settings.notes
+        assert "no pixel of band 2 is valid: the values are not normalized" in settings.notes
 
     def test_it_wins_over_the_model_s_metadata(self, paths):
         raster, model, output = paths
@@ -220,27 +222,30 @@ class TestWhatIsSaid:
     def test_a_plan_without_pixels_says_that_it_does_not_know(self, folder, cli, of):
         status, _, err = cli("plan", *of, "--normalize", "zscore")
         assert status == 0
-        assert "note: what normalize leads to depends on INPUT and MODEL: give both" in err
+        assert "note: the effect of --normalize depends on INPUT and MODEL: give both" in err
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("minmax",), "normalize must be percentile:LOW,HIGH, .* or zscore, not 'minmax'"),
-        (("",), "normalize must be percentile:LOW,HIGH"),
-        (("zscore:3",), "normalize must be percentile:LOW,HIGH"),
+        (("minmax",), "normalize must be zscore or percentile:LOW,HIGH, .* not 'minmax'"),
+        (("",), "normalize must be zscore or percentile:LOW,HIGH"),
+        (("zscore:3",), "normalize must be zscore or percentile:LOW,HIGH"),
         (("percentile",), "normalize percentile: give two percentiles, such as percentile:2,98"),
         (("percentile:2",), "normalize percentile:2: give two percentiles"),
         (("percentile:2,50,98",), "give two percentiles"),
         (("percentile:low,high",), "give two percentiles"),
-        (("percentile:98,2",), "percentile:98,2: percentiles are from 0 to 100, the low one first"),
-        (("percentile:2,2",), "percentiles are from 0 to 100, the low one first"),
-        (("percentile:-1,98",), "percentiles are from 0 to 100"),
-        (("percentile:2,101",), "percentiles are from 0 to 100"),
-        (("percentile:nan,98",), "percentiles are from 0 to 100"),
-        (("zscore", "--scale", "1"), "finds scale, mean and std itself: leave out scale, or norm"),
+        (
+            ("percentile:98,2",),
+            "percentile:98,2: percentiles must be from 0 to 100, the lower one first",
+        ),
+        (("percentile:2,2",), "percentiles must be from 0 to 100, the lower one first"),
+        (("percentile:-1,98",), "percentiles must be from 0 to 100"),
+        (("percentile:2,101",), "percentiles must be from 0 to 100"),
+        (("percentile:nan,98",), "percentiles must be from 0 to 100"),
+        (("zscore", "--scale", "1"), "measures scale, mean and std: leave out scale, or norm"),
         (("zscore", "--mean", "1", "--std", "2"), "leave out mean and std, or normalize"),
-        (("zscore", "--bands", "1,2"), "takes 3 bands and would get 2"),
+        (("zscore", "--bands", "1,2"), "takes 3 bands, not 2"),
     ],
 )
 def test_what_makes_no_sense_is_refused(folder, cli, options, message):
@@ -253,7 +258,7 @@ def test_a_span_that_float32_cannot_hold_is_refused(paths):
     image = made.pixels(1, 30, 40, "float32")
     image[0, :10], image[0, 20:] = -3e38, 3e38
     made.raster(raster, image)
-    with pytest.raises(OptionError, match=r"spans more than float32 can hold; .*, declare"):
+    with pytest.raises(OptionError, match=r"span more than float32 can represent; .*, declare"):
         segment(raster, as_it_is, output, normalize="percentile:2,98")
 
 
@@ -288,14 +293,14 @@ class TestReading:
         source = Fake(varied(2, 500, 611, "uint8"))
         _, notes = source.measured("zscore")
         assert source.reads.min() == source.reads.max() == 1
-        assert "of the raster, as with" in notes[0]
+        assert "of the raster, equivalent to" in notes[0]
 
     def test_of_a_large_one_a_sample_is_read_and_the_same_one_every_time(self):
         source = Fake(varied(1, 3000, 3100, "float32"))
         first, notes = source.measured("percentile:2,98")
         once = source.reads.copy()
         assert 0.8 * 2**20 < once.sum() <= 2**20
-        assert "of a sample of the raster, as with" in notes[0]
+        assert "of a sample of the raster, equivalent to" in notes[0]
         assert first.mean.origin == "percentile 2 to 98 of a sample of the raster"
         again, _ = source.measured("percentile:2,98")
         assert again == first

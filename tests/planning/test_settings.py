@@ -42,7 +42,10 @@ class TestNormalization:
         logits, answer, notes = self.run(paths, image, {"standardization_mean": [0.5, 0.25]})
         mean = np.array([0.5, 0.25])[:, None, None]
         np.testing.assert_allclose(logits, answer(image / 255 - mean), atol=1e-4)
-        assert any("meant for 8-bit pixels, and these are uint16" in note for note in notes)
+        assert any(
+            "the model's metadata is for 8-bit pixels, and these are uint16" in note
+            for note in notes
+        )
 
     def test_options_win_over_metadata_one_by_one(self, paths):
         image = made.pixels(2, 50, 60)
@@ -54,7 +57,9 @@ class TestNormalization:
         np.testing.assert_allclose(logits, answer((image / 255 - 0.1) / std), atol=1e-5)
 
     def test_other_integers_need_a_scale(self, paths):
-        with pytest.raises(OptionError, match="uint16 have no usual range: say with --scale"):
+        with pytest.raises(
+            OptionError, match=r"the range of uint16 pixels is unknown: give .* --scale"
+        ):
             self.run(paths, made.pixels(3, 50, 60, "uint16"))
 
     @pytest.mark.parametrize(
@@ -101,7 +106,9 @@ class TestBands:
         image = made.pixels(2, 50, 60)
         made.raster(raster, image, alpha="yes")
         _, answer = made.pointwise(model, 3, 2)
-        with pytest.raises(OptionError, match="only 1 beside an alpha band, which --bands 1,1,1 r"):
+        with pytest.raises(
+            OptionError, match="only 1 beside an alpha band; repeat it with --bands 1,1,1"
+        ):
             segment(raster, model, output)
         segment(raster, model, output, bands=[1, 1, 1])
         there = np.where(image[1] == 0, np.nan, 1)
@@ -112,21 +119,19 @@ class TestBands:
         raster, model, output = paths
         made.raster(raster, made.pixels(3, 50, 60))
         made.pointwise(model, 1, 2)
-        with pytest.raises(
-            OptionError, match=r"takes 1 band and would get 3 .*: choose 1 with --b"
-        ):
+        with pytest.raises(OptionError, match=r"takes 1 band, not 3 .*: choose 1 with --b"):
             segment(raster, model, output)
 
     @pytest.mark.parametrize(
         ("count", "bands", "message"),
         [
-            (4, None, "takes 3 bands and would get 4 .1,2,3,4.: choose 3 with --bands"),
-            (1, None, r"get 1 \(1\): the raster has only 1, which --bands 1,1,1 repeats$"),
-            (2, None, "the raster has only 2, of which --bands may repeat some, where that"),
-            (2, [1], "would get 1 .1.: the raster has only 2, of which --bands may repeat some"),
+            (4, None, "takes 3 bands, not 4 .1,2,3,4.: choose 3 with --bands"),
+            (1, None, r"not 1 \(1\): the raster has only 1; repeat it with --bands 1,1,1$"),
+            (2, None, "the raster has only 2; --bands may repeat bands, if that"),
+            (2, [1], "takes 3 bands, not 1 .1.: the raster has only 2; --bands may repeat bands"),
             (3, [1, 2, 7], "has bands 1 to 3, no 7"),
             (3, [1, 2, 0], "has bands 1 to 3, no 0"),
-            (3, [1, 2], "takes 3 bands and would get 2 .1,2.: choose 3 with --bands"),
+            (3, [1, 2], "takes 3 bands, not 2 .1,2.: choose 3 with --bands"),
         ],
     )
     def test_bands_that_do_not_fit_are_refused(self, paths, count, bands, message):

@@ -350,7 +350,7 @@ def test_what_describes_an_output_is_no_output(paths, ending):
     raster, _, output = paths
     made.raster(raster, made.pixels(3, 20, 20, "float32"))
     also = {"classes": output.with_name(output.name + ending)}
-    with pytest.raises(OptionError, match=f"{ending} would be taken for a part of"):
+    with pytest.raises(OptionError, match=f"{ending} has the name of a sidecar file of"):
         segment(raster, lambda batch: batch, output, also=also, overwrite=True)
 
 
@@ -416,7 +416,7 @@ def test_names_that_do_not_fit_are_left_out_with_a_note(paths):
     made.raster(raster, made.pixels(3, 20, 30, "float32"))
     made.pointwise(model, 3, 3, metadata={"class_names": {"0": "a", "1": "b"}})
     notes = segment(raster, model, output, kind="classes").settings.notes
-    assert any("names 2 classes, and it tells 3 apart" in note for note in notes)
+    assert any("names 2 classes, and its output has 3" in note for note in notes)
     assert category_names(output) == []
 
 
@@ -434,14 +434,14 @@ def test_cleaning_sees_the_area_alone_and_says_so(paths):
     made.pointwise(model, 3, 3)
     bbox = made.bounds(raster, slice(10, 50), slice(10, 50))
     notes = segment(raster, model, output, kind="classes", bbox=bbox, sieve=9).settings.notes
-    assert any("as if there were nothing outside the area" in note for note in notes)
+    assert any("are smoothed and sieved inside the area alone" in note for note in notes)
 
 
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"dtype": "float16"}, "is stored as float16: that shows, too"),
-        ({"compress": "lerc", "max_error": 0.1}, "is stored with errors of up to 0.1: that shows"),
+        ({"dtype": "float16"}, "is stored as float16: this adds to differences"),
+        ({"compress": "lerc", "max_error": 0.1}, "is stored with errors of up to 0.1: this adds"),
     ],
 )
 def test_a_check_knows_that_an_output_is_not_stored_in_full(paths, options, sentence):
@@ -481,17 +481,29 @@ def test_outputs_appear_together_or_not_at_all(paths):
         ({"blend": "classes"}, "blend 'classes' is unknown"),
         ({"kind": "classes", "threshold": 0.3}, "models of one class, and this one has 2"),
         ({"kind": "classes", "threshold": 3}, "threshold must be a probability, 0 to 1, not 3"),
-        ({"activation": "softmax"}, "activation is about probabilities or classes or confidence"),
-        ({"confidence": "margin"}, "confidence is about confidence: choose such a kind"),
-        ({"smooth": 2}, "smooth is about classes: choose such a kind, or add one with --also"),
+        (
+            {"activation": "softmax"},
+            "activation needs an output of probabilities or classes or confidence",
+        ),
+        (
+            {"confidence": "margin"},
+            "confidence needs an output of confidence: give --kind confidence",
+        ),
+        (
+            {"smooth": 2},
+            "smooth needs an output of classes: give --kind classes or --also classes=FILE",
+        ),
         ({"kind": "classes", "smooth": 0}, "smooth must be a whole number of pixels from 1 to 256"),
         ({"kind": "classes", "smooth": 257}, "from 1 to 256, not 257"),
         ({"kind": "classes", "smooth": True}, "from 1 to 256, not True"),
         ({"kind": "classes", "threshold": "a"}, "threshold must be a finite number, not a"),
-        ({"also": "classes=x.tif"}, "also must be kinds and paths, not 'classes=x.tif'"),
-        ({"kind": "classes", "sieve": 1}, "sieve must be a whole number of pixels from 2 on"),
-        ({"kind": "classes", "smooth_by": "median"}, "smooth-by needs a radius"),
-        ({"blend": "probabilities"}, "where probabilities are blended there are no logits"),
+        (
+            {"also": "classes=x.tif"},
+            "also must be pairs of an output type and a path, not 'classes=x.tif'",
+        ),
+        ({"kind": "classes", "sieve": 1}, "sieve must be a whole number of pixels of at least 2"),
+        ({"kind": "classes", "smooth_by": "median"}, "smooth-by needs --smooth: give the radius"),
+        ({"blend": "probabilities"}, "--blend probabilities leaves no logits"),
         (
             {"kind": "confidence", "activation": "sigmoid", "confidence": "entropy"},
             "the sigmoid takes each class by itself",
@@ -511,7 +523,7 @@ def test_one_class_has_no_softmax(paths):
     raster, model, output = paths
     made.raster(raster, made.pixels(3, 20, 30, "float32"))
     made.pointwise(model, 3, 1)
-    with pytest.raises(OptionError, match="the softmax of one class is 1 everywhere"):
+    with pytest.raises(OptionError, match="softmax needs several classes, and this model has one"):
         segment(raster, model, output, kind="classes", activation="softmax")
 
 
@@ -520,7 +532,7 @@ def test_two_outputs_of_one_name_are_refused(cli, folder):
     made.pointwise(folder / "model.onnx", 3, 2)
     status, _, said = cli("run", "in.tif", "model.onnx", "o.tif", "--also", "classes=./o.tif")
     assert status == 2
-    assert "two outputs are to be" in said
+    assert "two outputs have the path" in said
     assert not (folder / "o.tif").exists()
 
 
