@@ -15,10 +15,10 @@ import numpy as np
 from seamless_seg import Options, SeamlessError, Settings
 from seamless_seg.decisions import Decision
 from seamless_seg.models.graph_analysis import tile_wide_nodes
-from seamless_seg.models.layout import Tensor
 from seamless_seg.models.metadata import ModelMetadata
 from seamless_seg.models.onnx_model import OnnxModel
 from seamless_seg.models.onnx_session import OnnxFile
+from seamless_seg.models.signature import Tensor
 from seamless_seg.planning.bands import decide_pixels
 from seamless_seg.planning.exactness import judge
 from seamless_seg.planning.probing import probe_for
@@ -59,19 +59,19 @@ class _Assumed:
 def _assume(path: str, file: OnnxFile) -> _Assumed:
     assumed = _Assumed()
     try:
-        model = OnnxModel(file)
-        assumed.metadata = model.metadata
-        assumed.notes.extend(model.metadata.notes)
+        model = OnnxModel(file).resolved()
+        assumed.metadata = model.spec.metadata
+        assumed.notes.extend(model.spec.metadata.notes)
         found = probe_for(path, model, Options(), assumed.notes)
         is_tile_wide = found is not None and found.tile_wide
         said = judge(tile_wide_nodes(model), found, is_tile_wide)
         assumed.notes.extend(said.notes)
         assumed.warnings.extend([said.warning] if said.warning else [])
-        count = model.channels or model.metadata.channels or 1
+        count = model.spec.channels or model.spec.metadata.channels or 1
         read = decide_pixels(Options(), model, count, False, np.dtype(np.uint8))
         assumed.settings = Settings(decide_tiling(Options(), model, found), read)
-        if model.metadata.output is not None:
-            output = Decision(model.metadata.output, model.metadata.origin("output"))
+        if model.spec.metadata.output is not None:
+            output = Decision(model.spec.metadata.output, model.spec.metadata.origin("output"))
             assumed.settings.model["model_output"] = output
     except SeamlessError as error:
         assumed.refusal = str(error)

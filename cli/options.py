@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from seamless_seg import PROFILES
-from seamless_seg.models.tta import TURNS
+from seamless_seg.models.tta import AUGMENTATIONS
 from seamless_seg.planning.outputs import BLENDS, KINDS, SMOOTHINGS
 from seamless_seg.postprocess.products import ACTIVATIONS, CONFIDENCES
 from seamless_seg.raster.creation_options import COMPRESSIONS, DTYPES
@@ -251,7 +251,7 @@ reading = several(
 
 tta = click.option(
     "--tta",
-    type=click.Choice(list(TURNS)),
+    type=click.Choice(list(AUGMENTATIONS)),
     help="Average the logits of each tile and of its mirror images (flips: 4 runs), turned by 90 "
     "degrees, too (d4: 8 runs).  [default: none]",
 )

@@ -15,8 +15,8 @@ from seamless_seg import Options
 from seamless_seg.areas.geojson import area_of
 from seamless_seg.atomic import Document
 from seamless_seg.inference.prepared import prepare
+from seamless_seg.models.base import DEFAULT_CHANNELS
 from seamless_seg.models.load import open_models
-from seamless_seg.models.receptive_field import USUAL_CHANNELS
 from seamless_seg.planning.autotune import price
 from seamless_seg.planning.forecast import Forecast, forecast_raster, forecast_size, warned
 from seamless_seg.planning.open_raster import open_raster, refuse_reading
@@ -126,7 +126,8 @@ def _of_size(
         model, execution.provider, execution.threads, wanted.tta, wanted.model_output
     )
     bands = None if wanted.bands is None else len(wanted.bands)
-    channels = network.channels or bands or USUAL_CHANNELS
+    channels = network.spec.channels or bands or DEFAULT_CHANNELS
+    network = network.resolved(channels)
     found = probe_for(model, network, wanted, notes, channels)
     pricing = price(model, network, wanted, found, image_size, channels, execution)
     chosen = None if pricing is None else pricing.chosen

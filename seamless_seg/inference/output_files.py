@@ -82,7 +82,9 @@ def output_files(
     )
     for kind, path in zip(products.kinds, paths, strict=True):
         tagged = replace(plain, tags=tags | {KIND: json.dumps(kind)})
-        yield OutputFile(kind, path, _described(tagged, kind, task.model.metadata, task.classes))
+        yield OutputFile(
+            kind, path, _described(tagged, kind, task.model.spec.metadata, task.classes)
+        )
 
 
 def _described(output: Output, kind: str, metadata: ModelMetadata, classes: int) -> Output:

@@ -17,9 +17,9 @@ from ..errors import BudgetError
 from ..models.base import Model
 from ..models.files import files_of
 from ..models.load import LazyModel
-from ..models.mlm import places
+from ..models.mlm import sidecar_paths
 from ..models.receptive_field import Probe
-from ..models.tile_model import FittedModel
+from ..models.tile_model import TileModel
 from ..planning.autotune import price
 from ..planning.bands import bands_by_name
 from ..planning.forecast import Forecast, forecast_raster, warned
@@ -99,17 +99,17 @@ class PreparedRun:
     @property
     def classes(self) -> int:
         """Classes that the model tells apart; where there is nothing to tell, as it declares."""
-        if self.is_empty and self.model.classes:
-            return self.model.classes
+        if self.is_empty and self.model.spec.classes:
+            return self.model.spec.classes
         if not self.is_empty:
             self.prepared  # noqa: B018  # a tile is tried only then
         return self.fitted.classes
 
     @cached_property
-    def fitted(self) -> FittedModel:
+    def fitted(self) -> TileModel:
         """The model, fitted to the plan's tiles by a trial run."""
         tile = self.plan.grid.tile_shape
-        return FittedModel(self.model, len(self.reader.bands), tile, self._align)
+        return TileModel(self.model, len(self.reader.bands), tile, self._align)
 
     @cached_property
     def tiles(self) -> TileReader:
@@ -180,10 +180,10 @@ class PreparedRun:
         Trying it could take all memory that there is.
         """
         shape = self.plan.grid.tile_shape
-        if self.model.tile != (None, None) or math.prod(shape) <= SMALL**2:
+        if self.model.spec.tile != (None, None) or math.prod(shape) <= SMALL**2:
             return
-        small = FittedModel(self.model, len(self.reader.bands), (SMALL, SMALL), self._align)
-        expected = small.working_bytes(1).on(1) * math.prod(shape) // SMALL**2
+        small = TileModel(self.model, len(self.reader.bands), (SMALL, SMALL), self._align)
+        expected = small.working_memory(1).on(1) * math.prod(shape) // SMALL**2
         self.model.tune(shape)
         release_bytes()
         if program + expected > FAR_BEYOND * limit:
@@ -214,7 +214,7 @@ class PreparedRun:
             copies=copies,
             given=self.fitted.shape,
             program=program,
-            working=self.fitted.working_bytes(tried),
+            working=self.fitted.working_memory(tried),
             border=self.fitted.border,
             cache=user_cache(),
         )
@@ -231,7 +231,7 @@ def inputs_of(model: Any, *readers: RasterReader) -> list[Any]:
     """All files that are read, and so must not be written."""
     files = [file for reader in readers for file in (reader.path, *reader.files, *reader.archives)]
     models = files_of(model)
-    return [*files, *models, *(place for path in models for place in places(path))]
+    return [*files, *models, *(own for path in models for own in sidecar_paths(path))]
 
 
 def prepare(
@@ -253,8 +253,10 @@ def prepare(
     if bands is None:
         bands = bands_by_name(options, network, reader.descriptions)
     channels = reader.count if bands is None else len(bands)
+    if not is_empty or network.spec.classes is None:
+        network = network.resolved(channels)
     found = None if is_empty else probe_for(model, network, options, notes, channels)
-    channels = network.channels or channels
+    channels = network.spec.channels or channels
     pricing = None
     if not is_empty:
         pricing = price(model, network, options, found, reader.size, channels, execution)
@@ -264,8 +266,8 @@ def prepare(
     forecast.settings.notes.extend(notes)
     if options.model_output is not None:
         forecast.settings.model["model_output"] = Decision(options.model_output, OPTION)
-    elif network.metadata.output is not None:
-        forecast.settings.model["model_output"] = Decision(network.metadata.output, SIDECAR)
+    elif network.spec.metadata.output is not None:
+        forecast.settings.model["model_output"] = Decision(network.spec.metadata.output, SIDECAR)
     if options.fill is not None:
         forecast.settings.model["fill"] = Decision(options.fill, OPTION)
     if pricing is not None:

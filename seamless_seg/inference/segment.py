@@ -174,7 +174,7 @@ def segment(
 
 
 def _product_notes(task: PreparedRun, products: OutputOptions, is_part: bool) -> Iterator[str]:
-    names = task.model.metadata.class_names
+    names = task.model.spec.metadata.class_names
     fitting = (task.classes,) if task.classes > 1 else (1, 2)
     if names and len(names) not in fitting:
         yield (

@@ -12,7 +12,7 @@ import shapely
 
 from ..arrays import Mask, Pixels, Values
 from ..models.base import FLOAT
-from ..models.tile_model import FittedModel
+from ..models.tile_model import TileModel
 from ..normalization import Normalization
 from ..raster.source import Reader, gaps_extended, read_extended, valid_extended
 from ..tiling.grid import shape_to_slices
@@ -39,7 +39,7 @@ class TileReader:
     ----------
     reader : Reader
         Where pixels come from.
-    model : FittedModel
+    model : TileModel
         What they are for: it says how much room its tiles need.
     normalization : Normalization
         What is done to them; here, or by the model.
@@ -52,7 +52,7 @@ class TileReader:
     def __init__(
         self,
         reader: Reader,
-        model: FittedModel,
+        model: TileModel,
         normalization: Normalization,
         dtype: np.dtype[Any],
         fill: float | None = None,
@@ -61,7 +61,7 @@ class TileReader:
         self._model = model
         # Where the model normalizes, what is missing has no value of its own among bytes.
         is_as_it_is = takes_integers(model, normalization, dtype) or (
-            not reader.may_have_gaps and model.normalizes(normalization, dtype)
+            not reader.may_have_gaps and model.take_over_normalization(normalization, dtype)
         )
         as_they_are = dtype if is_as_it_is else None
         self._feed = Feed(normalization, fill, len(reader.bands), as_they_are)
@@ -75,7 +75,9 @@ class TileReader:
                 for first, last in runs:
                     valid[first:last] = self._valid_run(batch.geoms[first:last])
             is_there = [mask is None or bool(mask.any()) for mask in valid]
-            tiles = self._model.empty(sum(is_there), len(self._reader.bands), self._feed.dtype)
+            tiles = self._model.empty_batch(
+                sum(is_there), len(self._reader.bands), self._feed.dtype
+            )
             at = 0
             for first, last in runs:
                 geoms = list(compress(batch.geoms[first:last], is_there[first:last]))
@@ -102,16 +104,16 @@ class TileReader:
         for geom, tile in zip(geoms, tiles, strict=True):
             within = _within(geom, cols.start, border)
             own = None if gaps is None else gaps[:, :, within]
-            self._feed.put(pixels[:, :, within], own, self._model.place(tile))
+            self._feed.put(pixels[:, :, within], own, self._model.tile_view(tile))
 
 
-def answers(model: FittedModel, batch: TileBatch) -> list[Values]:
+def answers(model: TileModel, batch: TileBatch) -> list[Values]:
     """Logits of each tile, ``(height, width, K)``; zeros for those that have no valid pixel.
 
     Nobody wants what those say, and the model never sees them.
     """
     found = iter(model(batch.pixels) if any(batch.is_there) else ())
-    return [next(found) if is_there else model.zeros for is_there in batch.is_there]
+    return [next(found) if is_there else model.zero_logits for is_there in batch.is_there]
 
 
 def _within(geom: shapely.Polygon, start: int, border: int) -> slice:
@@ -179,10 +181,10 @@ class Feed:
             np.copyto(to, self._fill, where=gaps)
 
 
-def takes_integers(model: FittedModel, normalization: Normalization, dtype: np.dtype[Any]) -> bool:
+def takes_integers(model: TileModel, normalization: Normalization, dtype: np.dtype[Any]) -> bool:
     """Whether a model computes with integers just as they are in the raster, gaps or none."""
     is_its_own = dtype.kind in "iu" and dtype == model.dtype and normalization == PLAIN
-    return is_its_own and model.normalizes(normalization, dtype)
+    return is_its_own and model.take_over_normalization(normalization, dtype)
 
 
 def normalized_fill(

@@ -55,7 +55,7 @@ def price(
     raster = Raster(size, exact.overlap, exact.align)
     usual = decide_tiling(options, model, found, size).tile.value
     most = _most_bytes(execution.max_memory)
-    variant = f"{model.variant}{execution.variant}-{channels}"
+    variant = f"{model.spec.variant}{execution.variant}-{channels}"
     known = _known(path, variant)
     is_short = execution.max_memory is not None
     timings = time_tiles(model, channels, raster, known, most, is_asked, is_short)

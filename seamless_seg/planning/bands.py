@@ -36,18 +36,18 @@ def decide_pixels(
         integers other than uint8 have no scale.
     """
     bands = decide_bands(options, model, count, has_alpha, names)
-    metadata, given = model.metadata, len(bands.value)
+    metadata, given = model.spec.metadata, len(bands.value)
     if scaling := _scaling(options, metadata, given):
         return Pixels.scaled(bands, scaling)
     described = metadata.mean is not None or metadata.std is not None
-    takes_integers = model.dtype.kind in "iu"
-    takes_them = takes_integers and np.can_cast(dtype, model.dtype)
+    takes_integers = model.spec.dtype.kind in "iu"
+    takes_them = takes_integers and np.can_cast(dtype, model.spec.dtype)
     if options.scale is None and not (described or takes_them):
-        _check_range(dtype, model.dtype)
+        _check_range(dtype, model.spec.dtype)
     scale = decide(
         (number_of("scale", options.scale), OPTION),
         (1 / 255 if described else None, METADATA),
-        (1.0 if takes_them else None, f"the model takes {model.dtype}"),
+        (1.0 if takes_them else None, f"the model takes {model.spec.dtype}"),
         (1 / 255 if dtype == np.uint8 else None, f"{DEFAULT} for uint8, 1/255"),
         (1.0, f"{DEFAULT} for {dtype}"),
     )
@@ -100,8 +100,8 @@ def bands_by_name(
 
     Explicit bands win.
     """
-    wanted = model.metadata.bands
-    if options.bands is not None or not wanted or model.channels not in (None, len(wanted)):
+    wanted = model.spec.metadata.bands
+    if options.bands is not None or not wanted or model.spec.channels not in (None, len(wanted)):
         return None
     if any(list(names).count(name) != 1 for name in wanted):
         return None
@@ -131,7 +131,7 @@ def decide_bands(
     OptionError
         Where it takes another number of them.
     """
-    takes = model.channels
+    takes = model.spec.channels
     asked = None if options.bands is None else tuple(options.bands)
     without_alpha = tuple(range(1, count)) if has_alpha and takes == count - 1 else None
     bands = decide(
@@ -167,21 +167,24 @@ def notes(
     options: Options, model: Model, decided: Tiling, pixels: Pixels, dtype: np.dtype[Any]
 ) -> list[str]:
     """Sentences about what was decided for the user and may surprise them."""
-    metadata = model.metadata
+    metadata = model.spec.metadata
     found = list(metadata.notes)
-    if None not in (metadata.channels, model.channels) and metadata.channels != model.channels:
+    if (
+        None not in (metadata.channels, model.spec.channels)
+        and metadata.channels != model.spec.channels
+    ):
         found.append(
-            f"{SIDECAR} has {metadata.channels} bands, and the model takes {model.channels}"
+            f"{SIDECAR} has {metadata.channels} bands, and the model takes {model.spec.channels}"
         )
     if options.overlap is None and options.margin is not None:
         found.append(f"tiles overlap by {format_size(decided.overlap.value)}, given the margin")
     if metadata.value_scaling is not None and (given := _given(options)):
         found.append(f"the value_scaling of {SIDECAR} is left out, given {given}")
-    if model.dtype.kind in "iu" and pixels.normalization != Normalization():
-        limits = np.iinfo(model.dtype)
+    if model.spec.dtype.kind in "iu" and pixels.normalization != Normalization():
+        limits = np.iinfo(model.spec.dtype)
         found.append(
-            f"the model takes {model.dtype}: values are rounded, and clipped to {limits.min} to "
-            f"{limits.max}"
+            f"the model takes {model.spec.dtype}: values are rounded, and clipped to {limits.min} "
+            f"to {limits.max}"
         )
     if (options.scale, options.value_scaling, options.normalize) == (None, None, None):
         origin = pixels.scale.origin

@@ -79,7 +79,8 @@ def _extended(plan: Plan, model: Model | None) -> str:
     """What a model of fixed lengths is given of an image that is smaller."""
     own = plan.grid.tile_shape
     lengths = [
-        fixed or length for fixed, length in zip(model.tile if model else own, own, strict=True)
+        fixed or length
+        for fixed, length in zip(model.spec.tile if model else own, own, strict=True)
     ]
     return (
         ""

@@ -12,7 +12,7 @@ from ..errors import OptionError
 from ..models.base import Model
 from ..models.graph_analysis import tile_wide_nodes
 from ..models.receptive_field import Probe
-from ..models.tta import NONE, turns_of
+from ..models.tta import NONE, symmetries_of
 from ..raster.blocks import FLOAT32
 from ..tiling.plan import Plan, plan_run_grid
 from ..tiling.trust import name_of
@@ -153,10 +153,10 @@ def _decide_pixels(
         reader.select(read.bands.value)
         return read, []
     bands = decide_bands(options, model, count, has_alpha, reader.descriptions)
-    if model.dtype.kind in "iu":
+    if model.spec.dtype.kind in "iu":
         raise OptionError(
-            f"normalize makes small numbers of pixels, and the model takes {model.dtype}: leave it "
-            f"out, or give a scale"
+            f"normalize makes small numbers of pixels, and the model takes {model.spec.dtype}: "
+            f"leave it out, or give a scale"
         )
     reader.select(bands.value)
     from .raster_statistics import measure_pixels
@@ -181,14 +181,14 @@ def forecast_size(
     """
     whole = pair("size", size, 1)
     decided = decide_tiling(options, model, found, whole, price)
-    said = list(model.metadata.notes) if model else []
+    said = list(model.spec.metadata.notes) if model else []
     return _forecast(
         Settings(decided, None, _tta(options), said), model, whole, area, found, options.tolerance
     )
 
 
 def _tta(options: Options) -> Decision[str]:
-    turns_of(options.tta)
+    symmetries_of(options.tta)
     return decide((options.tta, OPTION), (NONE, DEFAULT))
 
 
@@ -213,7 +213,7 @@ def _forecast(
     if area is not None and not plan.tiles:
         raise OptionError("the area holds the center of no pixel of the raster")
     said = None if found is None else exactness(found, plan, tolerance, model)
-    return Forecast(settings, plan, model.classes if model else None, said)
+    return Forecast(settings, plan, model.spec.classes if model else None, said)
 
 
 def warned(forecast: Forecast, model: Model, found: Probe | None) -> Forecast:

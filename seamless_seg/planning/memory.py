@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from ..errors import BudgetError
-from ..models.tile_model import Working
+from ..models.tile_model import WorkingMemory
 from ..raster.blocks import FLOAT32, BlockLayout, cache_bytes
 from ..tiling.plan import Plan
 
@@ -47,7 +47,7 @@ class Needs:
     """Height and width of the tiles that the model gets."""
     program: int
     """Bytes of the process before the model has seen anything."""
-    working: Working
+    working: WorkingMemory
     """What the model works with on a batch."""
     copies: int = 0
     """Windows of as many values as logits that are held while it is worked out what they mean."""

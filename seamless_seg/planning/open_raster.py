@@ -47,7 +47,7 @@ def open_raster(path: Any, options: Options, model: LazyModel | None = None) -> 
     reader = RasterReader(path, _reading(options, path, model))
     try:
         if reader.has_palette and model is not None:
-            reader.expand(model.opened.channels or max(options.bands or [1]))
+            reader.expand(model.opened.spec.channels or max(options.bands or [1]))
     except BaseException:
         reader.close()
         raise
@@ -90,10 +90,10 @@ def _matched(path: Any, model: LazyModel | None) -> tuple[float, float]:
     if model is None:
         raise OptionError("match-resolution takes the resolution from the model: give one")
     network = model.opened
-    centimeters = network.metadata.resolution
+    centimeters = network.spec.metadata.resolution
     if centimeters is None:
         raise OptionError(
-            f"match-resolution: the metadata of {network.name} states no resolution: say with "
+            f"match-resolution: the metadata of {network.spec.name} states no resolution: say with "
             f"--resolution how large a pixel is to be"
         )
     with RasterReader(path) as reader:

@@ -12,7 +12,7 @@ import numpy as np
 from ..decisions import DEFAULT, METADATA, OPTION, THE_GRAPH, Decision, decide
 from ..errors import OptionError
 from ..models.base import Model
-from ..models.graph_analysis import activation_within
+from ..models.graph_analysis import final_activation
 from ..models.metadata import ModelMetadata
 from ..postprocess.products import ACTIVATIONS, CONFIDENCES, Interpretation, label_dtype
 from ..raster.blocks import FLOAT32
@@ -141,7 +141,7 @@ class OutputOptions:
         decided["blend"] = decide((self.blend, OPTION), (LOGITS, DEFAULT))
         decided["activation"] = decide_activation(self.activation, model, classes)
         if classes == 1:
-            stated = model.metadata.threshold
+            stated = model.spec.metadata.threshold
             decided["threshold"] = decide(
                 (self.threshold, OPTION), (stated, METADATA), (0.5, DEFAULT)
             )
@@ -180,7 +180,7 @@ def interpretation_of(values: Mapping[str, Any]) -> Interpretation:
 def _check_confidence(decided: Mapping[str, Decision[Any]], model: Model, classes: int) -> None:
     activation, takes_each = decided["activation"].value, ("sigmoid", "hardsigmoid")
     if activation == "none":
-        activation = (activation_within(model) or "none").lower()
+        activation = (final_activation(model) or "none").lower()
     if activation in takes_each and classes > 1 and decided["confidence"].value == "entropy":
         raise OptionError(
             "entropy is of probabilities that sum to one, and the sigmoid takes each class by "
@@ -218,8 +218,8 @@ def decide_activation(asked: str | None, model: Model, classes: int) -> Decision
         raise OptionError("the softmax of one class is 1 everywhere: choose sigmoid")
     return decide(
         (asked, OPTION),
-        (_of_metadata(model.metadata), METADATA),
-        ("none" if activation_within(model) else None, THE_GRAPH),
+        (_of_metadata(model.spec.metadata), METADATA),
+        ("none" if final_activation(model) else None, THE_GRAPH),
         ("sigmoid" if classes == 1 else "softmax", DEFAULT),
     )
 

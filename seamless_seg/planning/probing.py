@@ -10,18 +10,8 @@ import numpy as np
 from ..errors import ModelError, OptionError
 from ..models.base import Model
 from ..models.files import has_functions
-from ..models.receptive_field import (
-    USUAL_CHANNELS,
-    Image,
-    Probe,
-    Side,
-    Source,
-    noise,
-    probe,
-    show_border,
-)
+from ..models.receptive_field import Image, Probe, Side, Source, noise, probe
 from ..raster.source import gaps_extended, read_extended
-from ..validation import pair_of
 from .cache import recall, remember
 from .forecast import forecast_raster
 from .options import Options
@@ -67,7 +57,7 @@ def probe_file(
     if reader is not None:
         source = raster_source(reader, model)
         return probe(model, len(reader.bands), source)
-    variant = model.variant + ("" if model.channels or not channels else f"-{channels}")
+    variant = model.spec.variant + ("" if model.spec.channels or not channels else f"-{channels}")
     if not again:
         with suppress(ValueError, KeyError, TypeError):  # else it is asked anew
             return from_json(recall("probes", path, variant))
@@ -81,11 +71,8 @@ def probe_for(
 ) -> Probe | None:
     """Probe a model where ``is_wanted``.
 
-    A model that cannot be probed is run as if nobody had asked, with a note. Whatever is
-    remembered, a border is seen here where the tile depends on it.
+    A model that cannot be probed is run as if nobody had asked, with a note.
     """
-    if model.metadata.tile is not None and pair_of("tile", options.tile, 1) is None:
-        show_border(model, model.channels or channels or USUAL_CHANNELS)
     if not is_wanted(path, options):
         return None
     return probe_anyway(path, model, notes, channels)

@@ -57,11 +57,11 @@ def decide_tiling(
         tile, overlap, margin, align = _measured(options, model, found, size, price)
     else:
         tile, overlap, margin, align = _usual(options, model)
-    pixels = model.batch_pixels if model else BATCH_PIXELS
+    pixels = model.spec.batch_pixels if model else BATCH_PIXELS
     usual = max(1, min(MOST_TILES, pixels // math.prod(tile.value)))
     batch_size = decide(
         (options.batch_size, OPTION),
-        (model.batch if model else None, "the model's fixed batch"),
+        (model.spec.batch if model else None, "the model's fixed batch"),
         (price.batch if price and price.batch > 1 else None, TIMED),
         (_suggested(model, tile.value), SIDECAR),
         (usual, AT_MOST if usual > 1 else DEFAULT),
@@ -79,7 +79,7 @@ def _usual(options: Options, model: Model | None) -> Four:
     tile = _tile(options, model)
     margin = decide((pair_of("margin", options.margin, 0), OPTION), ((0, 0), DEFAULT))
     align = decide((pair_of("align", options.align, 1), OPTION), ((1, 1), DEFAULT))
-    stated = model.metadata.overlap_percent if model else None
+    stated = model.spec.metadata.overlap_percent if model else None
     overlap = decide(
         (pair_of("overlap", options.overlap, 0), OPTION),
         (_share(tile.value, stated, margin.value, align.value), METADATA),
@@ -98,7 +98,7 @@ class Needed:
 
 def needed(options: Options, model: Model, found: Probe | None) -> Needed | None:
     """What tiles need where their size is open and changes no bit; None where it is not so."""
-    open_tile = pair_of("tile", options.tile, 1) is None and model.tile == (None, None)
+    open_tile = pair_of("tile", options.tile, 1) is None and model.spec.tile == (None, None)
     if not open_tile or found is None or found.depends_on_batch or not found.deterministic:
         return None
     if any(found.reach(axis).across for axis in (0, 1)):
@@ -127,8 +127,8 @@ def _wishes(
         pair_of("margin", options.margin, 0),
         pair_of("align", options.align, 1),
     ]
-    fixed = model.tile if model else (None, None)
-    stated = model.metadata.overlap_percent if model else None
+    fixed = model.spec.tile if model else (None, None)
+    stated = model.spec.metadata.overlap_percent if model else None
     for axis in (0, 1):
         tile, overlap, margin, align = (pair and pair[axis] for pair in given)
         yield Wish(
@@ -177,7 +177,7 @@ def _tile(options: Options, model: Model | None) -> Decision[Pair]:
     asked = pair_of("tile", options.tile, 1)
     if model is None:
         return decide((asked, OPTION), ((TILE, TILE), DEFAULT))
-    fixed, stated = model.tile, _stated(model)
+    fixed, stated = model.spec.tile, _stated(model)
     if asked and any(length not in (None, own) for own, length in zip(asked, fixed, strict=True)):
         raise OptionError(
             f"tile {format_size(asked)} contradicts the model, {_takes(model)} only: leave the "
@@ -195,33 +195,35 @@ def _tile(options: Options, model: Model | None) -> Decision[Pair]:
 
 def _takes(model: Model) -> str:
     """Which tiles a model of fixed size takes, and why, where they are not of its input's size."""
-    if not model.border:
-        return f"which takes tiles of {format_size(model.tile)}"
-    given = format_size(length and length + 2 * model.border for length in model.tile)
+    tile, border = model.spec.tile, model.spec.border
+    if not border:
+        return f"which takes tiles of {format_size(tile)}"
+    given = format_size(length and length + 2 * border for length in tile)
     return (
-        f"which takes inputs of {given} and gives {format_size(model.tile)}, because a border of "
-        f"{model.border} px is lost, so that it takes tiles of {format_size(model.tile)}"
+        f"which takes inputs of {given} and gives {format_size(tile)}, because a border of "
+        f"{border} px is lost, so that it takes tiles of {format_size(tile)}"
     )
 
 
 def _stated(model: Model) -> Decision[Pair] | None:
     """The tile that a model states: its input, and so larger than what it answers by its border."""
-    if model.metadata.tile is None:
+    if model.spec.metadata.tile is None:
         return None
     height, width = (
-        length - 2 * model.border for length in pair("the model's tile", model.metadata.tile, 1)
+        length - 2 * model.spec.border
+        for length in pair("the model's tile", model.spec.metadata.tile, 1)
     )
     if min(height, width) < 1:
         return None
-    less = f", less a border of {model.border} px" if model.border else ""
-    return Decision((height, width), f"{model.metadata.origin('tile')}{less}")
+    less = f", less a border of {model.spec.border} px" if model.spec.border else ""
+    return Decision((height, width), f"{model.spec.metadata.origin('tile')}{less}")
 
 
 def _suggested(model: Model | None, tile: Pair) -> int | None:
     """Tiles at a time that the model suggests, and no more than are of use: memory is short."""
-    if model is None or model.metadata.batch is None:
+    if model is None or model.spec.metadata.batch is None:
         return None
-    return max(1, min(model.metadata.batch, model.batch_pixels // math.prod(tile)))
+    return max(1, min(model.spec.metadata.batch, model.spec.batch_pixels // math.prod(tile)))
 
 
 def _share(tile: Pair, percent: float | None, margin: Pair, align: Pair) -> Pair | None:

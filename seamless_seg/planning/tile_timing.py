@@ -17,7 +17,7 @@ import numpy as np
 
 from ..errors import ModelError
 from ..models.base import Model
-from ..models.tile_model import FittedModel
+from ..models.tile_model import TileModel
 from ..raster.blocks import BLOCK
 from ..system import resident_bytes
 from ..tiling.axis import Axis
@@ -160,7 +160,7 @@ def time_tiles(
             if too_long or too_large or nothing_to_gain:
                 break
         try:
-            timings.append(_time(model, channels, tile, model.batch or 1))
+            timings.append(_time(model, channels, tile, model.spec.batch or 1))
         except ModelError:  # too small for it, or too large
             if timings:
                 break
@@ -172,7 +172,7 @@ def time_tiles(
 def _time_batches(model: Model, channels: int, one: Timing, most_bytes: float) -> Iterator[Timing]:
     """Time several tiles at a time where one of them is quick."""
     pixels = one.tile**2
-    if model.batch is not None or one.seconds * pixels >= QUICK:
+    if model.spec.batch is not None or one.seconds * pixels >= QUICK:
         return
     for batch in BATCHES:
         if batch * pixels > LARGE or batch * one.working > most_bytes:
@@ -211,7 +211,7 @@ def _cost(timing: Timing) -> float:
 def _time(model: Model, channels: int, tile: int, batch: int) -> Timing:
     model.tune((tile, tile))
     before = resident_bytes()
-    fitted = FittedModel(model, channels, (tile, tile), (1, 1))
+    fitted = TileModel(model, channels, (tile, tile), (1, 1))
     pixels = np.zeros((batch, channels, *fitted.shape), np.float32)
     workers = model.workers
 
