@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import click
 
-from seamless_seg.models.tta import TURNS
+from seamless_seg.models.tta import AUGMENTATIONS
 from seamless_seg.planning.outputs import BLENDS, KINDS, SMOOTHINGS
 from seamless_seg.postprocess.products import ACTIVATIONS, CONFIDENCES
 from seamless_seg.raster.creation_options import COMPRESSIONS, DTYPES
@@ -194,7 +194,7 @@ model = several(
     option(
         Section.MODEL,
         "--tta",
-        type=click.Choice(list(TURNS)),
+        type=click.Choice(list(AUGMENTATIONS)),
         show_default="none",
         help="Test-time augmentation: average the logits of each tile and its flips (flips: 4 "
         "model runs), also rotated by 90 degrees (d4: 8 runs).",

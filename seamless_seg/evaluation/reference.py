@@ -15,7 +15,7 @@ from ..arrays import Values
 from ..inference.tile_reader import InputWriter, takes_integers
 from ..models.base import Model
 from ..models.receptive_field import Probe, Reach
-from ..models.tile_model import FittedModel
+from ..models.tile_model import TileModel
 from ..normalization import Normalization
 from ..raster.source import Reader, gaps_extended, read_extended
 from ..windows import Window
@@ -94,13 +94,13 @@ class Reference:
         reaches = (None, None) if found is None else (found.reach(0), found.reach(1))
         self.rows, self.cols = (
             _pieces(*along)
-            for along in zip(reader.size, window, tile, model.tile, reaches, strict=True)
+            for along in zip(reader.size, window, tile, model.spec.tile, reaches, strict=True)
         )
         self._reader = reader
         self._normalization, self._fill = normalization, fill
         runs = self.rows.run, self.cols.run
         strides = self.rows.stride, self.cols.stride
-        self._model = FittedModel(model, len(reader.bands), runs, strides)
+        self._model = TileModel(model, len(reader.bands), runs, strides)
 
     @property
     def complete(self) -> bool:
@@ -124,8 +124,8 @@ class Reference:
         is_unchanged = takes_integers(self._model, self._normalization, pixels.dtype)
         dtype = pixels.dtype if is_unchanged else None
         feed = InputWriter(self._normalization, self._fill, len(pixels), dtype)
-        batch = self._model.empty(1, len(pixels), feed.dtype)
-        feed.write(pixels, gaps, self._model.place(batch[0]))
+        batch = self._model.empty_batch(1, len(pixels), feed.dtype)
+        feed.write(pixels, gaps, self._model.tile_view(batch[0]))
         logits: Values = self._model(batch)[0]
         return logits
 

@@ -10,7 +10,7 @@ import shapely
 
 from ..areas.geojson import area_of
 from ..errors import OptionError
-from ..models.receptive_field import USUAL_CHANNELS
+from ..models.base import DEFAULT_CHANNELS
 from ..planning.autotune import measure_model
 from ..planning.forecast import Forecast, forecast_raster, forecast_size
 from ..planning.open_raster import open_raster
@@ -99,9 +99,11 @@ def _of_size(
     if model is None:
         return forecast_size(size, None, options, region)
     lazy = execution.model(model, options)
-    channels = USUAL_CHANNELS if options.bands is None else len(options.bands)
-    measured = measure_model(lazy, options, execution, size, lazy.opened.channels or channels)
-    return forecast_size(size, lazy.opened, options, region, measured)
+    channels = DEFAULT_CHANNELS if options.bands is None else len(options.bands)
+    channels = lazy.opened.spec.channels or channels
+    network = lazy.opened.resolved(channels)
+    measured = measure_model(model, network, options, execution, size, channels)
+    return forecast_size(size, network, options, region, measured)
 
 
 def _of_raster(

@@ -87,7 +87,7 @@ def output_files(
     )
     for kind, path in zip(outputs.kinds, paths, strict=True):
         tagged = replace(plain, tags=tags | {KIND: json.dumps(kind)})
-        yield OutputFile(kind, path, _for_kind(tagged, kind, run.model.metadata, run.classes))
+        yield OutputFile(kind, path, _for_kind(tagged, kind, run.model.spec.metadata, run.classes))
 
 
 def _for_kind(output: Output, kind: str, metadata: ModelMetadata, classes: int) -> Output:

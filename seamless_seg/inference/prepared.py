@@ -17,9 +17,9 @@ from ..errors import BudgetError
 from ..models.base import Model
 from ..models.files import files_of
 from ..models.load import LazyModel
-from ..models.mlm import places
+from ..models.mlm import sidecar_paths
 from ..models.receptive_field import Probe
-from ..models.tile_model import FittedModel
+from ..models.tile_model import TileModel
 from ..planning.autotune import Measurements, measure_model
 from ..planning.bands import bands_by_name
 from ..planning.forecast import Forecast, forecast_raster
@@ -96,15 +96,15 @@ class PreparedRun:
     @property
     def classes(self) -> int:
         """Number of classes; of a raster without a valid pixel, as the model's file states it."""
-        if self.is_empty and self.model.classes:
-            return self.model.classes
+        if self.is_empty and self.model.spec.classes:
+            return self.model.spec.classes
         return self.fitted.classes
 
     @cached_property
-    def fitted(self) -> FittedModel:
+    def fitted(self) -> TileModel:
         """The model with the input shape for the plan's tiles, found by a trial run."""
         tile = self.plan.grid.tile_shape
-        return FittedModel(self.model, len(self.reader.bands), tile, self._align)
+        return TileModel(self.model, len(self.reader.bands), tile, self._align)
 
     @cached_property
     def tiles(self) -> TileReader:
@@ -191,12 +191,10 @@ class PreparedRun:
         The memory is extrapolated from a small tile: trying a large one could exhaust it.
         """
         shape = self.plan.grid.tile_shape
-        if self.model.tile != (None, None) or math.prod(shape) <= TRIAL_SIDE**2:
+        if self.model.spec.tile != (None, None) or math.prod(shape) <= TRIAL_SIDE**2:
             return
-        small = FittedModel(
-            self.model, len(self.reader.bands), (TRIAL_SIDE, TRIAL_SIDE), self._align
-        )
-        expected = small.working_bytes(1).on(1) * math.prod(shape) // TRIAL_SIDE**2
+        small = TileModel(self.model, len(self.reader.bands), (TRIAL_SIDE, TRIAL_SIDE), self._align)
+        expected = small.working_memory(1).on(1) * math.prod(shape) // TRIAL_SIDE**2
         self.model.tune(shape)
         release_bytes()
         if program + expected > EXTRAPOLATION_FACTOR * limit:
@@ -227,7 +225,7 @@ class PreparedRun:
             copies=copies,
             input_shape=self.fitted.shape,
             program=program,
-            working=self.fitted.working_bytes(tried),
+            working=self.fitted.working_memory(tried),
             border=self.fitted.border,
             cache=user_cache(),
         )
@@ -250,7 +248,7 @@ def inputs_of(model: Any, *readers: RasterReader) -> list[Any]:
     """List all files that are read, and so must not be written."""
     files = [file for reader in readers for file in (reader.path, *reader.files, *reader.archives)]
     models = files_of(model)
-    return [*files, *models, *(place for path in models for place in places(path))]
+    return [*files, *models, *(place for path in models for place in sidecar_paths(path))]
 
 
 def prepare(
@@ -292,9 +290,11 @@ def prepare(
     if bands is None:
         bands = bands_by_name(options, network, reader.descriptions)
     channels = reader.count if bands is None else len(bands)
+    if not is_empty or network.spec.classes is None:
+        network = network.resolved(channels)
     measured = Measurements()
     if not is_empty:
-        measured = measure_model(model, options, execution, reader.size, channels)
+        measured = measure_model(model.source, network, options, execution, reader.size, channels)
     forecast = forecast_raster(reader, network, options, area, measured)
     if measured.tile_costs is not None:
         network.tune(forecast.plan.grid.tile_shape, 1)  # the last timing tuned it otherwise

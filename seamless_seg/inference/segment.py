@@ -210,7 +210,7 @@ def _destinations(paths: Sequence[Any], inputs: Sequence[Any], overwrite: bool) 
 
 
 def _output_notes(run: PreparedRun, outputs: OutputOptions, is_part: bool) -> Iterator[str]:
-    names = run.model.metadata.class_names
+    names = run.model.spec.metadata.class_names
     fitting = (run.classes,) if run.classes > 1 else (1, 2)
     if names and len(names) not in fitting:
         yield (

@@ -12,7 +12,7 @@ import shapely
 
 from ..arrays import Mask, Pixels, Values
 from ..models.base import FLOAT
-from ..models.tile_model import FittedModel
+from ..models.tile_model import TileModel
 from ..normalization import Normalization
 from ..raster.source import Reader, gaps_extended, read_extended, valid_extended
 from ..tiling.grid import shape_to_slices
@@ -29,7 +29,7 @@ class TileReader:
     ----------
     reader : Reader
         The raster.
-    model : FittedModel
+    model : TileModel
         The model; it determines the shape of its input.
     normalization : Normalization
         Applied to the pixels, here or by the model.
@@ -42,7 +42,7 @@ class TileReader:
     def __init__(
         self,
         reader: Reader,
-        model: FittedModel,
+        model: TileModel,
         normalization: Normalization,
         dtype: np.dtype[Any],
         fill: float | None = None,
@@ -51,7 +51,7 @@ class TileReader:
         self._model = model
         # Raw pixels have no spare value for gaps, so a raster with gaps is normalized here.
         is_raw = takes_integers(model, normalization, dtype) or (
-            not reader.may_have_gaps and model.normalizes(normalization, dtype)
+            not reader.may_have_gaps and model.take_over_normalization(normalization, dtype)
         )
         raw_dtype = dtype if is_raw else None
         self._input = InputWriter(normalization, fill, len(reader.bands), raw_dtype)
@@ -65,7 +65,9 @@ class TileReader:
                 for first, last in runs:
                     valid[first:last] = self._read_valid(batch.geoms[first:last])
             has_data = [mask is None or bool(mask.any()) for mask in valid]
-            tiles = self._model.empty(sum(has_data), len(self._reader.bands), self._input.dtype)
+            tiles = self._model.empty_batch(
+                sum(has_data), len(self._reader.bands), self._input.dtype
+            )
             at = 0
             for first, last in runs:
                 geoms = list(compress(batch.geoms[first:last], has_data[first:last]))
@@ -92,7 +94,7 @@ class TileReader:
         for geom, tile in zip(geoms, tiles, strict=True):
             within = _within(geom, cols.start, border)
             tile_gaps = None if gaps is None else gaps[:, :, within]
-            self._input.write(pixels[:, :, within], tile_gaps, self._model.place(tile))
+            self._input.write(pixels[:, :, within], tile_gaps, self._model.tile_view(tile))
 
 
 class TileBatch(NamedTuple):
@@ -106,13 +108,13 @@ class TileBatch(NamedTuple):
     """Valid pixels of each tile of the batch, ``(height, width)``; None for all."""
 
 
-def batch_logits(model: FittedModel, batch: TileBatch) -> list[Values]:
+def batch_logits(model: TileModel, batch: TileBatch) -> list[Values]:
     """Run the model; return the logits ``(height, width, K)`` of each tile of the batch.
 
     Tiles without a valid pixel are not run; their logits are zeros and never written.
     """
     logits = iter(model(batch.pixels) if any(batch.has_data) else ())
-    return [next(logits) if has_data else model.zeros for has_data in batch.has_data]
+    return [next(logits) if has_data else model.zero_logits for has_data in batch.has_data]
 
 
 class InputWriter:
@@ -167,12 +169,12 @@ class InputWriter:
             np.copyto(to, self._fill, where=gaps)
 
 
-def takes_integers(model: FittedModel, normalization: Normalization, dtype: np.dtype[Any]) -> bool:
+def takes_integers(model: TileModel, normalization: Normalization, dtype: np.dtype[Any]) -> bool:
     """Whether a model computes with the raster's integers unchanged, even where there are gaps.
 
     Parameters
     ----------
-    model : FittedModel
+    model : TileModel
         The model.
     normalization : Normalization
         Applied to the pixels.
@@ -180,7 +182,7 @@ def takes_integers(model: FittedModel, normalization: Normalization, dtype: np.d
         Type of the raster's pixels.
     """
     is_unchanged = dtype.kind in "iu" and dtype == model.dtype and normalization == NO_NORMALIZATION
-    return is_unchanged and model.normalizes(normalization, dtype)
+    return is_unchanged and model.take_over_normalization(normalization, dtype)
 
 
 def _normalized_fill(

@@ -1,4 +1,4 @@
-"""The interface that every model has, and a function behind it."""
+"""The interface of every model, what is known of one, and the model that wraps a function."""
 
 from __future__ import annotations
 
@@ -14,99 +14,118 @@ from ..errors import ModelError
 from ..normalization import Normalization
 from ..windows import Pair
 from .metadata import ModelMetadata
-from .onnx_session import first_line
 
-BATCH_PIXELS, DEVICE_BATCH_PIXELS = 2**17, 2**21
-"""Pixels that keep a processor busy, and those that keep a GPU busy."""
+DEFAULT_CHANNELS = 3
+"""Bands of a trial image where neither the model nor the caller states a number."""
 
-Batch = npt.NDArray[np.float32]
+BATCH_PIXELS = 2**17
+"""Pixels of a batch that keep a processor busy."""
+
+DEVICE_BATCH_PIXELS = 2**21
+"""Pixels of a batch that keep a GPU busy."""
 
 FLOAT = np.dtype(np.float32)
+"""Type of images, but for models that take integers or other floats."""
+
+Batch = npt.NDArray[np.float32]
+"""Images, ``(B, C, H, W)``."""
 
 
 @runtime_checkable
 class Model(Protocol):
-    """What the job needs of a model; lengths that are None are free."""
+    """A segmentation model: a spec that does not change, and a call from images to logits."""
 
-    name: str
-    batch: int | None
-    """Tiles that it takes at once, no more and no fewer."""
-    channels: int | None
-    """Bands that it takes."""
-    tile: tuple[int | None, int | None]
-    """Height and width of the tiles that it gives logits for."""
-    classes: int | None
-    """Classes that it tells apart, where that is known without running it."""
-    dtype: np.dtype[Any]
-    """What it computes its input from: for integers, values are rounded."""
-    metadata: ModelMetadata
-    variant: str
-    """What tells it from others of the same file: which output it gives, and where it runs."""
     workers: int
-    """Threads that may call it at the same time, and should."""
-    batch_pixels: int
-    """Pixels of a batch from which on more tiles at a time are of no use."""
+    """Threads that may call the model at the same time, and should; ``tune`` sets it."""
 
     @property
-    def border(self) -> int:
-        """Pixels at each side of an image that it needs and gives no logits for, as far as seen."""
+    def spec(self) -> ModelSpec:
+        """Properties of the model, complete once ``resolved`` has returned it."""
         ...
 
-    @property
-    def remainder(self) -> Pair:
-        """Heights and widths of logits that it has been seen to give, but for multiples of 128."""
+    def resolved(self, channels: int | None = None) -> Model:
+        """Return the model with a complete spec, which may take a few runs on small images.
+
+        ``channels`` are the bands of those images where the spec leaves them open. The model
+        returned shares its weights with this one, and returns itself from here on.
+        """
         ...
 
     def tune(self, tile: tuple[int, int], most_workers: int | None = None) -> None:
-        """Get ready for many tiles of that size; it may change ``workers``."""
+        """Prepare for many tiles of a size, and for ``most_workers`` threads at most."""
         ...
 
-    def normalizes(self, normalization: Normalization, dtype: np.dtype[Any]) -> bool:
-        """Whether batches may come as pixels from here on, to be normalized where it runs."""
+    def take_over_normalization(self, normalization: Normalization, dtype: np.dtype[Any]) -> bool:
+        """Let the model normalize pixels of a dtype itself, where it can; return whether it will.
+
+        Where it will, batches of that dtype are pixels from here on.
+        """
         ...
 
     def __call__(self, batch: Batch, /) -> npt.NDArray[Any]:
-        """Map ``(B, C, H, W)`` to logits ``(B, K, H, W)``, or as much less as its border is."""
+        """Map ``(B, C, H, W)`` to logits ``(B, K, H - 2 * border, W - 2 * border)``."""
         ...
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """What is known of a model once it is opened; lengths that are None are free."""
+
+    name: str = "the model"
+    """Path of its file, or what messages call a function."""
+    channels: int | None = None
+    """Bands of its input."""
+    classes: int | None = None
+    """Classes of its logits, where the graph declares them."""
+    tile: tuple[int | None, int | None] = (None, None)
+    """Height and width of its logits in pixels of the input: the input's less both borders."""
+    border: int = 0
+    """Pixels at each side of an input that have no logits, as valid convolutions lose them."""
+    remainder: Pair = (0, 0)
+    """Height and width of logits, modulo 128 px, at which no pooling of the model drops pixels."""
+    batch: int | None = None
+    """Tiles of every batch, no more and no fewer."""
+    batch_pixels: int = BATCH_PIXELS
+    """Pixels of a batch above which more tiles at a time are no faster."""
+    dtype: np.dtype[Any] = FLOAT
+    """Type of its input; for integers, values are rounded and clipped."""
+    metadata: ModelMetadata = field(default_factory=ModelMetadata)
+    """Settings that came with it."""
+    variant: str = ""
+    """Suffix of cache keys, which tells uses of one file apart: output, provider, augmentation."""
 
 
 @dataclass
 class CallableModel:
-    """Any function of a batch as a model that takes every shape."""
+    """A function of a batch as a model that takes every shape."""
 
     function: Callable[[Batch], npt.NDArray[Any]]
-    name: str = "the model"
-    batch: int | None = None
-    channels: int | None = None
-    tile: tuple[int | None, int | None] = (None, None)
-    classes: int | None = None
-    border: int = 0
-    remainder: Pair = (0, 0)
-    dtype: np.dtype[Any] = FLOAT
-    metadata: ModelMetadata = field(default_factory=ModelMetadata)
-    variant: str = ""
+    spec: ModelSpec = field(default_factory=ModelSpec)
     workers: int = 1
-    batch_pixels: int = BATCH_PIXELS
+
+    def resolved(self, channels: int | None = None) -> CallableModel:
+        """Return the model itself: a function has no layout to infer."""
+        return self
 
     def tune(self, tile: tuple[int, int], most_workers: int | None = None) -> None:
-        """Nothing to get ready: nobody knows how it works."""
+        """Do nothing: a function has no threads or buffers that are known of."""
 
-    def normalizes(self, normalization: Normalization, dtype: np.dtype[Any]) -> bool:
-        """It takes values."""
+    def take_over_normalization(self, normalization: Normalization, dtype: np.dtype[Any]) -> bool:
+        """Return False: a function takes normalized values."""
         return False
 
     def __call__(self, batch: Batch, /) -> npt.NDArray[Any]:
-        """Call the function; what it raises becomes a ``ModelError``.
+        """Call the function; whatever it raises becomes a ``ModelError``.
 
-        The result is copied: a function may use one buffer again and again.
+        The result is copied, since a function may return the same buffer every time.
         """
-        with naming_failure(self.name, batch):
+        with naming_failure(self.spec.name, batch):
             return np.array(self.function(batch))
 
 
 @contextmanager
 def naming_failure(name: str, batch: npt.NDArray[Any]) -> Iterator[None]:
-    """Turn whatever a model raises into a ``ModelError`` that names model and batch."""
+    """Turn any exception of a model into a ``ModelError`` that names model and batch shape."""
     try:
         yield
     except ModelError:
@@ -114,3 +133,9 @@ def naming_failure(name: str, batch: npt.NDArray[Any]) -> Iterator[None]:
     except Exception as error:
         shape = " x ".join(map(str, batch.shape))
         raise ModelError(f"{name} fails on a batch of {shape}: {first_line(error)}") from error
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of an exception's message, cut to what fits into a sentence."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0][:300]

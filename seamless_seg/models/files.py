@@ -1,4 +1,4 @@
-"""The files of a model, and a digest of them."""
+"""The files of a model, and the fingerprint of their contents."""
 
 from __future__ import annotations
 
@@ -10,51 +10,54 @@ from typing import Any
 from ..errors import ModelError
 
 
-def members(model: Any) -> list[Any]:
-    """The files and functions of which the logits are averaged, in the order given.
+def models_of(model: Any) -> list[Any]:
+    """List the files and functions of a model, whose logits are averaged in this order.
 
     Parameters
     ----------
     model : str, path-like, callable, list or tuple
         A file, a function, or several of these; a string may name several files, joined by commas.
-        The name of a file that is there stands for that file, whatever commas are in it.
+        The name of an existing file stands for that file, even with commas in it.
 
     Raises
     ------
     ModelError
-        Where a list is empty, or nothing stands between two commas.
+        Where a list is empty, or a name between commas is.
     """
     if isinstance(model, list | tuple):
         if not model:
-            raise ModelError("no model is given: the list of models is empty")
-        return [member for part in model for member in members(part)]
-    if not isinstance(model, str) or "," not in model or _is_there(model):
+            raise ModelError("the list of models is empty: give one model at least")
+        return [one for part in model for one in models_of(part)]
+    if not isinstance(model, str) or "," not in model or _exists(model):
         return [model]
     names = [name.strip() for name in model.split(",")]
     if not all(names):
-        raise ModelError(f"{model}: a comma joins two models, and one of them has no name")
+        raise ModelError(
+            f"{model}: a comma joins two models, and one of them has no name: give both, or leave "
+            f"the comma out"
+        )
     return list(names)
 
 
 def files_of(model: Any) -> list[Path]:
-    """The files among a model's members."""
-    return [Path(member) for member in members(model) if not callable(member)]
+    """List the files of a model, without its functions."""
+    return [Path(one) for one in models_of(model) if not callable(one)]
 
 
 def has_functions(model: Any) -> bool:
-    """Whether a member is a function, so that nothing can be remembered of the model."""
-    return any(callable(member) for member in members(model))
+    """Tell whether part of a model is a function, so that no measurement of it can be cached."""
+    return any(callable(one) for one in models_of(model))
 
 
-def _is_there(name: str) -> bool:
+def _exists(name: str) -> bool:
     try:
         return Path(name).exists()
-    except OSError:  # many names joined are too long for one
+    except OSError:  # several joined names are longer than one may be
         return False
 
 
 def fingerprint(model: Any) -> str:
-    """SHA-256 of a model's file; of those of its files, where it has several."""
+    """Return the SHA-256 of a model's file, or of the digests of its files where it has several."""
     digests = [_digest(path) for path in files_of(model)]
     return (
         digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
@@ -62,7 +65,7 @@ def fingerprint(model: Any) -> str:
 
 
 def _digest(path: Path) -> str:
-    """SHA-256 of a file: the weights of a large model may lie in one of their own beside."""
+    """Return the SHA-256 of a model's file and of the file of its weights beside it, if any."""
     digest = hashlib.sha256()
     for part in (path, *(path.with_name(path.name + ending) for ending in (".data", "_data"))):
         with suppress(FileNotFoundError), part.open("rb") as file:

@@ -1,4 +1,4 @@
-"""What a graph's nodes tell: whether it has global context, and which activation ends it."""
+"""Analysis of a graph's nodes: which have global context, and which activation ends the graph."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator
 
 from .base import Model
 from .ensemble import Ensemble
-from .onnx_graph import NO_GRAPH, Graph, Integers, Node, read_graph
+from .onnx_graph import GRAPH_ERRORS, Graph, Integers, Node, read_graph
 from .onnx_model import OnnxModel
 
 ACTIVATION_KINDS = ("Softmax", "Sigmoid", "HardSigmoid")
-"""Types of nodes after which values are probabilities."""
+"""Types of nodes whose outputs are probabilities."""
 
-AFTER_ACTIVATION = (
+KEEPING_PROBABILITIES = (
     "Cast",
     "Identity",
     "Reshape",
@@ -23,7 +23,7 @@ AFTER_ACTIVATION = (
     "Unsqueeze",
     "Upsample",
 )
-"""Types of nodes after which they still are."""
+"""Types of nodes that pass probabilities on."""
 
 TILE_WIDE_KINDS = (
     "InstanceNormalization",
@@ -40,43 +40,44 @@ TILE_WIDE_KINDS = (
     "GroupQueryAttention",
     "QAttention",
 )
-"""Types of nodes that are, those that only onnxruntime has included."""
+"""Types of nodes whose every output depends on the whole tile, onnxruntime's own included."""
 
 WITHIN_ATTENTION = ("Cast", "Dropout", "Identity", "Reshape", "Transpose", "Where")
-"""Types of nodes that may stand between the two halves of an attention."""
+"""Types of nodes between the softmax of an attention and its product with the values."""
 
-REDUCING = ("ReduceMean", "ReduceMax", "ReduceSum", "ReduceL2", "MeanVarianceNormalization")
-"""Types of nodes that are where they reduce height and width."""
+REDUCING_KINDS = ("ReduceMean", "ReduceMax", "ReduceSum", "ReduceL2", "MeanVarianceNormalization")
+"""Types of nodes that are tile-wide where they reduce height and width."""
 
-SPATIAL = ({2, 3}, {1, 2})
-"""Axes of height and width, in either layout."""
+SPATIAL_AXES = ({2, 3}, {1, 2})
+"""Axes of height and width, with channels first and with channels last."""
 
 
-def activation_within(model: Model) -> str | None:
-    """The type of the node by which an ONNX model makes probabilities, if it ends with that."""
+def final_activation(model: Model) -> str | None:
+    """Return the type of the activation that an ONNX model ends with; None where it has none."""
     if isinstance(model, Ensemble):
-        found = [activation_within(member) for member in model.models]
+        found = [final_activation(member) for member in model.models]
         return found[0] if all(found) else None
     if not isinstance(model, OnnxModel):
         return None
     try:
-        graph = read_graph(model.name)
-    except NO_GRAPH:
+        graph = read_graph(model.spec.name)
+    except GRAPH_ERRORS:
         return None
-    return _ending(graph, model.output)
+    return _activation_before(graph, model.output)
 
 
-def _ending(graph: Graph, name: str) -> str | None:
-    makers: dict[str, Node] = {made: node for node in graph.nodes for made in node.outputs}
-    while (node := makers.get(name)) is not None and node.kind in AFTER_ACTIVATION:
+def _activation_before(graph: Graph, name: str) -> str | None:
+    """Return the type of the activation that makes a tensor; None where there is none."""
+    sources: dict[str, Node] = {output: node for node in graph.nodes for output in node.outputs}
+    while (node := sources.get(name)) is not None and node.kind in KEEPING_PROBABILITIES:
         name = node.inputs[0]
     return node.kind if node is not None and node.kind in ACTIVATION_KINDS else None
 
 
 def tile_wide_nodes(model: Model) -> str | None:
-    """Say which nodes of an ONNX model are tile-wide: ``4 InstanceNormalization nodes``.
+    """List the tile-wide nodes of an ONNX model: ``4 InstanceNormalization nodes``.
 
-    None where there are none that its answer depends on, or where nobody can tell.
+    None where its logits depend on none, and where the model is a function or its file unreadable.
     """
     if isinstance(model, Ensemble):
         found = filter(None, map(tile_wide_nodes, model.models))
@@ -84,34 +85,35 @@ def tile_wide_nodes(model: Model) -> str | None:
     if not isinstance(model, OnnxModel):
         return None
     try:
-        graph = read_graph(model.name)
-        counts = Counter(_kinds(graph, _needed(graph, {model.output})))
-    except NO_GRAPH:
+        graph = read_graph(model.spec.name)
+        counts = Counter(_tile_wide_kinds(graph, _ancestors(graph, {model.output})))
+    except GRAPH_ERRORS:
         return None
     listed = (f"{count} {kind} node{'s' * (count > 1)}" for kind, count in counts.items())
     return " and ".join(listed) or None
 
 
-def _needed(graph: Graph, wanted: set[str]) -> list[Node]:
-    """The nodes that lead to what is wanted: other outputs may have nodes of their own."""
+def _ancestors(graph: Graph, wanted: set[str]) -> list[Node]:
+    """Return the nodes that tensors depend on: other outputs may have nodes of their own."""
     wanted, found = set(wanted), []
     for node in reversed(graph.nodes):
         if wanted & set(node.outputs):
             found.append(node)
-            wanted |= set(node.inputs) | {name for inner in node.inner for name in _names(inner)}
+            wanted |= set(node.inputs) | {name for inner in node.inner for name in _inputs(inner)}
             wanted.discard("")  # an input that is left out
     return found[::-1]
 
 
-def _names(graph: Graph) -> Iterator[str]:
+def _inputs(graph: Graph) -> Iterator[str]:
+    """Yield the inputs of all nodes of a graph, those of inner graphs included."""
     for node in graph.nodes:
         yield from node.inputs
         for inner in node.inner:
-            yield from _names(inner)
+            yield from _inputs(inner)
 
 
-def _kinds(graph: Graph, nodes: Iterable[Node]) -> Iterator[str]:
-    """The type of each tile-wide node, as users should read it."""
+def _tile_wide_kinds(graph: Graph, nodes: Iterable[Node]) -> Iterator[str]:
+    """Yield the type of each tile-wide node, as a message names it."""
     weights: set[str] = set()
     for node in nodes:
         if node.kind == "Softmax" or (node.kind in WITHIN_ATTENTION and weights & set(node.inputs)):
@@ -122,14 +124,14 @@ def _kinds(graph: Graph, nodes: Iterable[Node]) -> Iterator[str]:
             yield "Softmax-MatMul"
         elif node.kind == "BatchNormalization" and node.integers.get("training_mode") == (1,):
             yield "training BatchNormalization"
-        elif node.kind in REDUCING and _is_spatial(_axes(graph, node)):
+        elif node.kind in REDUCING_KINDS and _is_spatial(_reduced_axes(graph, node)):
             yield node.kind
         for inner in node.inner:
-            yield from _kinds(inner, inner.nodes)
+            yield from _tile_wide_kinds(inner, inner.nodes)
 
 
-def _axes(graph: Graph, node: Node) -> Integers | None:
-    """Axes that a node reduces; None where nobody can tell, or perhaps all of a shape's."""
+def _reduced_axes(graph: Graph, node: Node) -> Integers | None:
+    """Return the axes that a node reduces; None where they are computed, or left out."""
     if "axes" in node.integers:
         return node.integers["axes"]
     if len(node.inputs) > 1:
@@ -139,4 +141,4 @@ def _axes(graph: Graph, node: Node) -> Integers | None:
 
 def _is_spatial(axes: Integers | None) -> bool:
     counted = {axis % 4 for axis in axes or ()}
-    return any(spatial <= counted for spatial in SPATIAL)
+    return any(spatial <= counted for spatial in SPATIAL_AXES)

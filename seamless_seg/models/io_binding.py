@@ -1,4 +1,4 @@
-"""Tensors bound to a device, and pixels that are normalized there."""
+"""Runs on a device: batches in buffers that stay there, and pixels that are normalized there."""
 
 from __future__ import annotations
 
@@ -13,112 +13,113 @@ import numpy.typing as npt
 from ..normalization import Normalization
 
 DEVICES = {"cuda": "cuda", "tensorrt": "cuda"}
-"""Where the tensors of an execution provider lie, by its short name; on the CPU if not listed."""
+"""onnxruntime's name of the device of an execution provider; those not listed use the CPU."""
 
-LANES = 2
-"""While one batch is computed, the next is copied."""
+BUFFER_SETS = 2
+"""Batches on the device at a time: while one is computed, the next is copied."""
 
 OPSET, IR_VERSION = 13, 8
-"""Old enough for every onnxruntime that this package works with."""
+"""Versions of ONNX of the normalization graph, which every supported onnxruntime can load."""
 
 
 class DeviceRunner:
-    """Runs a session on batches of one shape, each copied once to the device and once back.
+    """Run a session on batches of one shape, each copied once to the device and once back.
 
-    Several threads may call it at the same time, one for each lane: a pair of buffers of its own.
-    A batch with fewer tiles than the largest before is filled up, so that its shape stays the same
-    and nothing is compiled or chosen anew for it.
+    As many threads may call it at the same time as there are ``BUFFER_SETS``. A batch of fewer
+    tiles than the largest before is filled up with zeros, so that its shape stays the same and
+    the provider compiles nothing anew.
 
     Parameters
     ----------
     session : onnxruntime.InferenceSession
         The model.
     image, logits : str
-        Its input and output.
+        Names of its input and output.
     device : str
-        Where the buffers are to lie, as onnxruntime calls it.
+        onnxruntime's name of the device of the buffers.
     """
 
     def __init__(self, session: Any, image: str, logits: str, device: str) -> None:
         self._session = session
         self._image, self._logits = image, logits
         self._device = device
-        self._prelude: Any = None
-        self._lanes: queue.LifoQueue[_Lane] = queue.LifoQueue()
-        for _ in range(LANES):
-            self._lanes.put(_Lane())
+        self._normalization: Any = None
+        self._free: queue.LifoQueue[_Buffers] = queue.LifoQueue()
+        for _ in range(BUFFER_SETS):
+            self._free.put(_Buffers())
 
-    def begin_with(self, prelude: Any) -> None:
-        """Run a session from ``pixels`` to ``values`` before the model, on batches of its dtype.
+    def normalize_with(self, session: Any) -> None:
+        """Run a session from ``pixels`` to ``values`` before the model, on batches of uint8.
 
-        Its input alone is copied to the device: pixels of a byte are a fourth of their values.
+        Only its input is then copied to the device: a quarter of the bytes of float32 values.
         """
-        self._prelude = prelude
+        self._normalization = session
 
     def normalizes(self, dtype: np.dtype[Any]) -> bool:
-        """Whether batches of that dtype are pixels for the prelude."""
-        return self._prelude is not None and dtype == np.uint8
+        """Tell whether batches of that dtype are pixels that are normalized on the device."""
+        return self._normalization is not None and dtype == np.uint8
 
-    def forget(self) -> None:
-        """Let go of all buffers, however large they have become; nobody may be calling."""
-        for _ in range(LANES):
-            self._lanes.get()
-        for _ in range(LANES):
-            self._lanes.put(_Lane())
+    def release_buffers(self) -> None:
+        """Free all buffers, however large they have become; no thread may be calling."""
+        for _ in range(BUFFER_SETS):
+            self._free.get()
+        for _ in range(BUFFER_SETS):
+            self._free.put(_Buffers())
 
     def __call__(self, batch: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Logits of a batch of values, or of pixels where there is a prelude."""
-        lane = self._lanes.get()
+        """Return the logits of a batch of values, or of pixels that are normalized here."""
+        buffers = self._free.get()
         try:
-            if not lane.takes(batch):
-                lane = self._new_lane(batch)
-            return lane.run(batch)
+            if not buffers.hold(batch):
+                buffers = self._allocate(batch)
+            return buffers.run(batch)
         finally:
-            self._lanes.put(lane)
+            self._free.put(buffers)
 
-    def _new_lane(self, batch: npt.NDArray[Any]) -> _Lane:
+    def _allocate(self, batch: npt.NDArray[Any]) -> _Buffers:
         import onnxruntime
 
-        # On a CPU it would be the caller's own array.
-        given = onnxruntime.OrtValue.ortvalue_from_numpy(batch.copy(), self._device, 0)
-        stages, image = [], given
+        # A copy, as on a CPU the buffer would be the caller's own array.
+        first = onnxruntime.OrtValue.ortvalue_from_numpy(batch.copy(), self._device, 0)
+        stages, image = [], first
         if self.normalizes(batch.dtype):
-            stages.append(_Stage(self._prelude, "pixels", image, "values", self._device))
+            stages.append(_Stage(self._normalization, "pixels", image, "values", self._device))
             image = stages[-1].result
         stages.append(_Stage(self._session, self._image, image, self._logits, self._device))
-        return _Lane(batch, given, stages)
+        return _Buffers(batch, first, stages)
 
 
 class _Stage:
-    """A session with its input and output bound; it has run once."""
+    """A session with its input and output bound to buffers; it has run once."""
 
-    def __init__(self, session: Any, taken: str, image: Any, given: str, device: str) -> None:
+    def __init__(self, session: Any, input_: str, value: Any, output: str, device: str) -> None:
         self._session, self._binding = session, session.io_binding()
-        self._binding.bind_ortvalue_input(taken, image)
-        self._binding.bind_output(given, device)
+        self._binding.bind_ortvalue_input(input_, value)
+        self._binding.bind_output(output, device)
         self.run()
-        # The shape of the output is known now: from here on it always goes to the same place.
+        # The first run shows the shape of the output: every later one goes to the same buffer.
         (self.result,) = self._binding.get_outputs()
-        self._binding.bind_ortvalue_output(given, self.result)
+        self._binding.bind_ortvalue_output(output, self.result)
 
     def run(self) -> None:
         self._session.run_with_iobinding(self._binding)
 
 
-class _Lane:
-    """Buffers for batches of one shape and dtype."""
+class _Buffers:
+    """Buffers for batches of one shape and dtype, and the sessions that use them."""
 
     def __init__(
         self,
         batch: npt.NDArray[Any] | None = None,
-        given: Any = None,
+        first: Any = None,
         stages: Sequence[_Stage] = (),
     ) -> None:
         self._shape = (0,) if batch is None else batch.shape
         self._dtype = None if batch is None else batch.dtype
-        self._given, self._stages = given, stages
+        self._first, self._stages = first, stages
 
-    def takes(self, batch: npt.NDArray[Any]) -> bool:
+    def hold(self, batch: npt.NDArray[Any]) -> bool:
+        """Tell whether a batch fits into these buffers, perhaps filled up."""
         is_of_size = len(batch) <= self._shape[0] and batch.shape[1:] == self._shape[1:]
         return is_of_size and batch.dtype == self._dtype
 
@@ -127,22 +128,22 @@ class _Lane:
         if count < self._shape[0]:
             missing = (self._shape[0] - count, *batch.shape[1:])
             batch = np.concatenate([batch, np.zeros(missing, batch.dtype)])
-        self._given.update_inplace(np.ascontiguousarray(batch))
+        self._first.update_inplace(np.ascontiguousarray(batch))
         for stage in self._stages:
             stage.run()
-        # On a CPU it is a view of the buffer, which the next batch will overwrite.
+        # A copy, as on a CPU it is a view of the buffer, which the next batch overwrites.
         return np.array(self._stages[-1].result.numpy()[:count])
 
 
-def can_be_made() -> bool:
-    """Whether the package that writes ONNX graphs is installed."""
+def can_write_graphs() -> bool:
+    """Tell whether the ``onnx`` package is installed, which writes the normalization graph."""
     return find_spec("onnx") is not None
 
 
-def prelude(normalization: Normalization, dtype: np.dtype[Any]) -> bytes:
-    """An ONNX graph from ``pixels`` of that dtype to ``values``, float32, both ``(B, C, H, W)``.
+def normalization_graph(normalization: Normalization, dtype: np.dtype[Any]) -> bytes:
+    """Return an ONNX graph from ``pixels`` of a dtype to float32 ``values``, ``(B, C, H, W)``.
 
-    The operations and their order are those of ``Normalization.apply``.
+    Its operations and their order are those of ``Normalization.apply``, so that the bits are, too.
     """
     from onnx import TensorProto, helper, numpy_helper
 
@@ -161,11 +162,11 @@ def prelude(normalization: Normalization, dtype: np.dtype[Any]) -> bytes:
             numbers.append(numpy_helper.from_array(per_band, f"by_{own}"))
     nodes[-1].output[0] = "values"
     shape = ["batch", "bands", "height", "width"]
-    taken = helper.np_dtype_to_tensor_dtype(dtype)
+    pixel_type = helper.np_dtype_to_tensor_dtype(dtype)
     graph = helper.make_graph(
         nodes,
-        "prelude",
-        [helper.make_tensor_value_info("pixels", taken, shape)],
+        "normalization",
+        [helper.make_tensor_value_info("pixels", pixel_type, shape)],
         [helper.make_tensor_value_info("values", TensorProto.FLOAT, shape)],
         numbers,
     )

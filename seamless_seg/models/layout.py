@@ -1,10 +1,14 @@
-"""Layouts: what a graph takes and gives, whatever the order, number and length of its axes."""
+"""Layouts: the order, number and length of the axes of a graph's input and output.
+
+Where a graph does not declare how its output is laid out, that is inferred from the shapes of the
+outputs for a few trial images.
+"""
 
 from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -15,54 +19,32 @@ import numpy.typing as npt
 from ..arrays import Array
 from ..windows import Pair
 
-MOST_TIMES = 64
-"""No model gives one answer for more pixels a side, and still calls it segmentation."""
+MAX_OUTPUT_STRIDE = 64
+"""Pixels a side for one logit at most: no model segments more coarsely."""
 
-USUAL_TIMES = (2, 4, 8, 16, 32)
-"""Fractions that are likelier than a border that comes to the same."""
+COMMON_OUTPUT_STRIDES = (2, 4, 8, 16, 32)
+"""Output strides that are likelier than a border that leaves an output of the same size."""
 
-FEW_CHANNELS = 16
-"""No side of a tile is as short, and few rasters have more bands."""
+MAX_IMAGE_CHANNELS = 16
+"""Bands of an image: a longer axis is one of sides, as few rasters have more bands."""
 
-FAR_SHORTER = 4
-"""Times that channels are fewer than rows and columns where that tells them apart."""
+CHANNELS_TO_SIDE = 4
+"""Factor by which an axis is shorter than the others where it is taken for the channels."""
 
 CHANNEL_NAMES = frozenset({"c", "ch", "channel", "channels", "band", "bands"})
+"""Words by which graphs name the axis of channels."""
 
 SIDE_NAMES = frozenset({"h", "height", "row", "rows", "w", "width", "col", "cols", "columns"})
-"""Words by which graphs name the axes of images."""
+"""Words by which graphs name the axes of height and width."""
 
-SIDES = (128, 256, 512, 1024)
-"""Sides of the images that show what a model loses: the first that leaves something."""
+BORDER_TRIAL_SIDES = (128, 256, 512, 1024)
+"""Sides in px of the images that show the border: the first that leaves enough output."""
 
-LEAST_LEFT = 16
-"""Pixels that are left of an image that shows it."""
+MIN_BORDER_OUTPUT = 16
+"""Pixels a side of an output that shows the border."""
 
-PERIOD = 128
-"""Poolings halve an image no more than seven times: lengths so far apart lose as much."""
-
-
-@dataclass(frozen=True)
-class Tensor:
-    """An input or output of a graph: a length is None where it is free."""
-
-    name: str
-    shape: tuple[int | None, ...]
-    dtype: str
-    axes: tuple[str, ...] = ()
-    """What the graph calls its free axes; empty for the others."""
-
-    def __str__(self) -> str:
-        """``image: float [N, 3, H, W]``, free lengths as question marks."""
-        lengths = ", ".join("?" if length is None else str(length) for length in self.shape)
-        return f"{self.name}: {self.dtype} [{lengths}]"
-
-
-def to_tensor(node: Any) -> Tensor:
-    """What onnxruntime says of an input or output."""
-    lengths = tuple(n if isinstance(n, int) and n > 0 else None for n in node.shape)
-    axes = tuple(axis if isinstance(axis, str) else "" for axis in node.shape)
-    return Tensor(node.name, lengths, node.type.removeprefix("tensor(").removesuffix(")"), axes)
+SIZE_PERIOD = 128
+"""Pixels: no model halves an image more than 7 times, so such sides lose equally many pixels."""
 
 
 class ImageLayout(NamedTuple):
@@ -71,236 +53,281 @@ class ImageLayout(NamedTuple):
     channels_last: bool
     dtype: np.dtype[Any]
 
-    def feed(self, batch: Array) -> Array:
-        """A batch ``(B, C, H, W)`` as the graph takes it; integers are rounded to, and clipped."""
+    def from_nchw(self, batch: Array) -> Array:
+        """Return a batch ``(B, C, H, W)`` as the graph takes it; integers are rounded, clipped."""
         if self.dtype.kind in "iu" and batch.dtype != self.dtype:
             limits = np.iinfo(self.dtype)
             batch = np.clip(np.rint(batch), limits.min, limits.max)
         batch = batch.astype(self.dtype, copy=False)
         return np.ascontiguousarray(batch.transpose(0, 2, 3, 1)) if self.channels_last else batch
 
-    def to_nchw(self, shape: Sequence[Any]) -> tuple[Any, ...]:
-        """Lengths of a graph's axes in the order ``(B, C, H, W)``."""
+    def in_nchw_order(self, shape: Sequence[Any]) -> tuple[Any, ...]:
+        """Return what the graph has for each of its axes in the order ``(B, C, H, W)``."""
         batch, first, second, third = shape
         return (batch, third, first, second) if self.channels_last else tuple(shape)
-
-
-def is_channels_last(lengths: Sequence[int | None], names: Sequence[str]) -> bool:
-    """Whether the last of four axes is the one of the channels, by its name or its length.
-
-    Names tell most. Then sides that are equal are height and width; then an axis is one of sides
-    where it alone is free, and one of channels where it alone is short. Where none of that tells,
-    as of 256, 128 and 64, channels are first: that is what exporters are used to.
-    """
-    _, first, second, third = lengths
-    told = [_axis(name) for name in names[1:]]
-    says_last = told[0] == "side" or told[2] == "channels"
-    if says_last != (told[0] == "channels" or told[2] == "side"):
-        return says_last
-    if second is not None and (first == second) != (second == third):
-        return first == second
-    if first is None or third is None:
-        return first is None and third is not None
-    shorter = min(first, second or first)
-    return first > FEW_CHANNELS and (third <= FEW_CHANNELS or third * FAR_SHORTER <= shorter)
-
-
-def _axis(name: str) -> str | None:
-    """What an axis of an image is that is called so, as far as the name says."""
-    words = re.findall("[a-z]+", name.lower())
-    if not CHANNEL_NAMES.isdisjoint(words):
-        return "channels"
-    # Words beside x are those of exporters: of an input that is itself called x.
-    return "side" if not SIDE_NAMES.isdisjoint(words) or words in (["x"], ["y"]) else None
 
 
 class LogitsLayout(NamedTuple):
     """How a graph gives logits."""
 
     channels_last: bool = False
-    has_channels: bool = True
+    has_class_axis: bool = True
     """Whether there is an axis of classes at all."""
     border: int = 0
-    """Pixels of the image for which there are none, on each side."""
-    times: int = 1
-    """Pixels of the image a side for which there is one."""
+    """Pixels at each side of the image that have no logits."""
+    output_stride: int = 1
+    """Pixels of the image a side for each logit."""
 
-    def read(self, array: Array) -> npt.NDArray[np.float32]:
-        """Logits ``(B, K, H, W)``, the border gone from ``H`` and ``W``."""
-        if not self.has_channels:
+    def to_nchw(self, array: Array) -> npt.NDArray[np.float32]:
+        """Return an output as logits ``(B, K, H, W)``, without the border, at full resolution."""
+        if not self.has_class_axis:
             array = array[:, None]
         elif self.channels_last:
             array = array.transpose(0, 3, 1, 2)
         logits = array.astype(np.float32, copy=False)
-        return logits if self.times == 1 else enlarge(logits, self.times)
+        return logits if self.output_stride == 1 else upsample(logits, self.output_stride)
 
     def classes(self, shape: Sequence[int | None]) -> int | None:
-        """How many there are in an array of that shape."""
-        if not self.has_channels:
+        """Return the number of classes in an output of that shape."""
+        if not self.has_class_axis:
             return 1
         return shape[3] if self.channels_last else shape[1]
 
     def fits(self, shape: Sequence[int], batch: int, image: Pair) -> bool:
-        """Whether it could be that of an array of that shape, made from so large an image."""
-        return self in readings(shape, batch, image)
+        """Tell whether an output of that shape, from images of that size, can be laid out so."""
+        return self in possible_layouts(shape, batch, image)
 
 
-def readings(
-    shape: Sequence[int], batch: int, image: Pair, last_first: bool = False
-) -> Iterator[LogitsLayout]:
-    """Every way to read an array of that shape as logits of an image, the likeliest first.
+@dataclass(frozen=True)
+class Trials:
+    """Runs of a graph on images of zeros, of which the shape of the output alone is of use."""
 
-    Where both layouts are as likely, that with the channels last is if ``last_first``.
+    run: Callable[[Array], Array]
+    """Maps a batch ``(B, C, H, W)`` to the graph's output."""
+    batch: int
+    channels: int
+    channels_last: bool
+    """Whether the graph takes images with the channels last, and so likely gives logits so."""
+
+    def output_shape(self, size: Pair) -> tuple[int, ...] | None:
+        """Return the shape of the output for images of a size; None where the graph fails."""
+        zeros = np.zeros((self.batch, self.channels, *size), np.float32)
+        with suppress(Exception):  # onnxruntime's exceptions have no base class of their own
+            return tuple(self.run(zeros).shape)
+        return None
+
+    def layouts(self, shape: Sequence[int], size: Pair) -> list[LogitsLayout]:
+        """Return the possible layouts of such an output, the likeliest first."""
+        return list(possible_layouts(shape, self.batch, size, self.channels_last))
+
+
+class InferredLayout(NamedTuple):
+    """The layout of an output, and the sizes at which it holds."""
+
+    layout: LogitsLayout
+    remainder: Pair = (0, 0)
+    """Height and width of logits modulo ``SIZE_PERIOD`` at which the border is no wider."""
+
+
+def infer_layout(
+    trials: Trials, sizes: Iterable[Pair], is_free: bool, declared: LogitsLayout | None = None
+) -> InferredLayout | None:
+    """Infer the layout of a graph's output from trial runs.
+
+    Parameters
+    ----------
+    trials : Trials
+        The graph.
+    sizes : iterable of (int, int)
+        Heights and widths of images: the first counts of which the output can be logits.
+    is_free : bool
+        Whether the graph takes images of any size, so that other sizes can settle a doubt.
+    declared : LogitsLayout, optional
+        Layout to be confirmed: it holds where the output fits it.
+
+    Returns
+    -------
+    InferredLayout or None
+        None where the graph fails at each of the sizes, or none of its outputs can be logits.
     """
-    ways = {
+    for size in sizes:
+        shape = trials.output_shape(size)
+        if shape is None:
+            continue
+        if declared is not None and declared.fits(shape, trials.batch, size):
+            return InferredLayout(declared)
+        if inferred := _inferred_at(trials, size, shape, is_free):
+            return inferred
+    return None
+
+
+def _inferred_at(
+    trials: Trials, size: Pair, shape: Sequence[int], is_free: bool
+) -> InferredLayout | None:
+    """Infer the layout of an output of that shape, with more runs where it leaves a doubt."""
+    found = trials.layouts(shape, size)
+    if not is_free or (found and found[0].border == 0 and found[0].output_stride == 1):
+        return InferredLayout(found[0]) if found else None
+    if len(found) > 1:
+        # Three periods, so that what was divisible by 3 still is.
+        larger = size[0] + 3 * SIZE_PERIOD, size[1] + 3 * SIZE_PERIOD
+        other = trials.output_shape(larger)
+        found = [way for way in found if other and way.fits(other, trials.batch, larger)] or found
+    if not (found and found[0].output_stride > 1):
+        smallest = _smallest_border(trials)
+        if smallest is not None:
+            return smallest
+    return InferredLayout(found[0]) if found else None
+
+
+def _smallest_border(trials: Trials) -> InferredLayout | None:
+    """Infer the border at sides of which no pooling drops pixels; None where there is none.
+
+    Besides convolutions, a pooling loses the remainder of its division: more and more the longer
+    a side is, and none again at the next multiple. So the border is what is lost where it stops
+    falling with the side; 0 px for a model that merely needs multiples.
+    """
+
+    def lost(side: int) -> int | None:
+        shape = trials.output_shape((side, side))
+        if shape is None:
+            return None
+        sizes = [shape[2:], shape[1:3]] if len(shape) == 4 else [shape[1:]]
+        return next(
+            (side - own[0] for own in sizes if own[0] == own[-1] and 0 < own[0] <= side), None
+        )
+
+    for side in BORDER_TRIAL_SIDES:
+        both = lost(side)
+        if both is not None and side - both >= MIN_BORDER_OUTPUT:
+            fewer = bisect_left(
+                range(1, SIZE_PERIOD), True, key=lambda n: lost(side - n) != both - n
+            )
+            return _with_border(trials, side - fewer, both - fewer)
+    return None
+
+
+def _with_border(trials: Trials, side: int, both: int) -> InferredLayout | None:
+    """Return the layout at a side of which ``both`` borders together lose so many pixels."""
+    shape = trials.output_shape((side, side)) or ()
+    found = [way for way in trials.layouts(shape, (side, side)) if way.output_stride == 1]
+    remainder = (side - both) % SIZE_PERIOD
+    return InferredLayout(found[0], (remainder, remainder)) if found else None
+
+
+def possible_layouts(
+    shape: Sequence[int], batch: int, image: Pair, prefer_channels_last: bool = False
+) -> Iterator[LogitsLayout]:
+    """Yield every layout that an output can have, the likeliest first.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        Shape of the output.
+    batch : int
+        Images of the batch that it is for.
+    image : (int, int)
+        Their height and width, px.
+    prefer_channels_last : bool
+        Which of two layouts comes first that differ in the axis of the classes alone.
+    """
+    orders = {
         4: [(False, True, tuple(shape[2:])), (True, True, tuple(shape[1:3]))],
         3: [(False, False, tuple(shape[1:]))],
     }.get(len(shape), [])
-    if not ways or shape[0] != batch:
+    if not orders or shape[0] != batch:
         return
-    if last_first:
-        ways.reverse()
+    if prefer_channels_last:
+        orders.reverse()
     found = [
-        LogitsLayout(channels_last, has_channels, **numbers)
-        for relation in (_same, _fraction, _border)
-        for channels_last, has_channels, size in ways
-        if (numbers := relation(image, size)) is not None
+        LogitsLayout(channels_last, has_class_axis, **lengths)
+        for relation in (_same_size, _downsampled, _cropped)
+        for channels_last, has_class_axis, size in orders
+        if (lengths := relation(image, size)) is not None
     ]
-    yield from sorted(found, key=lambda way: way.times not in (1, *USUAL_TIMES))
+    yield from sorted(found, key=lambda way: way.output_stride not in (1, *COMMON_OUTPUT_STRIDES))
 
 
-def _same(image: Pair, size: Sequence[int]) -> dict[str, int] | None:
+def _same_size(image: Pair, size: Sequence[int]) -> dict[str, int] | None:
     return {} if tuple(size) == image else None
 
 
-def _fraction(image: Pair, size: Sequence[int]) -> dict[str, int] | None:
+def _downsampled(image: Pair, size: Sequence[int]) -> dict[str, int] | None:
     if min(size) < 1 or any(whole % part for whole, part in zip(image, size, strict=True)):
         return None
-    times = {whole // part for whole, part in zip(image, size, strict=True)}
-    return {"times": times.pop()} if len(times) == 1 and 1 < max(times) <= MOST_TIMES else None
+    strides = {whole // part for whole, part in zip(image, size, strict=True)}
+    if len(strides) > 1 or not 1 < max(strides) <= MAX_OUTPUT_STRIDE:
+        return None
+    return {"output_stride": strides.pop()}
 
 
-def _border(image: Pair, size: Sequence[int]) -> dict[str, int] | None:
+def _cropped(image: Pair, size: Sequence[int]) -> dict[str, int] | None:
     lost = {whole - part for whole, part in zip(image, size, strict=True)}
     is_even = len(lost) == 1 and min(lost) > 0 and min(lost) % 2 == 0 and min(size) > 0
     return {"border": lost.pop() // 2} if is_even else None
 
 
-def enlarge(logits: npt.NDArray[np.float32], times: int) -> npt.NDArray[np.float32]:
-    """Interpolate bilinearly to so many times the height and width, ``(B, K, H, W)``.
+def is_channels_last(lengths: Sequence[int | None], names: Sequence[str]) -> bool:
+    """Tell whether the last of an image's four axes is the one of the channels.
 
-    Values are those of the centers of their pixels, and go on beyond the outermost. Each pixel is
-    made by the same operations wherever it is, so that tiles agree to the bit.
+    Names come first. Then sides that are equal are height and width; then an axis is one of sides
+    where it alone is free, and one of channels where it alone is short. Where none of that
+    decides, as of 256, 128 and 64, channels are first, which is what exporters write by default.
+
+    Parameters
+    ----------
+    lengths : sequence of int or None
+        Lengths of the axes, the batch first; None where one is free.
+    names : sequence of str
+        Names of the axes; empty where one has none.
+    """
+    _, first, second, third = lengths
+    kinds = [_kind_of_axis(name) for name in names[1:]]
+    is_last = kinds[0] == "side" or kinds[2] == "channels"
+    if is_last != (kinds[0] == "channels" or kinds[2] == "side"):
+        return is_last
+    if second is not None and (first == second) != (second == third):
+        return first == second
+    if first is None or third is None:
+        return first is None and third is not None
+    shorter = min(first, second or first)
+    is_short = third <= MAX_IMAGE_CHANNELS or third * CHANNELS_TO_SIDE <= shorter
+    return first > MAX_IMAGE_CHANNELS and is_short
+
+
+def _kind_of_axis(name: str) -> str | None:
+    """Return "channels" or "side" for the name of an image's axis; None for any other name."""
+    words = re.findall("[a-z]+", name.lower())
+    if not CHANNEL_NAMES.isdisjoint(words):
+        return "channels"
+    # Exporters put x before other words where the input itself is called x.
+    return "side" if not SIDE_NAMES.isdisjoint(words) or words in (["x"], ["y"]) else None
+
+
+def upsample(logits: npt.NDArray[np.float32], factor: int) -> npt.NDArray[np.float32]:
+    """Interpolate logits ``(B, K, H, W)`` bilinearly to ``factor`` times the height and width.
+
+    Logits lie at the centers of their pixels, and the outermost extend to the edge, as in torch
+    with ``align_corners=False``. Each pixel is computed by the same operations wherever it lies,
+    so that overlapping tiles agree to the last bit.
     """
     for axis in (2, 3):
-        logits = _enlarge_along(logits, times, axis)
+        logits = _upsample_along(logits, factor, axis)
     return logits
 
 
-def _enlarge_along(
-    logits: npt.NDArray[np.float32], times: int, axis: int
+def _upsample_along(
+    logits: npt.NDArray[np.float32], factor: int, axis: int
 ) -> npt.NDArray[np.float32]:
     beyond = [(0, 0)] * 4
     beyond[axis] = (1, 1)
     values = np.moveaxis(np.pad(logits, beyond, mode="edge"), axis, -1)
     count = logits.shape[axis]
-    result = np.empty((*values.shape[:-1], count, times), np.float32)
-    for phase in range(times):
-        from_center = (phase + 0.5) / times - 0.5
+    result = np.empty((*values.shape[:-1], count, factor), np.float32)
+    for phase in range(factor):
+        from_center = (phase + 0.5) / factor - 0.5
         first = 0 if from_center < 0 else 1
         share = np.float32(from_center % 1)
         low, high = values[..., first : first + count], values[..., first + 1 : first + 1 + count]
         result[..., phase] = low + (high - low) * share
-    return np.moveaxis(result.reshape(*values.shape[:-1], count * times), -1, axis)
-
-
-class Settled(NamedTuple):
-    """How to read an output, and which lengths suit the model."""
-
-    layout: LogitsLayout
-    remainder: Pair = (0, 0)
-    """Heights and widths of logits, but for multiples of ``PERIOD``, where there is a border."""
-
-
-def settle(
-    run: Callable[[Array], Array],
-    given: Sequence[int],
-    shape: Sequence[int],
-    is_free: bool,
-    last_first: bool = False,
-) -> Settled | None:
-    """How to read an output of that shape, and where that leaves doubt, outputs for other sizes.
-
-    None where it is no output of logits.
-
-    Parameters
-    ----------
-    run : callable
-        From an image batch ``(B, C, H, W)`` to the output.
-    given : sequence of int
-        Shape of the batch.
-    shape : sequence of int
-        Shape of the output.
-    is_free : bool
-        Whether the model takes images of any size.
-    last_first : bool
-        Whether channels are likelier last.
-    """
-    count, channels, height, width = given
-    found = list(readings(shape, count, (height, width), last_first))
-    if not is_free or (found and found[0].border == 0 and found[0].times == 1):
-        return Settled(found[0]) if found else None
-    if len(found) > 1:
-        # Thirds stay thirds, too.
-        larger = count, channels, height + 3 * PERIOD, width + 3 * PERIOD
-        other = _shape(run, larger)
-        found = [way for way in found if other and way.fits(other, count, larger[2:])] or found
-    if not (found and found[0].times > 1):
-        least = _least_border(run, count, channels)
-        if least is not None:
-            return least
-    return Settled(found[0]) if found else None
-
-
-def _least_border(run: Callable[[Array], Array], count: int, channels: int) -> Settled | None:
-    """The border at lengths of which no pooling drops a rest; None where there is none.
-
-    Beside convolutions, a pooling loses the rest of its division: more and more the longer an
-    image is, and at the next length nothing again. So the least is lost as many pixels before as
-    what is lost goes on becoming less; nothing, by a model that merely needs certain lengths.
-    """
-
-    def lost(side: int) -> int | None:
-        size = _shape(run, (count, channels, side, side))
-        ways = [] if size is None else [size[2:], size[1:3]] if len(size) == 4 else [size[1:]]
-        return next(
-            (side - way[0] for way in ways if way[0] == way[-1] and 0 < way[0] <= side), None
-        )
-
-    for side in SIDES:
-        most = lost(side)
-        if most is not None and side - most >= LEAST_LEFT:
-            return _at_least(run, (count, channels), lost, side, most)
-    return None
-
-
-def _at_least(
-    run: Callable[[Array], Array],
-    batch: Pair,
-    lost: Callable[[int], int | None],
-    side: int,
-    most: int,
-) -> Settled | None:
-    fewer = bisect_left(range(1, PERIOD), True, key=lambda n: lost(side - n) != most - n)
-    side, most = side - fewer, most - fewer
-    size = _shape(run, (*batch, side, side)) or ()
-    ways = [way for way in readings(size, batch[0], (side, side)) if way.times == 1]
-    remainder = (side - most) % PERIOD
-    return Settled(ways[0], (remainder, remainder)) if ways else None
-
-
-def _shape(run: Callable[[Array], Array], given: Sequence[int]) -> tuple[int, ...] | None:
-    """The shape of the output for an empty batch; None where the model does not take it."""
-    with suppress(Exception):  # onnxruntime's have no base of their own
-        return tuple(run(np.zeros(given, np.float32)).shape)
-    return None
+    return np.moveaxis(result.reshape(*values.shape[:-1], count * factor), -1, axis)

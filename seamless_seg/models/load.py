@@ -1,4 +1,4 @@
-"""Loading: from a model as it is given, to one that can be run."""
+"""Opening: from a path, a function or several of these to a model that can be run."""
 
 from __future__ import annotations
 
@@ -13,37 +13,37 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import ModelError, OptionError
-from .base import CallableModel, Model
+from .base import CallableModel, Model, ModelSpec
 from .ensemble import Ensemble
-from .files import members
+from .files import models_of
 from .onnx_model import OnnxModel
 from .onnx_session import OnnxFile
-from .tta import turns_of
+from .tta import symmetries_of
 
 Function = Callable[[npt.NDArray[np.float32]], npt.NDArray[Any]]
 
-OUT = "out"
-"""Where torchvision's segmentation models have their logits."""
+TORCHVISION_OUTPUT = "out"
+"""Key of the logits in what torchvision's segmentation models return."""
 
 
 @dataclass(frozen=True)
 class LazyModel:
-    """A model that is opened when it is first asked for, and once."""
+    """A model that is opened on first use, and once."""
 
     source: Any
     """A file, a function, or a list of these."""
     provider: str = "cpu"
-    """Of onnxruntime."""
+    """Execution provider of onnxruntime."""
     threads: int | None = None
-    """Of onnxruntime; as many as there are processors where None."""
+    """Threads of onnxruntime; as many as there are processors where None."""
     tta: str | None = None
-    """Test-time augmentation: name in ``TURNS``."""
+    """Test-time augmentation, a name in ``AUGMENTATIONS``."""
     output: str | int | None = None
-    """Which output of a graph to take, by name or counted from 0."""
+    """Output of a graph that gives the logits, by name or counted from 0."""
 
     @cached_property
     def opened(self) -> Model:
-        """The model, ready to run; raises as ``open_models`` does."""
+        """The open model, not yet ``resolved``; raises what ``open_models`` does."""
         return open_models(self.source, self.provider, self.threads, self.tta, self.output)
 
 
@@ -54,32 +54,38 @@ def open_models(
     tta: str | None = None,
     output: str | int | None = None,
 ) -> Model:
-    """Open a model's members; where there are several, or tiles are turned, as an ``Ensemble``.
+    """Open a model; several of them, or an augmented one, become an ``Ensemble``.
+
+    Parameters
+    ----------
+    model : str, path-like, callable, list or tuple
+        A file, a function, a ``Model``, or several of these.
+    provider : str
+        Execution provider of onnxruntime.
+    threads : int, optional
+        Threads of onnxruntime; as many as there are processors where None.
+    tta : str, optional
+        Test-time augmentation, a name in ``AUGMENTATIONS``.
+    output : str or int, optional
+        Output of a graph that gives the logits, by name or counted from 0.
 
     Raises
     ------
     OptionError
-        Where the provider or the turns are not there, or do not fit the model.
+        Where provider, augmentation or output do not exist, or do not suit the model.
     ModelError
-        Where a file is not a model, members contradict each other, or a torch module is not ready.
+        Where a file is not a model, several contradict each other, or a torch module is in
+        training mode.
     """
-    given, turns = members(model), turns_of(tta)
-    names = ["the model"]
-    if len(given) > 1:
-        names = [f"model {n} of {len(given)}" for n in range(1, len(given) + 1)]
+    sources, symmetries = models_of(model), symmetries_of(tta)
+    names = [ModelSpec().name]
+    if len(sources) > 1:
+        names = [f"model {n} of {len(sources)}" for n in range(1, len(sources) + 1)]
     opened = [
-        _open(member, name, provider, threads, output)
-        for member, name in zip(given, names, strict=True)
+        _open(source, name, provider, threads, output)
+        for source, name in zip(sources, names, strict=True)
     ]
-    return opened[0] if len(opened) == len(turns) == 1 else Ensemble(opened, tta)
-
-
-def _open(
-    member: Any, name: str, provider: str, threads: int | None, output: str | int | None
-) -> Model:
-    if callable(member) and not isinstance(member, Model) and output is None:
-        return CallableModel(as_function(member, name), name)
-    return open_model(member, provider, threads, output)
+    return opened[0] if len(opened) == len(symmetries) == 1 else Ensemble(opened, tta)
 
 
 def open_model(
@@ -88,18 +94,27 @@ def open_model(
     threads: int | None = None,
     output: str | int | None = None,
 ) -> Model:
-    """Open an ONNX file, wrap a function, or take a model as it is."""
-    if callable(model):
-        if output is not None:
-            raise OptionError(
-                "model-output chooses among the outputs of an ONNX file: leave it out"
-            )
-        return model if isinstance(model, Model) else CallableModel(model)
-    return OnnxModel(OnnxFile(model, provider, threads), output)
+    """Open one ONNX file, wrap a function, or return a ``Model`` as it is.
+
+    Parameters and exceptions are those of ``open_models``.
+    """
+    return _open(model, ModelSpec().name, provider, threads, output)
+
+
+def _open(
+    model: Any, name: str, provider: str, threads: int | None, output: str | int | None
+) -> Model:
+    if not callable(model):
+        return OnnxModel(OnnxFile(model, provider, threads), output)
+    if output is not None:
+        raise OptionError("model-output chooses among the outputs of an ONNX file: leave it out")
+    if isinstance(model, Model):
+        return model
+    return CallableModel(as_function(model, name), ModelSpec(name))
 
 
 def as_function(function: Any, name: str = "the model") -> Function:
-    """A ``torch.nn.Module`` as a function of numpy arrays, any other function as it is.
+    """Return a ``torch.nn.Module`` as a function of numpy arrays, any other function as it is.
 
     Batches go to the device of the module's first parameter of floats and take its dtype, without
     gradients; float32 logits come back. Of a mapping as a result, ``"out"`` is taken.
@@ -109,34 +124,37 @@ def as_function(function: Any, name: str = "the model") -> Function:
     ModelError
         Where the module, or a part of it, is in training mode.
     """
-    torch = sys.modules.get("torch")  # nobody has a module who has not imported it
+    torch = sys.modules.get("torch")  # no module exists where torch has not been imported
     if torch is None or not isinstance(function, torch.nn.Module):
-        return function  # type: ignore[no-any-return]  # whatever was given
+        return function  # type: ignore[no-any-return]  # any callable
     if any(part.training for part in function.modules()):
         raise ModelError(
-            f"{name} is in training mode, in which its answer may depend on the batch and on "
-            f"chance: call its eval() first"
+            f"{name} is in training mode, in which logits may depend on the batch and on chance: "
+            f"call its eval() first"
         )
-    return _Evaluated(torch, function)
+    return _TorchFunction(torch, function)
 
 
-class _Evaluated:
+class _TorchFunction:
     def __init__(self, torch: Any, module: Any) -> None:
         self._torch, self._module = torch, module
 
     def __call__(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
         with self._torch.inference_mode():
-            result = self._module(self._given(batch))
+            result = self._module(self._tensor(batch))
             if isinstance(result, Mapping):
-                if OUT not in result:
+                if TORCHVISION_OUTPUT not in result:
                     listed = ", ".join(map(str, result))
-                    raise ModelError(f"its result has {listed}, and no {OUT!r}")
-                result = result[OUT]
+                    raise ModelError(
+                        f"its result has {listed}, and no {TORCHVISION_OUTPUT!r}: wrap it in a "
+                        f"function that returns the logits"
+                    )
+                result = result[TORCHVISION_OUTPUT]
             logits: npt.NDArray[Any] = result.float().cpu().numpy()
             return logits
 
-    def _given(self, batch: npt.NDArray[np.float32]) -> Any:
-        """The batch where the module is, as it is."""
+    def _tensor(self, batch: npt.NDArray[np.float32]) -> Any:
+        """Return the batch on the module's device, in the module's dtype."""
         values, module = self._torch.from_numpy(batch), self._module
         held = chain(module.parameters(), module.buffers())
         like = next((tensor for tensor in held if tensor.is_floating_point()), None)

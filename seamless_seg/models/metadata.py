@@ -1,7 +1,7 @@
-"""What a model says of itself: the ``metadata_props`` that Deepness and GeoDeep write.
+"""Metadata of a model's file: the ``metadata_props`` that Deepness and GeoDeep write.
 
-Every value is JSON. One that cannot be understood is left out and noted, never guessed at. What a
-file beside the model says wins: see ``mlm``.
+Every value is JSON. One that cannot be parsed is left out with a note, never guessed at. An MLM
+document beside the file overrides it: see ``mlm``.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from ..decisions import METADATA, SIDECAR
 from ..errors import ModelError
 from ..normalization import Scaling
 
-SEGMENTS = ("segmentor", "regressor", "superresolution")
+RASTER_MODEL_TYPES = ("segmentor", "regressor", "superresolution")
 """Model types whose output is a raster, in lower case."""
 
 
 @dataclass(frozen=True)
 class ModelMetadata:
-    """Settings that came with a model; None or empty where it is silent."""
+    """Settings that came with a model; None or empty where it states none."""
 
     model_type: str | None = None
     class_names: tuple[str, ...] = ()
@@ -36,56 +36,60 @@ class ModelMetadata:
     """Per band, of pixels divided by 255."""
     std: tuple[float, ...] | None = None
     notes: tuple[str, ...] = ()
-    """What was found and could not be understood, and what else a user should know of it."""
+    """What could not be parsed, and what else a user should know of the model."""
     class_colors: tuple[str | None, ...] = ()
     """``RRGGBB`` of each class, or None."""
     channels: int | None = None
-    """Bands that it takes."""
+    """Bands of its input."""
     bands: tuple[str, ...] = ()
-    """Their names."""
+    """Names of those bands."""
     layout: str | None = None
     """Order of the input's dimensions: ``NCHW`` or ``NHWC``."""
     value_scaling: Scaling | None = None
-    """In place of mean and std, and not of pixels divided by 255."""
+    """Operations on pixels as they are, in place of mean and std."""
     batch: int | None = None
-    """Tiles at a time."""
+    """Suggested number of tiles of a batch."""
     output: str | None = None
-    """Name of the output that segments."""
+    """Name of the output that holds the logits."""
     threshold: float | None = None
-    """Of one class, the probability above which a pixel is of it."""
+    """Probability above which a pixel is of the class, for a model of one class."""
     sidecar: Path | None = None
-    """The file beside the model that was read."""
+    """MLM document beside the model that was read."""
     from_sidecar: frozenset[str] = frozenset()
-    """Names of the fields above that it settled."""
+    """Names of the fields above that the document states."""
 
     def origin(self, name: str) -> str:
-        """Where a field's value came from."""
+        """Return where the value of a field came from."""
         return SIDECAR if name in self.from_sidecar else METADATA
 
-    def choosing(self, asked: str | int | None, names: Sequence[str]) -> ModelMetadata:
-        """The same with an output only if it is to choose one of several of these names."""
-        if asked is None and len(names) > 1 and self.output in names:
+    def with_output_among(self, names: Sequence[str], wanted: str | int | None) -> ModelMetadata:
+        """Return the metadata with its ``output`` only if that chooses among several ``names``.
+
+        An output that is ``wanted`` by the caller overrides it.
+        """
+        if wanted is None and len(names) > 1 and self.output in names:
             return self
         return replace(self, output=None)
 
-    def noting(self, sentence: str) -> ModelMetadata:
-        """The same with one more note."""
+    def with_note(self, sentence: str) -> ModelMetadata:
+        """Return the metadata with one more note."""
         return replace(self, notes=(*self.notes, sentence))
 
 
 def parse(properties: Mapping[str, str]) -> ModelMetadata:
-    """Read a model's ``metadata_props``.
+    """Parse a model's ``metadata_props``.
 
     Raises
     ------
     ModelError
-        Where they say that the model is no segmentation model.
+        Where they state a type of model whose output is no raster.
     """
     found = _Properties(properties)
     model_type = found.get("model_type", text_of)
-    if model_type is not None and model_type.lower() not in SEGMENTS:
+    if model_type is not None and model_type.lower() not in RASTER_MODEL_TYPES:
         raise ModelError(
-            f"the model calls itself a {model_type}: its output is not a raster of classes"
+            f"the model's metadata states model_type {model_type}, whose output is not a raster of "
+            f"classes: give a segmentation model"
         )
     return ModelMetadata(
         model_type=model_type,
@@ -121,7 +125,7 @@ class _Properties:
 
 
 def text_of(value: Any) -> str:
-    """A value that is text; ``TypeError`` for any other."""
+    """Return a value that is text; raise ``TypeError`` for any other."""
     if not isinstance(value, str):
         raise TypeError(value)
     return value
@@ -161,7 +165,7 @@ def _numbers(value: Any) -> tuple[float, ...]:
 
 def _names(value: Any) -> tuple[str, ...]:
     if isinstance(value, list) and value and isinstance(value[0], Mapping):
-        value = value[0]  # one mapping an output: the first output is the one that is used
+        value = value[0]  # a mapping for each output: the first output is used
     if isinstance(value, Mapping):
         by_class = {int(key): str(name) for key, name in value.items()}
         if sorted(by_class) != list(range(len(by_class))):

@@ -1,7 +1,7 @@
-"""MLM: what a STAC Machine Learning Model document beside a model's file says of it.
+"""MLM sidecars: the STAC Machine Learning Model document beside a model's file.
 
-The document is a STAC item, or its properties alone. What cannot be understood is left out and
-noted, never guessed at.
+The document is a STAC item, or its properties alone. A value that cannot be parsed is left out
+with a note, never guessed at.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ..errors import ModelError
 from ..normalization import parse_scaling
 from .metadata import ModelMetadata, text_of
 
-NO_RASTER = (
+OTHER_TASKS = (
     "classification",
     "scene-classification",
     "detection",
@@ -25,47 +25,47 @@ NO_RASTER = (
     "similarity-search",
     "image-captioning",
 )
-"""Tasks whose output is no raster."""
+"""Tasks of MLM whose output is no raster."""
 
-LETTERS = {"batch": "N", "channel": "C", "channels": "C", "height": "H", "width": "W"}
-"""Names of dimensions, as ONNX users abbreviate them."""
+DIMENSION_LETTERS = {"batch": "N", "channel": "C", "channels": "C", "height": "H", "width": "W"}
+"""Letters of ONNX's layouts for MLM's names of dimensions."""
 
-LARGEST = 2**24
-"""Characters of a document; what is longer is none."""
+MAX_DOCUMENT_LENGTH = 2**24
+"""Characters of a document; a longer file is cut off, and so no JSON."""
 
 
-def places(model: Any) -> tuple[Path, Path]:
-    """Where a model's document may lie, first choice first: ``model.onnx.json``, ``model.json``."""
+def sidecar_paths(model: Any) -> tuple[Path, Path]:
+    """Return the paths of a model's document: ``model.onnx.json``, or else ``model.json``."""
     path = Path(model)
     return path.with_name(f"{path.name}.json"), path.with_name(f"{path.stem}.json")
 
 
 def with_sidecar(metadata: ModelMetadata, model: Any) -> ModelMetadata:
-    """Metadata of a model's file, and what the document beside it says in their place, if any.
+    """Return the metadata of a model's file, overridden by the document beside it, if any.
 
     Raises
     ------
     ModelError
-        Where it says that the model is no segmentation model.
+        Where the document states tasks whose output is no raster.
     """
-    for path in places(model):
+    for path in sidecar_paths(model):
         try:
             properties = _properties(path)
         except FileNotFoundError:
             continue
         except (OSError, ValueError, RecursionError) as error:
             note = f"{path} cannot be read as JSON and is ignored: {error!s:.100}"
-            metadata = metadata.noting(note)
+            metadata = metadata.with_note(note)
             continue
         if properties:
-            return _joined(metadata, path, properties)
+            return _overridden(metadata, path, properties)
     return metadata
 
 
 def _properties(path: Path) -> Mapping[str, Any]:
-    """The document's properties of MLM, none where it is another kind of document."""
+    """Return a document's properties of MLM; none where it is another kind of document."""
     with path.open(encoding="utf-8") as file:
-        text = file.read(LARGEST)
+        text = file.read(MAX_DOCUMENT_LENGTH)
     document = json.loads(text)
     if isinstance(document, Mapping) and isinstance(document.get("properties"), Mapping):
         document = document["properties"]
@@ -74,30 +74,32 @@ def _properties(path: Path) -> Mapping[str, Any]:
     return {key: value for key, value in document.items() if key.startswith("mlm:")}
 
 
-def _joined(metadata: ModelMetadata, path: Path, properties: Mapping[str, Any]) -> ModelMetadata:
-    told = _Document(properties)
-    told.refuse_other_tasks(path)
-    fields = dict(told.input()) | dict(told.output())
-    fields["batch"] = told.get("mlm:batch_size_suggestion", properties, _count)
-    settled = {name: value for name, value in fields.items() if value is not None}
+def _overridden(
+    metadata: ModelMetadata, path: Path, properties: Mapping[str, Any]
+) -> ModelMetadata:
+    document = _Document(properties)
+    document.refuse_other_tasks(path)
+    fields = dict(document.input()) | dict(document.output())
+    fields["batch"] = document.get("mlm:batch_size_suggestion", properties, _count)
+    stated = {name: value for name, value in fields.items() if value is not None}
     return replace(
         metadata,
-        **settled,
-        notes=(*metadata.notes, *told.notes),
+        **stated,
+        notes=(*metadata.notes, *document.notes),
         sidecar=path,
-        from_sidecar=frozenset(settled),
+        from_sidecar=frozenset(stated),
     )
 
 
 class _Document:
-    """Reads values one by one, and notes those that it does not understand."""
+    """Reads values one by one, and notes those that cannot be parsed."""
 
     def __init__(self, properties: Mapping[str, Any]) -> None:
         self._properties = properties
         self.notes: list[str] = []
 
     def get(self, key: str, parent: Any, parser: Callable[[Any], Any]) -> Any:
-        """A value under a key; None where there is none, or none that the parser takes."""
+        """Return the value of a key; None where there is none, or the parser refuses it."""
         value = parent.get(key) if isinstance(parent, Mapping) else None
         if value is None:
             return None
@@ -114,10 +116,10 @@ class _Document:
 
     def refuse_other_tasks(self, path: Path) -> None:
         tasks = self.get("mlm:tasks", self._properties, _texts)
-        if tasks and all(task in NO_RASTER for task in tasks):
+        if tasks and all(task in OTHER_TASKS for task in tasks):
             raise ModelError(
-                f"{path} says that the model is for {', '.join(tasks)}: its output is not a raster "
-                f"of classes"
+                f"{path} states the tasks {', '.join(tasks)}, whose output is not a raster of "
+                f"classes: give a segmentation model"
             )
 
     def input(self) -> Iterator[tuple[str, Any]]:
@@ -142,7 +144,7 @@ class _Document:
             self.note(f"resize_type {first['resize_type']}, which is not done: tiles keep pixels")
 
     def _scaling(self, first: Mapping[str, Any]) -> Any:
-        """None where nothing is said; null says that pixels are taken as they are."""
+        """Return the scaling, which null states to be none at all; None where none is stated."""
         function = first.get("pre_processing_function")
         if function is not None:
             self.note(f"pre_processing_function {json.dumps(function):.100}, which is not called")
@@ -185,12 +187,15 @@ def _count(value: Any) -> int:
 
 
 def _lengths(value: Any) -> dict[str, int | None]:
-    """Length of each dimension by its letter, in their order; None where it is free."""
+    """Return the length of each dimension by its letter, in order; None where it is free."""
     shape, order = value["shape"], _texts(value["dim_order"])
     if not isinstance(shape, list) or len(set(order)) != len(order):
         raise ValueError(value)
     lengths = (None if _whole(own) == -1 else _count(own) for own in shape)
-    return {LETTERS.get(name, name): length for name, length in zip(order, lengths, strict=True)}
+    return {
+        DIMENSION_LETTERS.get(name, name): length
+        for name, length in zip(order, lengths, strict=True)
+    }
 
 
 def _square(height: int | None, width: int | None) -> int | tuple[int, int] | None:
@@ -200,7 +205,7 @@ def _square(height: int | None, width: int | None) -> int | tuple[int, int] | No
 
 
 def _bands(value: Any) -> tuple[str, ...]:
-    """Names; of objects, too, unless they are to be computed."""
+    """Return the names of bands, which may be objects unless they are computed."""
     if not isinstance(value, list):
         raise TypeError(value)
     if any(isinstance(band, Mapping) and band.get("expression") is not None for band in value):
@@ -214,7 +219,7 @@ def _segments(output: Mapping[str, Any]) -> bool:
 
 
 def _classes(value: Any) -> list[Mapping[str, Any]]:
-    """The classes in the order of their values, which count from 0."""
+    """Return the classes in the order of their values, which count from 0."""
     by_value = {_whole(own["value"]): own for own in _mappings(value)}
     if not value or sorted(by_value) != list(range(len(value))):
         raise ValueError(value)

@@ -1,7 +1,7 @@
-"""Graphs: the nodes of an ONNX file, which onnxruntime does not show.
+"""Graphs: the nodes of an ONNX file, which onnxruntime does not list.
 
-They are read from protobuf's wire format, where each field says which it is and how long, so that
-weights are stepped over and never read.
+They are read from protobuf's wire format, where each field has a number and a length, so that
+weights are skipped and never read.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 VARINT, LENGTH = 0, 2
-"""How the value of a field may be written: a whole number, or anything of a stated length."""
+"""Wire types of a field's value: a whole number, and bytes of a stated length."""
 
-FIXED = {1: 8, 5: 4}
-"""The other ways, and how many bytes they take."""
+FIXED_LENGTHS = {1: 8, 5: 4}
+"""Bytes of a value of each other wire type."""
 
-FEW = 256
+MAX_CONSTANT_BYTES = 256
 """Bytes of a tensor that may hold axes; larger ones are weights."""
 
 Span: TypeAlias = tuple[int, int]
@@ -41,7 +41,7 @@ class Node:
     integers: dict[str, Integers]
     """Attributes that are whole numbers, or a few of them."""
     inner: tuple[Graph, ...]
-    """Graphs that it runs: branches, or the body of a loop."""
+    """Graphs inside it: branches, or the body of a loop."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ class Graph:
     """Tensors of a few whole numbers, by their names."""
 
 
-NO_GRAPH = (OSError, ValueError, LookupError, TypeError, RecursionError)
-"""What is raised where there is no graph in a file, or it is damaged."""
+GRAPH_ERRORS = (OSError, ValueError, LookupError, TypeError, RecursionError)
+"""Exceptions of ``read_graph`` where a file holds no graph, or a damaged one."""
 
 
 def read_graph(path: Any) -> Graph:
@@ -63,7 +63,7 @@ def read_graph(path: Any) -> Graph:
     Raises
     ------
     OSError, ValueError, LookupError, TypeError, RecursionError
-        One of ``NO_GRAPH``, where there is none or it is damaged.
+        One of ``GRAPH_ERRORS``, where the file holds no graph, or a damaged one.
     """
     with (
         Path(path).open("rb") as file,
@@ -73,7 +73,7 @@ def read_graph(path: Any) -> Graph:
 
 
 class _Reader:
-    """Reads ONNX's messages; the numbers are those of their fields."""
+    """Reads ONNX's messages; subscripts are the numbers of their fields in ``onnx.proto``."""
 
     def __init__(self, data: mmap.mmap) -> None:
         self._data = data
@@ -83,7 +83,7 @@ class _Reader:
 
     def _graph(self, message: Message) -> Graph:
         nodes = tuple(self._node(self._message(own)) for own in message[1])
-        small = (self._message(own) for own in message[5] if own[1] - own[0] <= FEW)
+        small = (self._message(own) for own in message[5] if own[1] - own[0] <= MAX_CONSTANT_BYTES)
         constants = {self._text(own[8][0]): self._tensor(own) for own in small}
         for node in nodes:
             if node.kind == "Constant" and node.integers:
@@ -94,7 +94,7 @@ class _Reader:
         integers, inner = {}, []
         for attribute in (self._message(own) for own in message[5]):
             inner += [self._graph(self._message(own)) for own in attribute[6] + attribute[11]]
-            small = [own for own in attribute[5] if own[1] - own[0] <= FEW]
+            small = [own for own in attribute[5] if own[1] - own[0] <= MAX_CONSTANT_BYTES]
             tensors = (self._tensor(self._message(own)) for own in small)
             numbers = self._integers(attribute[3] + attribute[8]) or next(tensors, ())
             if numbers:
@@ -103,7 +103,7 @@ class _Reader:
         return Node(self._text(message[4][0]), inputs, outputs, integers, tuple(inner))
 
     def _tensor(self, message: Message) -> Integers:
-        """The whole numbers of a tensor; none where it holds others."""
+        """Return the whole numbers of a tensor; none where it is of another type."""
         if message[2] != [7]:  # int64
             return ()
         raw = b"".join(self._data[first:last] for first, last in message[9])
@@ -112,7 +112,7 @@ class _Reader:
         return numbers or self._integers(message[7])
 
     def _integers(self, values: list[Any]) -> Integers:
-        """Whole numbers, packed or one by one, with their signs."""
+        """Return whole numbers with their signs, written packed or one by one."""
         each = (own for value in values for own in self._unpacked(value))
         return tuple(own - 2**64 if own >= 2**63 else own for own in each)
 
@@ -139,18 +139,18 @@ class _Reader:
             found[key >> 3].append(value)
         return found
 
-    def _value(self, written: int, at: int) -> tuple[Span | int, int]:
-        if written == VARINT:
+    def _value(self, wire_type: int, at: int) -> tuple[Span | int, int]:
+        if wire_type == VARINT:
             return self._varint(at)
-        length = FIXED.get(written)
-        if written == LENGTH:
+        length = FIXED_LENGTHS.get(wire_type)
+        if wire_type == LENGTH:
             length, at = self._varint(at)
         if length is None:
-            raise ValueError("a field is written in no known way")
+            raise ValueError(f"a field has the unknown wire type {wire_type}")
         return (at, at + length), at + length
 
     def _varint(self, at: int) -> tuple[int, int]:
-        """A whole number of seven bits a byte, the least first, and the byte after it."""
+        """Return a whole number, of 7 bits a byte from the lowest on, and the position after it."""
         number = 0
         for shift in range(0, 70, 7):
             byte = self._data[at]

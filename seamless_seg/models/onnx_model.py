@@ -1,8 +1,11 @@
-"""Models: an ONNX file run by onnxruntime, or any callable, behind one small interface."""
+"""The model in an ONNX file."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from copy import copy
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,48 +14,53 @@ import numpy.typing as npt
 from ..errors import ModelError
 from ..normalization import Normalization
 from ..system import cores
-from .base import BATCH_PIXELS, DEVICE_BATCH_PIXELS, Batch, naming_failure
-from .io_binding import DEVICES, LANES, DeviceRunner, can_be_made, prelude
-from .layout import settle
+from ..validation import pair
+from ..windows import Pair
+from .base import (
+    BATCH_PIXELS,
+    DEFAULT_CHANNELS,
+    DEVICE_BATCH_PIXELS,
+    Batch,
+    ModelSpec,
+    naming_failure,
+)
+from .io_binding import BUFFER_SETS, DEVICES, DeviceRunner, can_write_graphs, normalization_graph
+from .layout import LogitsLayout, Trials, infer_layout, possible_layouts
 from .metadata import parse
 from .mlm import with_sidecar
 from .onnx_session import OnnxFile
-from .signature import (
-    cannot_be_read,
-    choose_another,
-    choose_output,
-    contradiction,
-    declared,
-    doubt,
-    image_layout,
-    several_outputs,
-    takes_one_at_a_time,
-    the_image,
-)
+from .signature import Signature, other_outputs, read_signature, refused_shape
 
 PIXELS_PER_THREAD = 512 * 512
-"""Pixels of a tile from which on another thread of its own makes it faster."""
+"""Pixels of a tile for each thread that makes it faster."""
+
+TRIAL_SIDES = (192, 384, 768, 1536)
+"""Sides in px of the images that show the layout: the first that the graph takes.
+
+Multiples of 3 and of powers of 2, as the strides of most models divide them.
+"""
 
 
 class OnnxModel:
-    """An ONNX segmentation model, ``(B, C, H, W)`` to ``(B, K, H, W)`` whatever its graph has.
+    """An ONNX segmentation model, ``(B, C, H, W)`` to ``(B, K, H, W)`` whatever its graph's axes.
 
-    How its output is to be read is declared, or seen at the first call.
+    Where the graph declares the lengths of its output, the spec is complete once the file is
+    opened. Elsewhere ``resolved`` infers or confirms the layout by trial runs.
 
     Parameters
     ----------
     file : OnnxFile
         The file.
     output : str or int, optional
-        Which of its outputs to take, by name or counted from 0; the first where None.
+        Output that gives the logits, by name or counted from 0; the first where None.
     device : str, optional
-        Where its input and output are kept from batch to batch, as onnxruntime calls it; the
+        onnxruntime's name of the device that keeps input and output from batch to batch; the
         provider's own device where None, if it has one.
 
     Raises
     ------
     ModelError
-        Where it does not map images to logits, or says itself that it is another kind of model.
+        Where the graph does not map images to logits, or its metadata states another kind of model.
     OptionError
         Where it has no such output.
     """
@@ -60,58 +68,65 @@ class OnnxModel:
     def __init__(
         self, file: OnnxFile, output: str | int | None = None, device: str | None = None
     ) -> None:
-        self.name = file.name
-        self.workers = 1
+        metadata = with_sidecar(parse(file.properties), file.name)
         self._file = file
-        self._each = file.threads or cores()
-        self._is_used = self._is_seen = False
-        self.metadata = with_sidecar(parse(file.properties), file.name)
-        self.metadata = self.metadata.choosing(output, [tensor.name for tensor in file.outputs])
-        if output is None and self.metadata.output is None and len(file.outputs) > 1:
-            self.metadata = self.metadata.noting(several_outputs(file.outputs))
-        output = self.metadata.output if output is None else output
-        image = the_image(file.inputs)
-        logits = choose_output(file.outputs, output, image)
-        self.output = logits.name
-        at = file.outputs.index(logits)
-        self.variant = f"-output{at}" if at else ""
-        self._image, self._logits = image.name, logits.name
-        stated = self.metadata.layout, self.metadata.channels
-        self._takes = image_layout(image, *stated)
-        if said := contradiction(image, *stated):
-            self.metadata = self.metadata.noting(said)
-        if self._takes.channels_last:
-            self.variant += "-nhwc"
-        if file.provider != "cpu":
-            self.variant += f"-{file.provider}"  # which may compute otherwise
-        self.dtype = self._takes.dtype
-        self.batch, self.channels, *size = self._takes.to_nchw(image.shape)
-        self._gives = declared(image, self._takes, logits)
-        if said := doubt(image, self._takes, logits):
-            self.metadata = self.metadata.noting(said)
-        self.classes = self._gives.classes(logits.shape) if self._gives else None
-        self.border = self._gives.border if self._gives else 0
-        self.remainder = (0, 0)
-        height, width = (length and length - 2 * self.border for length in size)
-        self.tile = height, width
-        if takes_one_at_a_time(logits):
-            self.batch = 1
+        self._signature = read_signature(file.inputs, file.outputs, metadata, output)
+        self._is_resolved = self._signature.is_certain
         self._on_device: DeviceRunner | None = None
-        self.batch_pixels = BATCH_PIXELS
+        self.workers = 1
         if device := device or DEVICES.get(file.provider):
-            self._on_device = DeviceRunner(file.session, self._image, self._logits, device)
-            self.batch_pixels = DEVICE_BATCH_PIXELS
-            self.workers = LANES
+            names = self._signature.image.name, self._signature.logits.name
+            self._on_device = DeviceRunner(file.session, *names, device)
+            self.workers = BUFFER_SETS
+        self.spec = _spec(
+            self._signature, file, DEVICE_BATCH_PIXELS if self._on_device else BATCH_PIXELS
+        )
+
+    @property
+    def output(self) -> str:
+        """Name of the graph's output that gives the logits."""
+        return self._signature.logits.name
+
+    def resolved(self, channels: int | None = None) -> OnnxModel:
+        """Return the model with the layout of its output inferred or confirmed by trial runs.
+
+        Where lengths declare the layout, or that has been done before, nothing is run. A graph
+        that fails at every trial size is returned as it is: its calls are then laid out one by
+        one, and it can have no border.
+
+        Parameters
+        ----------
+        channels : int, optional
+            Bands of the trial images, where the graph takes any number.
+        """
+        if self._is_resolved:
+            return self
+        channels = self.spec.channels or channels or self.spec.metadata.channels or DEFAULT_CHANNELS
+        is_channels_last = self._signature.image_layout.channels_last
+        found = infer_layout(
+            Trials(self._try, self.spec.batch or 1, channels, is_channels_last),
+            self._trial_sizes(),
+            is_free=self._signature.size == (None, None),
+            declared=self._signature.logits_layout,
+        )
+        resolved = copy(self)
+        resolved._is_resolved = True
+        if found is not None:
+            border = found.layout.border
+            resolved._signature = replace(self._signature, logits_layout=found.layout)
+            tile = _without_border(self._signature.size, border)
+            resolved.spec = replace(self.spec, tile=tile, border=border, remainder=found.remainder)
+        return resolved
 
     def tune(self, tile: tuple[int, int], most_workers: int | None = None) -> None:
-        """Give the session as many threads as a tile of that size is worth.
+        """Give the session as many threads as a tile of that size keeps busy.
 
         On a CPU, small tiles run faster side by side than one after the other with their work
         divided: no thread waits for another. See ``benchmarks/README.md``.
         """
         if self._on_device:
-            self._on_device.forget()
-            self.workers = min(LANES, most_workers or LANES)
+            self._on_device.release_buffers()
+            self.workers = min(BUFFER_SETS, most_workers or BUFFER_SETS)
         if self._file.provider != "cpu" or self._on_device:
             return
         threads = self._file.threads or cores()
@@ -120,53 +135,90 @@ class OnnxModel:
         if most_workers is not None and most_workers < workers:
             workers, each = most_workers, threads // most_workers
         self.workers = workers
-        if each != self._each or self._is_used:  # what it holds for other tiles is let go
-            self._each, self._is_used = each, False
-            self._file.reopen(each)
+        self._file.set_threads(each)
 
-    def normalizes(self, normalization: Normalization, dtype: np.dtype[Any]) -> bool:
-        """What it takes as it is; on a device, bytes: a fourth as much crosses the bus.
+    def take_over_normalization(self, normalization: Normalization, dtype: np.dtype[Any]) -> bool:
+        """Normalize pixels of a dtype from here on, if the model can; return whether it does.
 
-        A scaling is done before.
+        It can where there is nothing to do, as its input has that dtype; and on a device for
+        bytes, of which a quarter as much crosses the bus. A ``value_scaling`` it cannot.
         """
-        if self.dtype == dtype and normalization == Normalization():
+        if self.spec.dtype == dtype and normalization == Normalization():
             return True
-        is_plain = self.dtype == np.float32 and not self._takes.channels_last
-        if self._on_device is None or dtype != np.uint8 or not is_plain or not can_be_made():
+        takes_values = self.spec.dtype == np.float32
+        is_plain = takes_values and not self._signature.image_layout.channels_last
+        if self._on_device is None or dtype != np.uint8 or not is_plain or not can_write_graphs():
             return False
         if normalization.scaling is not None:
             return False
-        self._on_device.begin_with(self._file.beside(prelude(normalization, dtype)))
+        graph = normalization_graph(normalization, dtype)
+        self._on_device.normalize_with(self._file.session_of(graph))
         return True
 
     def __call__(self, batch: Batch, /) -> npt.NDArray[Any]:
-        """Run the graph; onnxruntime's complaint becomes a ``ModelError``."""
-        self._is_used = True
-        with naming_failure(self.name, batch):
-            return self._read(batch, self._run(batch))
+        """Run the graph; an exception of onnxruntime becomes a ``ModelError``."""
+        with naming_failure(self.spec.name, batch):
+            array = self._run(batch)
+            return self._layout_of(array.shape, batch.shape).to_nchw(array)
 
-    def _run(self, batch: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        image = batch if self._is_prelude_for(batch) else self._takes.feed(batch)
+    def _run(self, batch: npt.NDArray[Any], keep_memory: bool = True) -> npt.NDArray[Any]:
+        """Return the output for a batch as the graph gives it."""
+        is_normalized_there = self._on_device and self._on_device.normalizes(batch.dtype)
+        image = batch if is_normalized_there else self._signature.image_layout.from_nchw(batch)
         if self._on_device:
             return self._on_device(image)
-        (array,) = self._file.session.run([self._logits], {self._image: image})
-        return np.asarray(array)
+        name, logits = self._signature.image.name, self._signature.logits.name
+        return self._file.run(name, image, logits, keep_memory=keep_memory)
 
-    def _is_prelude_for(self, batch: npt.NDArray[Any]) -> bool:
-        return self._on_device is not None and self._on_device.normalizes(batch.dtype)
+    def _try(self, batch: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        return self._run(batch, keep_memory=False)
 
-    def _read(self, batch: npt.NDArray[Any], array: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-        """An output as logits."""
-        count, _, height, width = batch.shape
-        seems = self._gives is not None and self._gives.fits(array.shape, count, (height, width))
-        if self._gives is None or not (seems or self._is_seen):
-            is_free = self.tile == (None, None)
-            last = self._takes.channels_last
-            if settled := settle(self._run, batch.shape, array.shape, is_free, last):
-                self._gives, self.remainder = settled
-                self.border = self._gives.border
-                self._is_seen = True
-        if self._gives is None or not self._gives.fits(array.shape, count, (height, width)):
-            another = choose_another((tensor.name for tensor in self._file.outputs), self.output)
-            raise ModelError(f"{cannot_be_read(array.shape, batch.shape)}{another}")
-        return self._gives.read(array)
+    def _trial_sizes(self) -> Iterator[Pair]:
+        """Yield the sizes of trial images: lengths of the graph where it has some."""
+        height, width = self._signature.size
+        sizes = [(side, side) for side in TRIAL_SIDES]
+        if self.spec.metadata.tile is not None:
+            sizes.append(pair("the model's tile", self.spec.metadata.tile, 1))
+        yield from dict.fromkeys((height or down, width or across) for down, across in sizes)
+
+    def _layout_of(self, shape: tuple[int, ...], batch: tuple[int, ...]) -> LogitsLayout:
+        """Return the layout of an output: the model's, or the likeliest where it has none."""
+        count, _, height, width = batch
+        is_last = self._signature.image_layout.channels_last
+        possible = list(possible_layouts(shape, count, (height, width), is_last))
+        known = self._signature.logits_layout
+        if known is not None and (self._is_resolved or known in possible):
+            possible = [known] if known in possible else []
+        if not possible:
+            outputs = (tensor.name for tensor in self._file.outputs)
+            others = other_outputs(outputs, self.output)
+            raise ModelError(f"{refused_shape(shape, batch)}{others}")
+        return possible[0]
+
+
+def _spec(signature: Signature, file: OnnxFile, batch_pixels: int) -> ModelSpec:
+    layout = signature.logits_layout or LogitsLayout()
+    variant = f"-output{signature.index}" if signature.index else ""
+    if signature.image_layout.channels_last:
+        variant += "-nhwc"
+    if file.provider != "cpu":
+        variant += f"-{file.provider}"  # which may compute other bits
+    return ModelSpec(
+        name=file.name,
+        channels=signature.channels,
+        classes=layout.classes(signature.logits.shape) if signature.logits_layout else None,
+        tile=_without_border(signature.size, layout.border),
+        border=layout.border,
+        batch=signature.batch,
+        batch_pixels=batch_pixels,
+        dtype=signature.image_layout.dtype,
+        metadata=signature.metadata,
+        variant=variant,
+    )
+
+
+def _without_border(
+    size: tuple[int | None, int | None], border: int
+) -> tuple[int | None, int | None]:
+    height, width = (length and length - 2 * border for length in size)
+    return height, width

@@ -1,36 +1,42 @@
-"""Sessions: ONNX files opened in onnxruntime, where and with how many threads they run."""
+"""Sessions: ONNX files in onnxruntime, with the provider and the threads that run them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ..errors import ModelError, OptionError, SeamlessError
-from .layout import to_tensor
+import numpy as np
+import numpy.typing as npt
 
-MOST_THREADS = 1024
-"""Beyond some thousands of threads onnxruntime does not come back."""
+from ..errors import ModelError, OptionError, SeamlessError
+from ..system import cores
+from .base import first_line
+from .signature import to_tensor
+
+MAX_THREADS = 1024
+"""Threads of a session at most: with some thousands onnxruntime does not return."""
 
 FALLBACKS = {"tensorrt": ("cuda",)}
-"""Providers that take what another leaves, before the CPU does."""
+"""Providers that run the nodes that another does not support, before the CPU does."""
 
 
 class OnnxFile:
-    """Any ONNX file in onnxruntime: what it takes, gives and says of itself.
+    """An ONNX file in onnxruntime: its inputs, outputs and properties, and its session.
 
     Parameters
     ----------
     path : str or path-like
         The file.
     provider : str
-        ``cpu``, ``cuda``, ``tensorrt``, ...: an execution provider of onnxruntime.
+        Execution provider of onnxruntime: ``cpu``, ``cuda``, ``tensorrt``, ...
     threads : int, optional
         Threads of one run; onnxruntime's choice where None.
 
     Raises
     ------
     OptionError
-        Where the provider is not there.
+        Where the provider is not available, or the number of threads is no such number.
     ModelError
         Where the file is not a model.
     """
@@ -43,23 +49,55 @@ class OnnxFile:
         self.inputs = [to_tensor(node) for node in self.session.get_inputs()]
         self.outputs = [to_tensor(node) for node in self.session.get_outputs()]
         self.properties: dict[str, str] = self.session.get_modelmeta().custom_metadata_map
+        self._session_threads = threads or cores()
+        self._holds_memory = False
 
-    def reopen(self, threads: int) -> None:
-        """Load the model anew for another number of threads; never is it in memory twice."""
+    def run(
+        self, image: str, batch: npt.NDArray[Any], logits: str, *, keep_memory: bool = True
+    ) -> npt.NDArray[Any]:
+        """Run the graph on a batch.
+
+        Parameters
+        ----------
+        image : str
+            Name of the input.
+        batch : array
+            The input, as the graph takes it.
+        logits : str
+            Name of the output.
+        keep_memory : bool
+            Keep what the run allocates for the next, which is faster; False for a trial run.
+        """
+        options = None
+        if keep_memory:
+            self._holds_memory = True
+        else:
+            options = _releasing_memory()
+        (array,) = self.session.run([logits], {image: batch}, options)
+        return np.asarray(array)
+
+    def set_threads(self, threads: int) -> None:
+        """Open a session for another number of threads, or one that holds no memory of old tiles.
+
+        The model is never in memory twice.
+        """
+        if threads == self._session_threads and not self._holds_memory:
+            return
+        self._session_threads, self._holds_memory = threads, False
         del self.session
         self.session = _open_session(Path(self.name), self.provider, threads)
 
-    def beside(self, graph: bytes) -> Any:
-        """A session of another graph where this one runs."""
+    def session_of(self, graph: bytes) -> Any:
+        """Open a session of another graph with the same provider and threads."""
         return _start_session(graph, self.provider, self.threads)
 
 
 def providers() -> dict[str, str]:
-    """Execution providers that are there, by their short names."""
+    """Return the names of the available execution providers by their short names."""
     import onnxruntime
 
     names = onnxruntime.get_available_providers()
-    # Azure's runs models elsewhere, and those that it is given here on the CPU without a word.
+    # Azure's provider runs models elsewhere, and local ones silently on the CPU.
     return {
         name.removesuffix("ExecutionProvider").lower(): name
         for name in names
@@ -68,9 +106,9 @@ def providers() -> dict[str, str]:
 
 
 def _open_session(path: Path, provider: str, threads: int | None) -> Any:
-    there = providers()
-    if provider.lower() not in there:
-        raise OptionError(f"provider {provider!r} is not there: choose one of {', '.join(there)}")
+    available = providers()
+    if provider.lower() not in available:
+        raise OptionError(_unavailable(provider, available))
     if path.is_dir():
         raise ModelError(f"{path} is a folder, not a model file")
     if not path.is_file():
@@ -84,28 +122,45 @@ def _open_session(path: Path, provider: str, threads: int | None) -> Any:
         raise ModelError(f"{path} is not a model that onnxruntime can load: {reason}") from error
 
 
+def _unavailable(provider: str, available: Iterable[str]) -> str:
+    is_gpu = provider.lower() in ("cuda", "tensorrt")
+    advice = "install seamless-seg[gpu] in place of seamless-seg[cpu], or " if is_gpu else ""
+    return (
+        f"provider {provider!r} is not available in this onnxruntime: {advice}choose one of "
+        f"{', '.join(available)}"
+    )
+
+
+def _releasing_memory() -> Any:
+    """Return options of a run after which onnxruntime gives back what it allocated for it."""
+    import onnxruntime
+
+    options = onnxruntime.RunOptions()
+    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+    return options
+
+
 def _start_session(graph: Path | bytes, provider: str, threads: int | None) -> Any:
     import onnxruntime
 
-    there = providers()
+    available = providers()
     options = onnxruntime.SessionOptions()
     options.enable_mem_pattern = False
-    options.log_severity_level = 4  # what matters is raised, and said once
+    options.log_severity_level = 4  # errors are raised, and must not be printed besides
     onnxruntime.set_default_logger_severity(4)
     if threads is not None:
-        if not isinstance(threads, int) or not 1 <= threads <= MOST_THREADS:
+        if not isinstance(threads, int) or not 1 <= threads <= MAX_THREADS:
             raise OptionError(
-                f"threads must be a whole number from 1 to {MOST_THREADS}, not {threads!r}"
+                f"threads must be a whole number from 1 to {MAX_THREADS}, not {threads!r}"
             )
         options.intra_op_num_threads = threads
-    chain = [there[name] for name in (provider, *FALLBACKS.get(provider, ())) if name in there]
+    chain = [
+        available[name] for name in (provider, *FALLBACKS.get(provider, ())) if name in available
+    ]
     session = onnxruntime.InferenceSession(graph, options, chain)
-    if there[provider] not in session.get_providers():
-        raise OptionError(f"provider {provider!r} is installed but could not be started here")
+    if available[provider] not in session.get_providers():
+        raise OptionError(
+            f"provider {provider!r} is installed but could not be started here: choose another, or "
+            f"check its drivers"
+        )
     return session
-
-
-def first_line(error: Exception) -> str:
-    """What an exception says, as much of it as goes into one sentence."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0][:300]

@@ -1,16 +1,19 @@
-"""The signature of a graph: its image, its logits, and why a model cannot be used."""
+"""The signature of a graph: which input takes the image, and which output gives the logits."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ..errors import ModelError, OptionError
-from .layout import ImageLayout, LogitsLayout, Tensor, is_channels_last, readings
+from ..windows import Pair
+from .layout import ImageLayout, LogitsLayout, is_channels_last, possible_layouts
+from .metadata import ModelMetadata
 
-TAKEN = {
+INPUT_DTYPES = {
     "float": "f4",
     "float16": "f2",
     "double": "f8",
@@ -20,63 +23,138 @@ TAKEN = {
     "int16": "i2",
     "int32": "i4",
 }
-"""Types of inputs, as onnxruntime calls them."""
+"""numpy's names of the types that an image may have, by onnxruntime's."""
 
-GIVEN = ("float", "float16", "double")
-"""Types of outputs that can be logits."""
+LOGITS_DTYPES = ("float", "float16", "double")
+"""onnxruntime's names of the types that logits may have."""
 
-NO_SEGMENTATION = (
+LOGITS_EXPECTED = (
     "the model's output must be logits for each pixel, [N, K, H, W], [N, H, W, K] or [N, H, W]"
 )
+"""First half of a refusal."""
 
-NO_BATCH = "pixels of one tile without the axis of the batch: export the model with it"
+NO_BATCH_AXIS = "pixels of one tile without the axis of the batch: export the model with it"
+"""Second half of a refusal."""
 
-PADDED = "export the model with padded convolutions"
-
-
-def the_image(inputs: Sequence[Tensor]) -> Tensor:
-    """The one input; a ``ModelError`` where there are more."""
-    if len(inputs) != 1:
-        names = "; ".join(map(str, inputs))
-        raise ModelError(f"the model has {len(inputs)} inputs, not the one image: {names}")
-    return inputs[0]
+EXPORT_PADDED = "export the model with padded convolutions"
+"""Advice at the end of a refusal."""
 
 
-def image_layout(
-    image: Tensor, stated: str | None = None, channels: int | None = None
-) -> ImageLayout:
-    """How images are to be given; a ``ModelError`` where it is no input for images.
+@dataclass(frozen=True)
+class Tensor:
+    """An input or output of a graph; lengths that are None are free."""
 
-    A layout that is stated, ``NCHW`` or ``NHWC``, counts unless ``contradiction`` finds one.
-    """
-    if image.dtype not in TAKEN or len(image.shape) != 4:
-        raise ModelError(
-            f"the model's input is no image, [N, C, H, W] or [N, H, W, C] of numbers: {image}"
-        )
-    channels_last = is_channels_last(image.shape, image.axes)
-    if stated is not None and contradiction(image, stated, channels) is None:
-        channels_last = stated == "NHWC"
-    return ImageLayout(channels_last, np.dtype(TAKEN[image.dtype]))
+    name: str
+    shape: tuple[int | None, ...]
+    dtype: str
+    """onnxruntime's name of its type."""
+    axes: tuple[str, ...] = ()
+    """The graph's names of its free axes; empty for the others."""
 
-
-def contradiction(image: Tensor, stated: str | None, channels: int | None) -> str | None:
-    """A sentence on a layout that the graph cannot have for so many bands; None where it can."""
-    length = None if stated is None else image.shape[stated.index("C")]
-    if None in (length, channels) or length == channels:
-        return None
-    return f"the layout {stated} is stated for {channels} bands, which {image} is not, and ignored"
+    def __str__(self) -> str:
+        """``image: float [N, 3, H, W]``, free lengths as question marks."""
+        lengths = ", ".join("?" if length is None else str(length) for length in self.shape)
+        return f"{self.name}: {self.dtype} [{lengths}]"
 
 
-def choose_output(outputs: Sequence[Tensor], wanted: str | int | None, image: Tensor) -> Tensor:
-    """The output that is wanted, by name or counted from 0; the first where that is left open.
+def to_tensor(node: Any) -> Tensor:
+    """Return the tensor of an input or output as onnxruntime describes it."""
+    lengths = tuple(n if isinstance(n, int) and n > 0 else None for n in node.shape)
+    axes = tuple(axis if isinstance(axis, str) else "" for axis in node.shape)
+    return Tensor(node.name, lengths, node.type.removeprefix("tensor(").removesuffix(")"), axes)
+
+
+@dataclass(frozen=True)
+class Signature:
+    """The input and output of a graph with which it segments images."""
+
+    image: Tensor
+    image_layout: ImageLayout
+    logits: Tensor
+    index: int
+    """Position of the logits among the graph's outputs."""
+    logits_layout: LogitsLayout | None
+    """Layout that the graph declares by lengths or names; None where it declares none."""
+    metadata: ModelMetadata
+    """The model's, with notes on what of the signature is ambiguous."""
+
+    @property
+    def size(self) -> tuple[int | None, int | None]:
+        """Height and width of the image; None where they are free."""
+        _, _, height, width = self.image_layout.in_nchw_order(self.image.shape)
+        return height, width
+
+    @property
+    def batch(self) -> int | None:
+        """Images of a batch; None for any number, and 1 for logits ``[1, H, W]``."""
+        if len(self.logits.shape) == 3 and self.logits.shape[0] == 1:
+            return 1
+        length: int | None = self.image_layout.in_nchw_order(self.image.shape)[0]
+        return length
+
+    @property
+    def channels(self) -> int | None:
+        """Bands of the image; None for any number."""
+        length: int | None = self.image_layout.in_nchw_order(self.image.shape)[1]
+        return length
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether lengths settle the layout: names of axes may be alike and their lengths not."""
+        is_fixed = _fixed_shapes(self.image, self.image_layout, self.logits) is not None
+        return is_fixed and self.logits_layout is not None
+
+
+def read_signature(
+    inputs: Sequence[Tensor],
+    outputs: Sequence[Tensor],
+    metadata: ModelMetadata,
+    output: str | int | None = None,
+) -> Signature:
+    """Find the image and the logits among a graph's inputs and outputs.
+
+    Parameters
+    ----------
+    inputs, outputs : sequence of Tensor
+        All of the graph's.
+    metadata : ModelMetadata
+        May state the layout of the image and the name of the output.
+    output : str or int, optional
+        Output that is wanted, by name or counted from 0; that of the metadata or the first if None.
 
     Raises
     ------
-    OptionError
-        Where there is none such.
     ModelError
-        Where it cannot be logits.
+        Where the graph does not map images to logits.
+    OptionError
+        Where it has no such output.
     """
+    metadata = metadata.with_output_among([tensor.name for tensor in outputs], output)
+    if output is None and metadata.output is None and len(outputs) > 1:
+        names = ", ".join(tensor.name for tensor in outputs)
+        metadata = metadata.with_note(
+            f"the model has outputs {names}: the first is used, --model-output chooses another"
+        )
+    image = _only_input(inputs)
+    logits = _chosen_output(outputs, metadata.output if output is None else output, image)
+    image_layout, contradiction = _image_layout(image, metadata.layout, metadata.channels)
+    ambiguity = _ambiguity(image, image_layout, logits)
+    for note in (contradiction, ambiguity):
+        metadata = metadata.with_note(note) if note else metadata
+    layout = _declared_layout(image, image_layout, logits)
+    return Signature(image, image_layout, logits, outputs.index(logits), layout, metadata)
+
+
+def _only_input(inputs: Sequence[Tensor]) -> Tensor:
+    if len(inputs) != 1:
+        names = "; ".join(map(str, inputs))
+        raise ModelError(
+            f"the model has {len(inputs)} inputs, and only one image can be given: {names}"
+        )
+    return inputs[0]
+
+
+def _chosen_output(outputs: Sequence[Tensor], wanted: str | int | None, image: Tensor) -> Tensor:
     at: Any = 0 if wanted is None else wanted
     names = [tensor.name for tensor in outputs]
     if at in names:
@@ -88,89 +166,109 @@ def choose_output(outputs: Sequence[Tensor], wanted: str | int | None, image: Te
     if found is None:
         listed = ", ".join(f"{n} {name}" for n, name in enumerate(names))
         raise OptionError(f"the model has no output {wanted}: choose one of {listed}")
-    another = choose_another(names, found.name)
-    if found.dtype not in GIVEN:
+    others = other_outputs(names, found.name)
+    if found.dtype not in LOGITS_DTYPES:
         raise ModelError(
             f"the model's output {found.name} is of {found.dtype}, class numbers most likely, "
-            f"which cannot be blended: export the model without its argmax{another}"
+            f"which cannot be blended: export the model without its argmax{others}"
         )
     if len(found.shape) not in (0, 3, 4):
-        raise ModelError(f"{cannot_be_logits(found, image)}{another}")
+        raise ModelError(f"{_refused_tensor(found, image)}{others}")
     return found
 
 
-def several_outputs(outputs: Sequence[Tensor]) -> str:
-    """A sentence on what is done where nobody has chosen one."""
-    names = ", ".join(tensor.name for tensor in outputs)
-    return f"the model has outputs {names}: the first is used, --model-output chooses another"
+def _image_layout(
+    image: Tensor, stated: str | None, channels: int | None
+) -> tuple[ImageLayout, str | None]:
+    """Return the layout of the image, and a note where the stated one contradicts the graph."""
+    if image.dtype not in INPUT_DTYPES or len(image.shape) != 4:
+        raise ModelError(
+            f"the model's input is no image, [N, C, H, W] or [N, H, W, C] of numbers: {image}"
+        )
+    channels_last, note = is_channels_last(image.shape, image.axes), None
+    if stated is not None:
+        length = image.shape[stated.index("C")]
+        if None in (length, channels) or length == channels:
+            channels_last = stated == "NHWC"
+        else:
+            note = (
+                f"the layout {stated} of {channels} bands contradicts the model's input {image}: "
+                f"the stated layout is ignored"
+            )
+    return ImageLayout(channels_last, np.dtype(INPUT_DTYPES[image.dtype])), note
 
 
-def declared(image: Tensor, takes: ImageLayout, logits: Tensor) -> LogitsLayout | None:
-    """How logits are to be read, where lengths or names of axes say so."""
-    _, _, *size = takes.to_nchw(image.shape)
-    names = takes.to_nchw(image.axes)[2:]
+def _fixed_shapes(
+    image: Tensor, layout: ImageLayout, logits: Tensor
+) -> tuple[tuple[int, ...], Pair] | None:
+    """Return the shape of the logits of one image, and its size; None where a length is free."""
+    _, _, height, width = layout.in_nchw_order(image.shape)
     lengths = [length for length in logits.shape[1:] if length is not None]
-    height, width = size
-    if height and width and lengths and len(lengths) == len(logits.shape) - 1:
-        # Whatever the batch is: it is the first axis of both.
-        return next(readings((1, *lengths), 1, (height, width), takes.channels_last), None)
+    if not height or not width or not lengths or len(lengths) != len(logits.shape) - 1:
+        return None
+    return (1, *lengths), (height, width)
+
+
+def _declared_layout(image: Tensor, layout: ImageLayout, logits: Tensor) -> LogitsLayout | None:
+    """Return the layout of the logits that lengths or names of axes declare."""
+    if fixed := _fixed_shapes(image, layout, logits):
+        shape, size = fixed
+        return next(possible_layouts(shape, 1, size, layout.channels_last), None)
+    names = layout.in_nchw_order(image.axes)[2:]
     for channels_last, axes in ((False, logits.axes[2:]), (True, logits.axes[1:3])):
         if len(logits.shape) == 4 and all(names) and axes == names:
             return LogitsLayout(channels_last)
     return None
 
 
-def doubt(image: Tensor, takes: ImageLayout, logits: Tensor) -> str | None:
-    """A sentence on an output of fixed size that can be read in two ways; None where it cannot."""
-    height, width = takes.to_nchw(image.shape)[2:]
-    lengths = [length for length in logits.shape[1:] if length is not None]
-    if not height or not width or len(lengths) != len(logits.shape) - 1:
+def _ambiguity(image: Tensor, layout: ImageLayout, logits: Tensor) -> str | None:
+    """Return a note on logits of fixed size that have two layouts; None where they have one."""
+    fixed = _fixed_shapes(image, layout, logits)
+    if fixed is None:
         return None
-    found = list(readings((1, *lengths), 1, (height, width), takes.channels_last))
+    found = list(possible_layouts(fixed[0], 1, fixed[1], layout.channels_last))
     borders = [way.border for way in found if way.border]
-    times = [way.times for way in found if way.times > 1]
-    if not borders or not times or (found[0].border, found[0].times) == (0, 1):
+    strides = [way.output_stride for way in found if way.output_stride > 1]
+    if not borders or not strides or (found[0].border, found[0].output_stride) == (0, 1):
         return None
-    said = (f"a border of {borders[0]} px missing", f"an answer for every {times[0]} px")
-    taken, other = said if found[0].border else said[::-1]
-    return f"the model's output {logits} is read as one with {taken}, and could be one with {other}"
+    ways = (
+        f"cropped by a border of {borders[0]} px",
+        f"downsampled by a factor of {strides[0]}",
+    )
+    taken, other = ways if found[0].border else ways[::-1]
+    return f"the model's output {logits} is ambiguous: taken as {taken}, it may also be {other}"
 
 
-def takes_one_at_a_time(logits: Tensor) -> bool:
-    """Whether it is ``[1, H, W]`` whatever the batch."""
-    return len(logits.shape) == 3 and logits.shape[0] == 1
-
-
-def cannot_be_logits(found: Tensor, image: Tensor) -> str:
-    """A sentence on an output that has too few axes or too many, whatever it is given."""
+def _refused_tensor(logits: Tensor, image: Tensor) -> str:
+    """Return the refusal of an output that has the wrong number of axes for any image."""
     is_one_tile = any(
-        found.shape == image.shape[at : at + 2] and found.axes == image.axes[at : at + 2]
+        logits.shape == image.shape[at : at + 2] and logits.axes == image.axes[at : at + 2]
         for at in (1, 2)
     )
-    seems = NO_BATCH if is_one_tile else _seems(len(found.shape))
-    return f"{NO_SEGMENTATION}, not {found}: {seems}"
+    reason = NO_BATCH_AXIS if is_one_tile else _guess(len(logits.shape))
+    return f"{LOGITS_EXPECTED}, not {logits}: {reason}"
 
 
-def cannot_be_read(shape: Sequence[int], batch: Sequence[int]) -> str:
-    """A sentence on an output that is no logits of the batch, ``(B, C, H, W)``."""
+def refused_shape(shape: Sequence[int], batch: Sequence[int]) -> str:
+    """Return the refusal of an output that is no logits of its batch, ``(B, C, H, W)``."""
     count, _, *image = batch
     if len(shape) in (2, 3) and image in (list(shape[:2]), list(shape[-2:])):
-        seems = NO_BATCH
+        reason = NO_BATCH_AXIS
     elif len(shape) == 4 and shape[0] != count:
-        seems = f"answers for {shape[0]} tiles where it was given {count}"
+        reason = f"it has {shape[0]} tiles for a batch of {count}"
     else:
-        seems = (len(shape) == 4 and _lacks(shape, image)) or _seems(len(shape))
-    return f"{NO_SEGMENTATION}, and it maps {list(batch)} to {list(shape)}: {seems}"
+        reason = (len(shape) == 4 and _missing_pixels(shape, image)) or _guess(len(shape))
+    return f"{LOGITS_EXPECTED}, and it maps {list(batch)} to {list(shape)}: {reason}"
 
 
-def choose_another(names: Iterable[str], found: str) -> str:
-    """The end of a refusal, where the model has more outputs than the one that was found."""
-    others = ", ".join(name for name in names if name != found)
+def other_outputs(names: Iterable[str], chosen: str) -> str:
+    """Return the end of a refusal, which names the outputs that may be chosen instead."""
+    others = ", ".join(name for name in names if name != chosen)
     return f", or choose another output ({others}) with --model-output" if others else ""
 
 
-def _lacks(shape: Sequence[int], image: Sequence[int]) -> str | None:
-    """What an output of four axes lacks of its input, where that makes it no logits."""
+def _missing_pixels(shape: Sequence[int], image: Sequence[int]) -> str | None:
+    """Return why an output of four axes that is smaller than its image cannot be laid out."""
     sizes = [size for size in (shape[2:], shape[1:3]) if _is_within(size, image)]
     if not sizes:
         return None
@@ -179,20 +277,20 @@ def _lacks(shape: Sequence[int], image: Sequence[int]) -> str | None:
     pairs = list(zip(size, image, strict=True))
     if all(2 * part < whole and whole % part for part, whole in pairs):
         return (
-            "less than half of its input's height and width and no whole fraction of them, as "
-            "where a border is missing and the rest is at a fraction: only one of the two can be "
-            "read"
+            "it is less than half as high and wide as its input, and no whole fraction of it, as "
+            "where a border is cropped and the rest is downsampled: only one of the two is "
+            "supported"
         )
     if lost[0] != lost[1]:
         return (
             f"it lacks {lost[0]} px of its input's height and {lost[1]} px of its width, and only "
-            f"a border that is equal on all sides can be read around tiles: {PADDED}"
+            f"a border that is equal on all sides is supported: {EXPORT_PADDED}"
         )
     if lost[0] % 2 == 0:
         return None
     return (
-        f"it lacks {lost[0]} px of its input's height and width, an odd number, so that nobody "
-        f"knows which side lacks more: {PADDED}"
+        f"it lacks {lost[0]} px of its input's height and width, an odd number, so that its border "
+        f"cannot be equal on both sides: {EXPORT_PADDED}"
     )
 
 
@@ -200,11 +298,10 @@ def _is_within(size: Sequence[int], image: Sequence[int]) -> bool:
     return all(0 < part <= whole for part, whole in zip(size, image, strict=True))
 
 
-def _seems(axes: int) -> str:
+def _guess(axes: int) -> str:
+    """Return what an output with so many axes may be instead of logits."""
     if axes == 2:
-        return "one answer for a whole tile, as of a classifier"
+        return "one vector for a whole tile, as of a classifier"
     if axes == 3:
         return "a list for each tile, as the boxes of a detector"
-    return (
-        "neither of its input's height and width, nor with a border missing, nor a fraction of it"
-    )
+    return "it is neither of its input's height and width, nor cropped by a border, nor downsampled"

@@ -1,9 +1,10 @@
-"""Fitting: tiles of a plan made to the measure of a model, and its logits cut back to theirs."""
+"""A model for tiles of one size: padded to shapes that the model takes, and cropped back."""
 
 from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -13,48 +14,58 @@ import numpy.typing as npt
 from ..errors import ModelError
 from ..normalization import Normalization
 from ..system import resident_bytes
-from .base import FLOAT, Model
+from .base import FLOAT, Model, ModelSpec
 
-MULTIPLES = (1, 2, 4, 8, 16, 32, 64, 128)
-"""Numbers of which a model's tiles may have to be multiples: its poolings halve that often."""
+SIZE_MULTIPLES = (1, 2, 4, 8, 16, 32, 64, 128)
+"""Numbers that may have to divide a tile's sides: the total strides of most models, px."""
 
 
-class Working(NamedTuple):
-    """Bytes that a model works with: for the first tile of a batch, and for each one more."""
+class WorkingMemory(NamedTuple):
+    """Bytes that a model allocates for a batch."""
 
     first: int
+    """For its first tile."""
     more: int
+    """For each further tile."""
 
     def on(self, batch_size: int) -> int:
-        """For a batch of that size."""
+        """Return the bytes for a batch of that many tiles."""
         return self.first + (batch_size - 1) * self.more
 
 
-class FittedModel:
-    """A model together with the shape of the tiles that it will be given.
+class TileModel:
+    """A model for tiles of one size.
 
-    ``seconds`` is what a trial run on one of them took. ``border`` is how many pixels around a tile
-    the model needs; its tiles are to be given with them.
-
-    A tile smaller than what the model takes is extended by reflection at its right and
-    bottom, and the logits there are dropped. A model with a fixed batch gets exactly that.
+    A tile smaller than what the model takes is extended by reflection at its right and bottom,
+    and the logits there are dropped. A model with a fixed batch gets exactly that.
 
     Parameters
     ----------
     model : Model
-        The model.
+        The model, resolved.
     channels : int
         Bands of the tiles.
-    tile : (height, width)
-        Pixels of the tiles.
+    tile : (int, int)
+        Height and width of the tiles, px.
     align : (int, int)
-        Where the model's lengths are free, it gets multiples of these.
+        Numbers that divide the sides of what the model is given, where its size is free, px.
+
+    Attributes
+    ----------
+    shape : (int, int)
+        Height and width of what the model is given, px.
+    border : int
+        Pixels at each side that are to be read around a tile.
+    classes : int
+        Classes of the logits.
+    seconds : float
+        Time of a trial run on one batch of the model.
 
     Raises
     ------
     ModelError
-        Where a trial run on an empty tile fails for every length that could be right, or has
-        an output that is not ``(B, K, H, W)`` for its input's ``H`` and ``W``.
+        Where a trial run on zeros fails for every shape that may be right, or its output is not
+        ``(B, K, H, W)`` for its input's ``H`` and ``W`` less the border.
     """
 
     def __init__(
@@ -64,56 +75,76 @@ class FittedModel:
         self._tile = tile
         self._channels = channels
         before = resident_bytes()
-        self.shape, self.classes, self.seconds = _try(model, channels, tile, align)
-        self.border = model.border
+        self.shape, self.classes, self.seconds = _first_that_works(model, channels, tile, align)
+        self.border = model.spec.border
         self._working = max(0, resident_bytes() - before)
 
-    def working_bytes(self, batch_size: int) -> Working:
-        """Bytes that the model works with on batches of up to that size, by trying it."""
-        if batch_size == 1 or self._model.batch:
-            return Working(self._working, 0)
+    def working_memory(self, batch_size: int) -> WorkingMemory:
+        """Measure what the model allocates for batches of up to that size."""
+        if batch_size == 1 or self._model.spec.batch:
+            return WorkingMemory(self._working, 0)
         before = resident_bytes()
         self._model(np.zeros((batch_size, self._channels, *self.shape), np.float32))
         more = max(0, resident_bytes() - before) // (batch_size - 1)
-        return Working(self._working, more)
+        return WorkingMemory(self._working, more)
 
     @cached_property
-    def zeros(self) -> npt.NDArray[np.float32]:
-        """Logits of a tile that say nothing, ``(height, width, K)``."""
+    def zero_logits(self) -> npt.NDArray[np.float32]:
+        """Logits of a tile that is not run, ``(height, width, K)``."""
         return np.zeros((self.classes, *self._tile), np.float32).transpose(1, 2, 0)
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """What the model computes its input from."""
-        return self._model.dtype
+        """Type of the model's input."""
+        return self._model.spec.dtype
 
-    def normalizes(self, normalization: Normalization, dtype: np.dtype[Any]) -> bool:
-        """Whether the model takes pixels from here on and does that to them itself."""
-        return self._model.normalizes(normalization, dtype)
+    def take_over_normalization(self, normalization: Normalization, dtype: np.dtype[Any]) -> bool:
+        """Let the model normalize pixels of a dtype itself, if it can; return whether it will."""
+        return self._model.take_over_normalization(normalization, dtype)
 
-    def empty(self, count: int, channels: int, dtype: npt.DTypeLike = FLOAT) -> npt.NDArray[Any]:
-        """Room for ``count`` tiles of the plan as the model takes them, ``(B, C, H, W)``."""
+    def empty_batch(
+        self, count: int, channels: int, dtype: npt.DTypeLike = FLOAT
+    ) -> npt.NDArray[Any]:
+        """Allocate a batch as the model takes it.
+
+        Parameters
+        ----------
+        count : int
+            Tiles of the batch.
+        channels : int
+            Bands of the tiles.
+        dtype : dtype
+            Type of their pixels.
+
+        Returns
+        -------
+        array
+            Not initialized, ``(count, channels, H, W)``.
+        """
         return np.empty((count, channels, *self.shape), dtype)
 
-    def place(self, tile: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """The part of one tile of such a batch that is the plan's tile and its border."""
+    def tile_view(self, tile: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return the part of a padded tile of a batch that is the tile and its border."""
         height, width = (length + 2 * self.border for length in self._tile)
         return tile[..., :height, :width]
 
     def __call__(self, batch: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-        """Logits of a batch from ``empty``: ``(B, height, width, K)``, the plan's tiles."""
-        self._reflect(batch)
-        logits = self._in_batches(batch)
+        """Return the logits of the tiles of an ``empty_batch``, ``(B, height, width, K)``.
+
+        What is not in a ``tile_view`` is overwritten.
+        """
+        self._pad(batch)
+        logits = self._run_in_batches(batch)
         return logits[..., : self._tile[0], : self._tile[1]].transpose(0, 2, 3, 1)
 
-    def _reflect(self, batch: npt.NDArray[Any]) -> None:
-        own = self.place(batch)
+    def _pad(self, batch: npt.NDArray[Any]) -> None:
+        own = self.tile_view(batch)
         if own.shape != batch.shape:
             beyond = [(0, full - part) for full, part in zip(batch.shape, own.shape, strict=True)]
             batch[:] = np.pad(own, beyond, mode="reflect")
 
-    def _in_batches(self, batch: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-        size = self._model.batch or len(batch)
+    def _run_in_batches(self, batch: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        size = self._model.spec.batch or len(batch)
         if size == len(batch):
             return self._run(batch)
         parts = []
@@ -126,64 +157,65 @@ class FittedModel:
 
     def _run(self, batch: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         logits = self._model(batch)
-        expected = (len(batch), self.classes, *_answered(self._model, batch.shape))
+        expected = (len(batch), self.classes, *_logits_size(self._model.spec, batch.shape))
         if logits.shape != expected:
-            raise ModelError(f"{self._model.name} gave {logits.shape}, not {expected}")
+            raise ModelError(
+                f"{self._model.spec.name} maps {list(batch.shape)} to {list(logits.shape)}, not to "
+                f"{list(expected)} as before"
+            )
         return logits.astype(np.float32, copy=False)
 
 
-def _try(
+def _first_that_works(
     model: Model, channels: int, tile: tuple[int, int], align: tuple[int, int]
 ) -> tuple[tuple[int, int], int, float]:
-    """The smallest shape of tiles that the model takes, its number of classes and its time."""
+    """Return the smallest shape of tiles that a model takes, its classes and its seconds."""
     first_error: ModelError | None = None
-    border = model.border
-    for shape in _shapes(model, tile, align):
+    for shape in dict.fromkeys(_shapes(model.spec, tile, align)):
         started = time.perf_counter()
         try:
-            classes = _classes(model, (model.batch or 1, channels, *shape))
+            classes = _classes(model, (model.spec.batch or 1, channels, *shape))
         except ModelError as error:
             first_error = first_error or error
-            if model.border == border:
-                continue
-        if model.border != border:  # which has only now been seen
-            return _try(model, channels, tile, align)
-        return shape, classes, time.perf_counter() - started
-    raise first_error or ModelError(f"{model.name} takes no tile of {tile}")
+        else:
+            return shape, classes, time.perf_counter() - started
+    raise first_error or ModelError(f"{model.spec.name} takes no tile of {tile}")
 
 
-def _shapes(model: Model, tile: tuple[int, int], align: tuple[int, int]) -> list[tuple[int, int]]:
-    shapes = []
-    for multiple in MULTIPLES:
+def _shapes(
+    spec: ModelSpec, tile: tuple[int, int], align: tuple[int, int]
+) -> Iterator[tuple[int, int]]:
+    """Yield the shapes in which a model may take a tile with its border, the smallest first."""
+    for multiple in SIZE_MULTIPLES:
         height, width = (
-            (fixed or _at_least(own, math.lcm(multiple, a), remainder)) + 2 * model.border
-            for own, fixed, a, remainder in zip(
-                tile, model.tile, align, model.remainder, strict=True
-            )
+            (fixed or _at_least(own, math.lcm(multiple, a), remainder)) + 2 * spec.border
+            for own, fixed, a, remainder in zip(tile, spec.tile, align, spec.remainder, strict=True)
         )
-        shapes.append((height, width))
-    return list(dict.fromkeys(shapes))
+        yield height, width
 
 
 def _at_least(length: int, step: int, remainder: int) -> int:
-    """The smallest length of no less that leaves this remainder on division by a step."""
+    """Return the least number, not below a length, with that remainder of division by a step."""
     return length + (remainder - length) % step
 
 
-def _answered(model: Model, given: tuple[int, ...]) -> tuple[int, ...]:
-    """Height and width of the logits for a batch of that shape."""
-    return tuple(length - 2 * model.border for length in given[2:])
+def _logits_size(spec: ModelSpec, batch: tuple[int, ...]) -> tuple[int, ...]:
+    """Return height and width of the logits of a batch of that shape."""
+    return tuple(length - 2 * spec.border for length in batch[2:])
 
 
-def _classes(model: Model, given: tuple[int, ...]) -> int:
-    """Number of classes that the model has for tiles of a shape that it can be given."""
-    logits = model(np.zeros(given, np.float32))
-    expected = (given[0], *_answered(model, given))
+def _classes(model: Model, batch: tuple[int, ...]) -> int:
+    """Run a model on zeros of a shape, and return the number of its classes."""
+    logits = model(np.zeros(batch, np.float32))
+    expected = (batch[0], *_logits_size(model.spec, batch))
     if logits.ndim != 4 or (logits.shape[0], *logits.shape[2:]) != expected:
         raise ModelError(
-            f"{model.name} maps {list(given)} to {list(logits.shape)}: only logits of the "
+            f"{model.spec.name} maps {list(batch)} to {list(logits.shape)}: only logits of the "
             f"input's own height and width, [N, K, H, W], can be blended"
         )
     if not logits.shape[1]:
-        raise ModelError(f"{model.name} has no classes: it maps to {list(logits.shape)}")
+        raise ModelError(
+            f"{model.spec.name} has no classes, as it maps {list(batch)} to "
+            f"{list(logits.shape)}: give a model with one class at least"
+        )
     return int(logits.shape[1])

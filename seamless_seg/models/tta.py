@@ -1,4 +1,4 @@
-"""Symmetries of the square: tiles turned before a model sees them, logits turned back."""
+"""Test-time augmentation: symmetries of the square, applied to tiles and undone on logits."""
 
 from __future__ import annotations
 
@@ -8,59 +8,61 @@ import numpy.typing as npt
 
 from ..errors import OptionError
 
-NONE = "none"
 
-
-class Turn(NamedTuple):
-    """A symmetry of the last two axes, rows and columns.
+class Symmetry(NamedTuple):
+    """A flip or rotation of the last two axes, rows and columns.
 
     undo(apply(images)) = images
     """
 
     transposed: bool
-    """Whether rows and columns change places, before anything else."""
-    down: bool
-    """Whether what was on top comes to lie at the bottom."""
-    across: bool
-    """Whether what was on the left comes to lie on the right."""
+    """Whether rows and columns are swapped, before the flips."""
+    flipped_rows: bool
+    """Whether the order of the rows is reversed."""
+    flipped_columns: bool
+    """Whether the order of the columns is reversed."""
 
     def apply(self, images: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Turned images, a view."""
+        """Return a view of transformed images."""
         return self._flip(images.swapaxes(-2, -1) if self.transposed else images)
 
     def undo(self, logits: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Logits of turned images where the pixels were before, a view."""
+        """Return a view of the logits of transformed images, transformed back."""
         logits = self._flip(logits)
         return logits.swapaxes(-2, -1) if self.transposed else logits
 
     def _flip(self, images: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        return images[..., :: -1 if self.down else 1, :: -1 if self.across else 1]
+        down, across = self.flipped_rows, self.flipped_columns
+        return images[..., :: -1 if down else 1, :: -1 if across else 1]
 
 
-_FLIPS = [Turn(False, down, across) for down in (False, True) for across in (False, True)]
+NONE = "none"
+"""Name of no augmentation."""
 
-TURNS: dict[str, list[Turn]] = {
+_FLIPS = [Symmetry(False, rows, columns) for rows in (False, True) for columns in (False, True)]
+
+AUGMENTATIONS: dict[str, list[Symmetry]] = {
     NONE: _FLIPS[:1],
     "flips": _FLIPS,
-    "d4": _FLIPS + [turn._replace(transposed=True) for turn in _FLIPS],
+    "d4": _FLIPS + [flip._replace(transposed=True) for flip in _FLIPS],
 }
-"""By the names of ``tta``: the turns of a tile of which the logits are averaged, in this order."""
+"""Values of ``tta``: the symmetries over which logits are averaged, in this order."""
 
 
-def turns_of(tta: str | None) -> list[Turn]:
-    """The turns of that name; the tile as it is where None.
+def symmetries_of(tta: str | None) -> list[Symmetry]:
+    """Return the symmetries of an augmentation; the identity alone where None.
 
     Raises
     ------
     OptionError
-        Where there is no such name.
+        Where there is no such augmentation.
     """
     name = NONE if tta is None else tta
-    if name not in TURNS:
-        raise OptionError(f"tta must be one of {', '.join(TURNS)}, not {tta!r}")
-    return TURNS[name]
+    if name not in AUGMENTATIONS:
+        raise OptionError(f"tta must be one of {', '.join(AUGMENTATIONS)}, not {tta!r}")
+    return AUGMENTATIONS[name]
 
 
 def variant_of(tta: str | None) -> str:
-    """What is appended to the names of what is remembered of a model."""
+    """Return the suffix of cache keys for an augmentation; empty for none."""
     return "" if tta in (None, NONE) else f"-{tta}"

@@ -9,7 +9,6 @@ from typing import Any
 
 from ..models.base import Model
 from ..models.files import has_functions
-from ..models.load import LazyModel
 from ..models.receptive_field import Probe
 from ..system import available_bytes, resident_bytes
 from ..windows import Pair
@@ -54,14 +53,21 @@ class Measurements:
 
 
 def measure_model(
-    model: LazyModel, options: Options, execution: Execution, size: Pair, channels: int
+    source: Any,
+    model: Model,
+    options: Options,
+    execution: Execution,
+    size: Pair,
+    channels: int,
 ) -> Measurements:
     """Probe a model and time its tiles, where the options leave margin, alignment or tile open.
 
     Parameters
     ----------
-    model : LazyModel
-        The model; it is opened.
+    source : str, path-like, callable or list of these
+        The model's files or functions; what is measured of files is cached.
+    model : Model
+        The model, resolved.
     options : Options
         The user's options.
     execution : Execution
@@ -75,10 +81,9 @@ def measure_model(
     -------
     Measurements
     """
-    network = model.opened
-    probe, notes = probe_if_needed(model.source, network, options, channels)
-    count = network.channels or channels
-    costs = choose_tile(model.source, network, options, probe, size, count, execution)
+    probe, notes = probe_if_needed(source, model, options, channels)
+    count = model.spec.channels or channels
+    costs = choose_tile(source, model, options, probe, size, count, execution)
     return Measurements(probe, costs, notes)
 
 
@@ -124,7 +129,7 @@ def choose_tile(
     raster = RasterTiling(size, required.overlap, required.align)
     default_tile = max(decide_tiling(options, model, probe, size).tile.value)
     max_bytes = _max_tile_bytes(execution.max_memory)
-    variant = f"{model.variant}{execution.variant}-{channels}"
+    variant = f"{model.spec.variant}{execution.variant}-{channels}"
     known = _cached_timings(source, variant)
     timings = time_tiles(model, channels, raster, known, max_bytes, is_requested, is_memory_limited)
     costs = tile_costs(timings, raster)

@@ -56,7 +56,7 @@ def decide_pixels(
         pixels is unknown, which is so for integers other than uint8.
     """
     bands = decide_bands(options, model, count, has_alpha, names)
-    metadata, used = model.metadata, len(bands.value)
+    metadata, used = model.spec.metadata, len(bands.value)
     if scaling := _scaling(options, metadata, used):
         return Pixels.scaled(bands, scaling)
     scale = _scale(options, model, dtype)
@@ -112,10 +112,10 @@ def choose_pixels(reader: RasterReader, model: Model, options: Options) -> tuple
         reader.select(pixels.bands.value)
         return pixels, []
     bands = decide_bands(options, model, count, has_alpha, reader.descriptions)
-    if model.dtype.kind in "iu":
+    if model.spec.dtype.kind in "iu":
         raise OptionError(
-            f"--normalize gives fractions, and the model's input is {model.dtype}: leave it out, "
-            f"or give a --scale"
+            f"--normalize gives fractions, and the model's input is {model.spec.dtype}: leave it "
+            f"out, or give a --scale"
         )
     reader.select(bands.value)
     from .raster_statistics import measure_pixels
@@ -125,15 +125,15 @@ def choose_pixels(reader: RasterReader, model: Model, options: Options) -> tuple
 
 def _scale(options: Options, model: Model, dtype: np.dtype[Any]) -> Decision[float]:
     """Decide on the factor for pixels of that type."""
-    metadata = model.metadata
+    metadata = model.spec.metadata
     is_described = metadata.mean is not None or metadata.std is not None
-    is_unscaled = model.dtype.kind in "iu" and np.can_cast(dtype, model.dtype)
+    is_unscaled = model.spec.dtype.kind in "iu" and np.can_cast(dtype, model.spec.dtype)
     if options.scale is None and not (is_described or is_unscaled):
-        _check_range(dtype, model.dtype)
+        _check_range(dtype, model.spec.dtype)
     return decide(
         (number_of("scale", options.scale), OPTION),
         (1 / 255 if is_described else None, METADATA),
-        (1.0 if is_unscaled else None, f"the model takes {model.dtype}"),
+        (1.0 if is_unscaled else None, f"the model takes {model.spec.dtype}"),
         (1 / 255 if dtype == np.uint8 else None, f"{DEFAULT} for uint8, 1/255"),
         (1.0, f"{DEFAULT} for {dtype}"),
     )
@@ -181,8 +181,8 @@ def bands_by_name(
     tuple of int or None
         Numbers of the bands, counted from 1; None unless each name is that of exactly one band.
     """
-    stated = model.metadata.bands
-    if options.bands is not None or not stated or model.channels not in (None, len(stated)):
+    stated = model.spec.metadata.bands
+    if options.bands is not None or not stated or model.spec.channels not in (None, len(stated)):
         return None
     if any(list(names).count(name) != 1 for name in stated):
         return None
@@ -222,7 +222,7 @@ def decide_bands(
     OptionError
         If the model takes another number of bands.
     """
-    takes = model.channels
+    takes = model.spec.channels
     given = None if options.bands is None else tuple(options.bands)
     without_alpha = tuple(range(1, count)) if has_alpha and takes == count - 1 else None
     bands = decide(
@@ -272,22 +272,25 @@ def notes_on(
     dtype : dtype
         Type of the raster's pixels.
     """
-    metadata = model.metadata
+    metadata = model.spec.metadata
     notes = list(metadata.notes)
-    if None not in (metadata.channels, model.channels) and metadata.channels != model.channels:
+    if (
+        None not in (metadata.channels, model.spec.channels)
+        and metadata.channels != model.spec.channels
+    ):
         notes.append(
-            f"{SIDECAR} has {metadata.channels} bands, and the model takes {model.channels}"
+            f"{SIDECAR} has {metadata.channels} bands, and the model takes {model.spec.channels}"
         )
     if options.overlap is None and options.margin is not None:
         overlap = format_size(tiling.overlap.value)
         notes.append(f"tiles overlap by {overlap} px, as the margin requires")
     if metadata.value_scaling is not None and (given := _given_instead(options)):
         notes.append(f"the value_scaling of {SIDECAR} is ignored, because of {given}")
-    if model.dtype.kind in "iu" and pixels.normalization != Normalization():
-        limits = np.iinfo(model.dtype)
+    if model.spec.dtype.kind in "iu" and pixels.normalization != Normalization():
+        limits = np.iinfo(model.spec.dtype)
         notes.append(
-            f"the model's input is {model.dtype}: values are rounded, and clipped to {limits.min} "
-            f"to {limits.max}"
+            f"the model's input is {model.spec.dtype}: values are rounded, and clipped to "
+            f"{limits.min} to {limits.max}"
         )
     if (options.scale, options.value_scaling, options.normalize) == (None, None, None):
         origin = pixels.scale.origin

@@ -13,10 +13,10 @@ import numpy as np
 
 from ..errors import SeamlessError
 from ..models.graph_analysis import tile_wide_nodes
-from ..models.layout import Tensor
 from ..models.metadata import ModelMetadata
 from ..models.onnx_model import OnnxModel
 from ..models.onnx_session import OnnxFile
+from ..models.signature import Tensor
 from .bands import decide_pixels
 from .exactness import weigh_graph
 from .forecast import model_choices
@@ -83,8 +83,10 @@ def describe_model(path: Any) -> ModelDescription:
         str(path), tuple(file.inputs), tuple(file.outputs), dict(file.properties)
     )
     try:
-        model = OnnxModel(file)
-        described = replace(described, metadata=model.metadata, notes=model.metadata.notes)
+        model = OnnxModel(file).resolved()
+        described = replace(
+            described, metadata=model.spec.metadata, notes=model.spec.metadata.notes
+        )
         return _with_settings(described, model, path)
     except SeamlessError as error:
         return replace(described, refusal=str(error))
@@ -96,7 +98,7 @@ def _with_settings(described: ModelDescription, model: OnnxModel, path: Any) -> 
     probe, notes = probe_if_needed(path, model, options)
     verdict = weigh_graph(tile_wide_nodes(model), probe, probe is not None and probe.tile_wide)
     described = replace(described, warnings=(verdict.warning,) if verdict.warning else ())
-    count = model.channels or model.metadata.channels or 1
+    count = model.spec.channels or model.spec.metadata.channels or 1
     pixels = decide_pixels(options, model, count, False, np.dtype(np.uint8))
     settings = Settings(
         decide_tiling(options, model, probe),

@@ -121,7 +121,7 @@ def _compared(change: float, plan: Plan, tolerance: float | None) -> str:
 def _padding(plan: Plan, model: Model | None) -> str:
     """Say how an image is padded that is smaller than the model's fixed size."""
     tile = plan.grid.tile_shape
-    fixed = model.tile if model else tile
+    fixed = model.spec.tile if model else tile
     shape = tuple(length or own for length, own in zip(fixed, tile, strict=True))
     return "" if shape == tile else f", padded by reflection to the model's {format_size(shape)}"
 

@@ -187,7 +187,7 @@ def forecast_size(
     """
     height_width, measured = pair("size", size, 1), measured or Measurements()
     tiling = decide_tiling(options, model, measured.probe, height_width, measured.tile_cost)
-    notes = tuple(model.metadata.notes) if model else ()
+    notes = tuple(model.spec.metadata.notes) if model else ()
     settings = Settings(tiling, None, _tta(options), notes)
     return _forecast(settings, model, height_width, area, options, measured)
 
@@ -222,8 +222,10 @@ def model_choices(options: Options, model: Model) -> dict[str, Decision[Any]]:
     choices: dict[str, Decision[Any]] = {}
     if options.model_output is not None:
         choices["model_output"] = Decision(options.model_output, OPTION)
-    elif model.metadata.output is not None:
-        choices["model_output"] = Decision(model.metadata.output, model.metadata.origin("output"))
+    elif model.spec.metadata.output is not None:
+        choices["model_output"] = Decision(
+            model.spec.metadata.output, model.spec.metadata.origin("output")
+        )
     if options.fill is not None:
         choices["fill"] = Decision(options.fill, OPTION)
     return choices
@@ -253,7 +255,7 @@ def _forecast(
     )
     if area is not None and not plan.tiles:
         raise OptionError("the area contains no pixel center of the raster")
-    classes = model.classes if model else None
+    classes = model.spec.classes if model else None
     forecast = Forecast(settings, plan, classes, pricing=measured.tile_costs)
     if model is not None:
         forecast = with_exactness(forecast, model, measured.probe, options)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from ..errors import BudgetError
-from ..models.tile_model import Working
+from ..models.tile_model import WorkingMemory
 from ..raster.blocks import FLOAT32, BlockLayout, cache_bytes
 from ..tiling.plan import Plan
 from ..windows import Pair
@@ -80,7 +80,7 @@ class MemoryNeeds:
     """Height and width of the model's input in pixels."""
     program: int
     """Bytes of the process before the model has run."""
-    working: Working
+    working: WorkingMemory
     """Bytes that the model uses for a batch."""
     copies: int = 0
     """Windows as large as one of logits that are in memory while outputs are computed from it."""

@@ -44,7 +44,7 @@ def open_raster(path: Any, options: Options, model: LazyModel | None = None) -> 
     reader = RasterReader(path, _reading(options, path, model))
     try:
         if reader.has_palette and model is not None:
-            reader.expand(model.opened.channels or max(options.bands or [1]))
+            reader.expand(model.opened.spec.channels or max(options.bands or [1]))
     except BaseException:
         reader.close()
         raise
@@ -72,10 +72,10 @@ def _stated_resolution(path: Any, model: LazyModel | None) -> tuple[float, float
     if model is None:
         raise OptionError("match-resolution takes the resolution from the model: give MODEL, too")
     network = model.opened
-    centimeters = network.metadata.resolution
+    centimeters = network.spec.metadata.resolution
     if centimeters is None:
         raise OptionError(
-            f"match-resolution: the metadata of {network.name} states no resolution: give the "
+            f"match-resolution: the metadata of {network.spec.name} states no resolution: give the "
             f"pixel size with --resolution"
         )
     with RasterReader(path) as reader:

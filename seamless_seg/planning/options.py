@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import OptionError
 from ..models.load import LazyModel
-from ..models.tta import turns_of
+from ..models.tta import symmetries_of
 from ..system import cores
 from ..tiling.trust import Profile, profile
 from ..validation import nodata_of, number_of, pair, whole_number
@@ -96,7 +96,7 @@ class Options:
             raise OptionError(f"tolerance must be above 0, not {self.tolerance}")
         number_of("scale", self.scale)
         number_of("fill", self.fill)
-        turns_of(self.tta)
+        symmetries_of(self.tta)
         self._check_reading()
         if self.normalize is not None:
             self._check_normalize(self.normalize)

@@ -12,7 +12,7 @@ import numpy as np
 from ..decisions import DEFAULT, GRAPH, METADATA, OPTION, Decision, decide
 from ..errors import OptionError
 from ..models.base import Model
-from ..models.graph_analysis import activation_within
+from ..models.graph_analysis import final_activation
 from ..postprocess.products import ACTIVATIONS, CONFIDENCES, Interpretation, label_dtype
 from ..raster.blocks import FLOAT32
 from ..validation import check_among, number_of
@@ -156,7 +156,7 @@ class OutputOptions:
         decided["blend"] = decide((self.blend, OPTION), (LOGITS, DEFAULT))
         decided["activation"] = decide_activation(self.activation, model, classes)
         if classes == 1:
-            stated = model.metadata.threshold
+            stated = model.spec.metadata.threshold
             decided["threshold"] = decide(
                 (self.threshold, OPTION), (stated, METADATA), (0.5, DEFAULT)
             )
@@ -232,11 +232,11 @@ def decide_activation(option: str | None, model: Model, classes: int) -> Decisio
         raise OptionError(
             "--activation softmax needs several classes, and this model has one: choose sigmoid"
         )
-    is_regressor = (model.metadata.model_type or "").lower() in REGRESSORS
+    is_regressor = (model.spec.metadata.model_type or "").lower() in REGRESSORS
     return decide(
         (option, OPTION),
         ("none" if is_regressor else None, METADATA),
-        ("none" if activation_within(model) else None, GRAPH),
+        ("none" if final_activation(model) else None, GRAPH),
         ("sigmoid" if classes == 1 else "softmax", DEFAULT),
     )
 
@@ -245,7 +245,7 @@ def _check_confidence(decided: Mapping[str, Decision[Any]], model: Model, classe
     """Raise if an entropy is to be computed of probabilities that do not sum to one."""
     activation = decided["activation"].value
     if activation == "none":
-        activation = (activation_within(model) or "none").lower()
+        activation = (final_activation(model) or "none").lower()
     is_per_class = activation in ("sigmoid", "hardsigmoid")
     if is_per_class and classes > 1 and decided["confidence"].value == "entropy":
         raise OptionError(

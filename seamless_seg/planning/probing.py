@@ -12,13 +12,11 @@ from ..models.base import Model
 from ..models.files import has_functions
 from ..models.load import LazyModel
 from ..models.receptive_field import (
-    USUAL_CHANNELS,
     Image,
     Probe,
     Side,
     Source,
     noise,
-    show_border,
 )
 from ..models.receptive_field import probe as probe_model
 from ..raster.source import gaps_extended, read_extended
@@ -140,7 +138,7 @@ def probe_file(
     """
     if reader is not None:
         return probe_model(model, len(reader.bands), raster_source(reader, model))
-    variant = model.variant + ("" if model.channels or not channels else f"-{channels}")
+    variant = model.spec.variant + ("" if model.spec.channels or not channels else f"-{channels}")
     if not again:
         with suppress(ValueError, KeyError, TypeError):  # no cached result, or none to be read
             return from_json(load_cached("probes", path, variant))
@@ -173,10 +171,6 @@ def probe_if_needed(
     channels : int, optional
         Bands of the input, if the model accepts any number.
     """
-    # The tile that the metadata state is that of the input: the output may be smaller by a border,
-    # which shows only when the model runs, and it does not run if its probe is cached.
-    if model.metadata.tile is not None and options.pair("tile") is None:
-        show_border(model, model.channels or channels or USUAL_CHANNELS)
     if not needs_probe(path, options):
         return ProbeResult()
     return try_probe(path, model, channels)

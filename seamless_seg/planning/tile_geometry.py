@@ -77,11 +77,11 @@ def decide_tiling(
         tile, overlap, margin, align = _measured_tiling(options, model, probe, size, cost)
     else:
         tile, overlap, margin, align = _default_tiling(options, model)
-    pixels = model.batch_pixels if model else BATCH_PIXELS
+    pixels = model.spec.batch_pixels if model else BATCH_PIXELS
     default_batch = max(1, min(MAX_DEFAULT_BATCH, pixels // math.prod(tile.value)))
     batch_size = decide(
         (options.batch_size, OPTION),
-        (model.batch if model else None, "the model's fixed batch"),
+        (model.spec.batch if model else None, "the model's fixed batch"),
         (cost.batch if cost and cost.batch > 1 else None, TIMED),
         (_stated_batch(model, tile.value), SIDECAR),
         (default_batch, DEFAULT_OR_FEWER if default_batch > 1 else DEFAULT),
@@ -117,7 +117,7 @@ def exact_requirements(
     ExactRequirements or None
         None if the tile size is fixed, or if the output depends on it.
     """
-    is_tile_open = options.pair("tile") is None and model.tile == (None, None)
+    is_tile_open = options.pair("tile") is None and model.spec.tile == (None, None)
     if not is_tile_open or probe is None or probe.depends_on_batch or not probe.deterministic:
         return None
     fields = [probe.reach(axis) for axis in (0, 1)]
@@ -140,7 +140,7 @@ def _default_tiling(options: Options, model: Model | None) -> TileOverlapMarginA
     tile = _tile(options, model)
     margin = decide((options.pair("margin"), OPTION), ((0, 0), DEFAULT))
     align = decide((options.pair("align"), OPTION), ((1, 1), DEFAULT))
-    stated = model.metadata.overlap_percent if model else None
+    stated = model.spec.metadata.overlap_percent if model else None
     overlap = decide(
         (options.pair("overlap"), OPTION),
         (_overlap(tile.value, stated, margin.value, align.value), METADATA),
@@ -164,8 +164,8 @@ def _constraints(
     overlaps = options.pair("overlap")
     margins = options.pair("margin")
     aligns = options.pair("align")
-    fixed = model.tile if model else (None, None)
-    stated = model.metadata.overlap_percent if model else None
+    fixed = model.spec.tile if model else (None, None)
+    stated = model.spec.metadata.overlap_percent if model else None
     for axis in (0, 1):
         tile = fixed[axis] or (tiles and tiles[axis]) or (cost.tile if cost else None)
         yield AxisConstraints(
@@ -205,7 +205,7 @@ def _tile(options: Options, model: Model | None) -> Decision[Pair]:
     default = (DEFAULT_TILE, DEFAULT_TILE)
     if model is None:
         return decide((given, OPTION), (default, DEFAULT))
-    fixed, stated = model.tile, _stated_tile(model)
+    fixed, stated = model.spec.tile, _stated_tile(model)
     if given and any(length not in (None, own) for own, length in zip(given, fixed, strict=True)):
         raise OptionError(
             f"tile {format_size(given)} contradicts the model, {_fixed_size(model)}: leave out "
@@ -223,33 +223,34 @@ def _tile(options: Options, model: Model | None) -> Decision[Pair]:
 
 def _fixed_size(model: Model) -> str:
     """Say which tiles a model of fixed size takes, and why if they differ from its input."""
-    if not model.border:
-        return f"which takes only tiles of {format_size(model.tile)}"
-    shape = format_size(length and length + 2 * model.border for length in model.tile)
+    if not model.spec.border:
+        return f"which takes only tiles of {format_size(model.spec.tile)}"
+    shape = format_size(length and length + 2 * model.spec.border for length in model.spec.tile)
     return (
-        f"which takes only tiles of {format_size(model.tile)}: its input is {shape}, and its "
-        f"output is smaller by a border of {model.border} px at each side"
+        f"which takes only tiles of {format_size(model.spec.tile)}: its input is {shape}, and its "
+        f"output is smaller by a border of {model.spec.border} px at each side"
     )
 
 
 def _stated_tile(model: Model) -> Decision[Pair] | None:
     """The tile size that a model's metadata states: its input's, less the border of its output."""
-    if model.metadata.tile is None:
+    if model.spec.metadata.tile is None:
         return None
     height, width = (
-        length - 2 * model.border for length in pair("the model's tile", model.metadata.tile, 1)
+        length - 2 * model.spec.border
+        for length in pair("the model's tile", model.spec.metadata.tile, 1)
     )
     if min(height, width) < 1:
         return None
-    less = f", less a border of {model.border} px" if model.border else ""
-    return Decision((height, width), f"{model.metadata.origin('tile')}{less}")
+    less = f", less a border of {model.spec.border} px" if model.spec.border else ""
+    return Decision((height, width), f"{model.spec.metadata.origin('tile')}{less}")
 
 
 def _stated_batch(model: Model | None, tile: Pair) -> int | None:
     """The batch size that a model's metadata states, but no more tiles than make it faster."""
-    if model is None or model.metadata.batch is None:
+    if model is None or model.spec.metadata.batch is None:
         return None
-    return max(1, min(model.metadata.batch, model.batch_pixels // math.prod(tile)))
+    return max(1, min(model.spec.metadata.batch, model.spec.batch_pixels // math.prod(tile)))
 
 
 def _overlap(tile: Pair, percent: float | None, margin: Pair, align: Pair) -> Pair | None:

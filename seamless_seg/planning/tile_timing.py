@@ -18,7 +18,7 @@ import numpy as np
 
 from ..errors import ModelError
 from ..models.base import Model
-from ..models.tile_model import FittedModel
+from ..models.tile_model import TileModel
 from ..raster.blocks import FLOAT32, OUTPUT_BLOCK
 from ..system import resident_bytes
 from ..tiling.axis import Axis
@@ -108,7 +108,7 @@ def time_tiles(
         if timings and not _is_worth_timing(tile, timings, raster, max_bytes, is_requested):
             break
         try:
-            timings.append(_time(model, channels, tile, model.batch or 1))
+            timings.append(_time(model, channels, tile, model.spec.batch or 1))
         except ModelError:  # the tile is too small for the model, or too large
             if timings:
                 break
@@ -241,7 +241,7 @@ def _is_worth_timing(
 def _time_batches(model: Model, channels: int, one: Timing, max_bytes: float) -> Iterator[Timing]:
     """Time batches of several tiles, if one tile is quick."""
     pixels = one.tile**2
-    if model.batch is not None or one.seconds * pixels >= BATCHED_SECONDS:
+    if model.spec.batch is not None or one.seconds * pixels >= BATCHED_SECONDS:
         return
     for batch in TIMED_BATCHES:
         if batch * pixels > MAX_TIMED_BATCH_PIXELS or batch * one.working > max_bytes:
@@ -259,7 +259,7 @@ def _timing_seconds(timing: Timing) -> float:
 def _time(model: Model, channels: int, tile: int, batch: int) -> Timing:
     model.tune((tile, tile))
     before = resident_bytes()
-    fitted = FittedModel(model, channels, (tile, tile), (1, 1))
+    fitted = TileModel(model, channels, (tile, tile), (1, 1))
     pixels = np.zeros((batch, channels, *fitted.shape), np.float32)
     workers = model.workers
     run_seconds = _fastest_run(lambda: model(pixels), workers)

@@ -36,7 +36,7 @@ def test_info_describes_also_what_run_would_refuse(folder, cli):
     status, out, err = cli("info", "model.onnx")
     assert status == 0
     assert "input       image: float [?, 3, ?, ?]" in out
-    assert "note: run would refuse it: the model calls itself a Detector" in err
+    assert "note: run would refuse it: the model's metadata states model_type Detector" in err
 
 
 def test_info_shows_the_sidecar_and_what_came_of_it(folder, cli):

@@ -155,7 +155,11 @@ class TestBadInput:
             ((*RUN, "--tolerance", "-1"), 2, "tolerance must be above 0, not -1"),
             ((*RUN, "--margin", "some"), 2, "'some' is neither a number of pixels nor"),
             ((*RUN, "--scale", "big"), 2, "'big' is not a valid float"),
-            ((*RUN, "--provider", "warp"), 2, "provider 'warp' is not there: choose one of .*cpu"),
+            (
+                (*RUN, "--provider", "warp"),
+                2,
+                "provider .warp. is not available in this onnxruntime: choose one of .*cpu",
+            ),
             ((*RUN, "--trust", "blind"), 2, "'blind' is unknown: choose one of linear, hann"),
             ((*RUN, "--trust", "tukey:a"), 2, "'a' is not a finite number: write it as tukey"),
             ((*RUN, "--threads", "0"), 2, "0 is not in the range x>=1"),
@@ -207,7 +211,7 @@ class TestBadInput:
 
     def test_a_detector(self, folder, cli):
         made.pointwise("model.onnx", 3, 2, metadata={"model_type": "Detector"})
-        refused(cli(*RUN), 1, "calls itself a Detector: its output is not a raster of classes")
+        refused(cli(*RUN), 1, "states model_type Detector, whose output is not a raster of classes")
 
     def test_a_model_of_two_inputs(self, folder, cli):
         add = helper.make_node("Add", ["image", "other"], ["logits"])

@@ -8,7 +8,7 @@ from seamless_seg.inference.pipeline import Pipeline
 from seamless_seg.inference.prepared import prepare
 from seamless_seg.models.base import CallableModel
 from seamless_seg.models.load import LazyModel
-from seamless_seg.models.tile_model import FittedModel
+from seamless_seg.models.tile_model import TileModel
 from seamless_seg.raster.blocks import BlockLayout
 from seamless_seg.raster.source import Reading
 
@@ -76,10 +76,10 @@ def test_a_free_model_gets_multiples_of_the_alignment(tile, align, given):
         shapes.append(batch.shape)
         return batch
 
-    fitted = FittedModel(CallableModel(model), 2, tile, (align, align))
-    batch = fitted.empty(3, 2)
+    fitted = TileModel(CallableModel(model), 2, tile, (align, align))
+    batch = fitted.empty_batch(3, 2)
     pixels = made.pixels(6, *tile, "float32").reshape(3, 2, *tile)
-    fitted.place(batch)[:] = pixels
+    fitted.tile_view(batch)[:] = pixels
     logits = fitted(batch)
     assert shapes[-1] == (3, 2, *given)
     np.testing.assert_array_equal(logits, pixels.transpose(0, 2, 3, 1))
@@ -90,7 +90,7 @@ def test_a_model_that_rounds_its_size_up_gets_one_that_it_keeps():
         _, _, height, width = batch.shape
         return np.resize(batch, (*batch.shape[:2], height + height % 4, width + width % 4))
 
-    assert FittedModel(CallableModel(model), 1, (101, 90), (1, 1)).shape == (104, 92)
+    assert TileModel(CallableModel(model), 1, (101, 90), (1, 1)).shape == (104, 92)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (33, 47), (100, 64)])
@@ -102,7 +102,7 @@ def test_an_encoder_without_skips_gets_multiples_of_its_stride(size):
         return down.repeat(8, axis=2).repeat(8, axis=3)
 
     expected = tuple(-(-length // 8) * 8 for length in size)
-    assert FittedModel(CallableModel(model), 1, size, (1, 1)).shape == expected
+    assert TileModel(CallableModel(model), 1, size, (1, 1)).shape == expected
 
 
 def test_a_function_may_give_the_same_buffer_each_time(tmp_path):

@@ -13,7 +13,7 @@ from seamless_seg import ModelError, OptionError, check, probe, segment
 from seamless_seg.models.load import open_models
 from seamless_seg.models.onnx_model import OnnxModel
 from seamless_seg.models.onnx_session import OnnxFile
-from seamless_seg.models.tta import TURNS
+from seamless_seg.models.tta import AUGMENTATIONS
 from seamless_seg.normalization import Normalization
 
 FLIPS = [
@@ -77,9 +77,9 @@ def pooled(batch, down=2, across=2):
 class TestTurns:
     def test_all_eight_are_different_and_undone(self):
         image = np.arange(6).reshape(2, 3)
-        turned = {str(turn.apply(image).tolist()) for turn in TURNS["d4"]}
+        turned = {str(turn.apply(image).tolist()) for turn in AUGMENTATIONS["d4"]}
         assert len(turned) == 8
-        for turn in TURNS["d4"]:
+        for turn in AUGMENTATIONS["d4"]:
             np.testing.assert_array_equal(turn.undo(turn.apply(image)), image)
 
     @given(
@@ -179,7 +179,7 @@ class TestTurns:
         _, answer = made.pointwise(model, 3, 2, height=64)
         segment(raster, model, output, tta="d4")
         np.testing.assert_allclose(made.read(output), answer(image), atol=1e-5)
-        assert open_models(model, tta="d4").tile == (64, 64)
+        assert open_models(model, tta="d4").spec.tile == (64, 64)
         made.pointwise(model, 3, 2, height=64, width=48)
         segment(raster, model, output, tta="flips", overwrite=True)
         np.testing.assert_allclose(made.read(output), answer(image), atol=1e-5)
@@ -297,7 +297,7 @@ class TestSeveral:
             path, answer = made.pointwise(folder / f"{seed}.onnx", 3, 2, seed, batch=batch)
             given.append(path)
             answers.append(answer)
-        assert open_models(given).batch == 6
+        assert open_models(given).spec.batch == 6
         segment(raster, given, output, tile=64)
         expected = np.mean([answer(image) for answer in answers], axis=0)
         np.testing.assert_allclose(made.read(output), expected, atol=1e-5)
@@ -320,7 +320,7 @@ class TestSeveral:
             (
                 {},
                 {"classes": 3},
-                r"a.onnx tells 2 classes apart, and \S*b.onnx tells 3 classes apart",
+                r"a.onnx has 2 classes, and \S*b.onnx has 3 classes",
             ),
             (
                 {},
@@ -416,7 +416,10 @@ class TestSeveral:
         members = [OnnxModel(OnnxFile(path), device="cpu") for path in files]
         if not takes_bytes:
             files, members = [*files, functions[0]], [*members, functions[0]]
-        assert open_models(members).normalizes(Normalization(), np.dtype("uint8")) == takes_bytes
+        assert (
+            open_models(members).take_over_normalization(Normalization(), np.dtype("uint8"))
+            == takes_bytes
+        )
         options = {"tta": "d4", "tile": (64, 48), "margin": 3, "align": 1, "mean": 0.5}
         segment(raster, files, output, **options)
         expected = made.read(output)
@@ -529,6 +532,6 @@ class TestCommand:
         refused(cli(*RUN, "--tta", "d4"), 2, "model.onnx takes tiles of 64x48 only: choose flips")
         made.pointwise("other.onnx", 3, 5)
         both = "model.onnx,other.onnx"
-        refused(cli("run", "in.tif", both, RUN[3]), 1, "other.onnx tells 5 classes apart")
+        refused(cli("run", "in.tif", both, RUN[3]), 1, "other.onnx has 5 classes")
         refused(cli("probe", "model.onnx,"), 1, "one of them has no name")
         assert made.names("out") == []

@@ -8,7 +8,7 @@ import pytest
 
 from builders import made
 from seamless_seg import ModelError, segment
-from seamless_seg.models.io_binding import LANES
+from seamless_seg.models.io_binding import BUFFER_SETS
 from seamless_seg.models.load import open_model
 from seamless_seg.models.onnx_model import OnnxModel
 from seamless_seg.models.onnx_session import OnnxFile
@@ -39,7 +39,7 @@ def test_batches_of_any_size_in_any_order_are_answered_as_without_buffers(model)
 
 def test_threads_do_not_get_each_other_s_answers(model):
     expected, bound = open_model(model, threads=1), on_device(model)
-    assert bound.workers == LANES > 1
+    assert bound.workers == BUFFER_SETS > 1
     random = np.random.default_rng(0)
     batches = [random.standard_normal((n % 3 + 1, 3, 24, 24), np.float32) for n in range(60)]
     with ThreadPoolExecutor(4) as pool:
@@ -63,10 +63,10 @@ def test_the_last_batch_is_filled_up_so_that_the_shape_stays_the_same(model, mon
     assert set(shapes) == {(4, 4, 16, 16)}
 
 
-def test_tuning_lets_go_of_buffers_and_keeps_to_the_lanes_that_are_wanted(model):
+def test_tuning_lets_go_of_buffers_and_keeps_to_the_buffers_that_are_wanted(model):
     bound = on_device(model)
     batch = np.ones((2, 3, 16, 16), np.float32)
-    for most, workers in [(1, 1), (None, LANES), (99, LANES)]:
+    for most, workers in [(1, 1), (None, BUFFER_SETS), (99, BUFFER_SETS)]:
         expected = bound(np.ones((4, 3, 64, 64), np.float32))[:2, :, 24:40, 24:40]
         bound.tune((16, 16), most)
         assert bound.workers == workers
@@ -85,7 +85,7 @@ def test_tuning_lets_go_of_buffers_and_keeps_to_the_lanes_that_are_wanted(model)
 )
 def test_bytes_are_normalized_on_the_device_to_the_same_bits(model, normalization):
     bound = on_device(model)
-    assert bound.normalizes(normalization, np.dtype(np.uint8))
+    assert bound.take_over_normalization(normalization, np.dtype(np.uint8))
     for seed, count in enumerate((3, 2, 3)):
         pixels = np.stack([made.pixels(3, 32, 40, seed=10 * seed + n) for n in range(count)])
         values = np.empty(pixels.shape, np.float32)
@@ -96,12 +96,12 @@ def test_bytes_are_normalized_on_the_device_to_the_same_bits(model, normalizatio
 
 
 def test_what_is_not_bytes_is_normalized_before(model, monkeypatch):
-    assert not on_device(model).normalizes(Normalization(), np.dtype(np.uint16))
-    assert not open_model(model).normalizes(Normalization(), np.dtype(np.uint8))
+    assert not on_device(model).take_over_normalization(Normalization(), np.dtype(np.uint16))
+    assert not open_model(model).take_over_normalization(Normalization(), np.dtype(np.uint8))
     scaled = Normalization(scaling=parse_scaling([{"type": "scale", "value": 255}]))
-    assert not on_device(model).normalizes(scaled, np.dtype(np.uint8))
-    monkeypatch.setattr("seamless_seg.models.onnx_model.can_be_made", lambda: False)
-    assert not on_device(model).normalizes(Normalization(), np.dtype(np.uint8))
+    assert not on_device(model).take_over_normalization(scaled, np.dtype(np.uint8))
+    monkeypatch.setattr("seamless_seg.models.onnx_model.can_write_graphs", lambda: False)
+    assert not on_device(model).take_over_normalization(Normalization(), np.dtype(np.uint8))
 
 
 def test_bytes_reach_the_device_as_bytes(model, tmp_path, monkeypatch):
@@ -134,7 +134,7 @@ def test_a_batch_that_the_model_refuses_is_named_and_does_no_harm(model):
     bound = on_device(model)
     good = np.ones((2, 3, 16, 16), np.float32)
     expected = bound(good)
-    for _ in range(LANES + 1):
+    for _ in range(BUFFER_SETS + 1):
         with pytest.raises(ModelError, match="fails on a batch of 1 x 5 x 16 x 16"):
             bound(np.ones((1, 5, 16, 16), np.float32))
     np.testing.assert_array_equal(bound(good), expected)

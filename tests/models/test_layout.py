@@ -9,7 +9,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from builders import made, networks
 from seamless_seg import ModelError, OptionError, check, segment
-from seamless_seg.models.layout import enlarge, is_channels_last, readings
+from seamless_seg.models.layout import is_channels_last, possible_layouts, upsample
 from seamless_seg.models.load import open_model
 from seamless_seg.models.receptive_field import probe
 
@@ -182,8 +182,9 @@ class TestStatedLayout:
     @pytest.mark.parametrize("lengths", [(40, 32, 24), (None, 32, 24), (40, 24, 24)])
     def test_a_stated_order_wins_over_lengths(self, paths, lengths):
         opened = self.opened(paths, lengths, "NHWC", 24)
-        assert (opened.channels, *opened.tile) == (24, *lengths[:2])
-        assert not opened.metadata.notes
+        spec = opened.spec
+        assert (spec.channels, *spec.tile) == (24, *lengths[:2])
+        assert not opened.spec.metadata.notes
         raster, model, output = paths
         image = made.pixels(24, 50, 60, "float32")
         made.raster(raster, image)
@@ -192,14 +193,14 @@ class TestStatedLayout:
 
     def test_it_wins_over_names(self, paths):
         opened = self.opened(paths, ("h", "w", "c"), "NCHW", 3)
-        assert (opened.variant, opened.metadata.notes) == ("", ())
+        assert (opened.spec.variant, opened.spec.metadata.notes) == ("", ())
 
     def test_one_that_has_the_bands_elsewhere_is_ignored_with_a_note(self, paths):
         opened = self.opened(paths, (3, 64, 48), "NHWC", 3)
-        assert (opened.channels, opened.tile) == (3, (64, 48))
-        assert opened.metadata.notes == (
-            "the layout NHWC is stated for 3 bands, which image: float [1, 3, 64, 48] is not, and "
-            "ignored",
+        assert (opened.spec.channels, opened.spec.tile) == (3, (64, 48))
+        assert opened.spec.metadata.notes == (
+            "the layout NHWC of 3 bands contradicts the model's input image: float [1, 3, 64, 48]: "
+            "the stated layout is ignored",
         )
 
 
@@ -250,7 +251,7 @@ def bilinear(values, times):
 @pytest.mark.parametrize("times", [2, 3, 4, 8])
 def test_a_fraction_is_enlarged_bilinearly(times):
     values = RANDOM.standard_normal((2, 3, 5, 7)).astype(np.float32)
-    np.testing.assert_allclose(enlarge(values, times), bilinear(values, times), atol=1e-6)
+    np.testing.assert_allclose(upsample(values, times), bilinear(values, times), atol=1e-6)
 
 
 @pytest.mark.parametrize("times", [2, 3, 4, 8])
@@ -264,7 +265,7 @@ def test_a_model_with_answers_at_a_fraction_equals_its_enlarged_answer_to_the_wh
     shrinking(model, times)
     summary = segment(raster, model, output, tile=96)
     assert summary.exactness == "exact: identical to running the model on the whole image at once"
-    right = enlarge(whole(model, image), times)[0]
+    right = upsample(whole(model, image), times)[0]
     np.testing.assert_array_equal(made.read(output), right)
     assert check(raster, model, output).judged.identical == 1
 
@@ -277,7 +278,7 @@ def test_a_fraction_of_a_fixed_size_and_of_a_raster_that_is_no_multiple_of_it(pa
     segment(raster, model, output)
     extended = np.pad(image, [(0, 0), (0, 3), (0, 1)], mode="reflect")
     shrinking(model.with_name("free.onnx"), 4)
-    right = enlarge(whole(model.with_name("free.onnx"), extended), 4)[0, :, :101, :119]
+    right = upsample(whole(model.with_name("free.onnx"), extended), 4)[0, :, :101, :119]
     np.testing.assert_allclose(made.read(output), right, atol=1e-5)
 
 
@@ -380,7 +381,7 @@ def test_a_u_net_of_valid_convolutions(paths, size):
     summary = segment(raster, model, output, **({} if size[0] else {"tile": 100}))
     assert summary.exactness == "exact: identical to running the model on the whole image at once"
     if size[0]:
-        assert opened.tile == tuple(out)
+        assert opened.spec.tile == tuple(out)
     assert check(raster, model, output).judged.identical == 1
 
 
@@ -398,9 +399,9 @@ def test_poolings_that_drop_a_rest_do_not_shift_the_answer(paths, convolutions, 
     layers += [("up", 2)] * poolings
     networks.save(model, layers, height="h", width="w", out_size=["oh", "ow"])
     border = sum(convolutions * 2**level for level in range(poolings + 1))
-    opened = open_model(model)
+    opened = open_model(model).resolved()
     segment(raster, opened, output, tile=64, margin=0, align=scale)
-    assert opened.border == border
+    assert opened.spec.border == border
     # The whole image, reflected by as much as is lost, up to a length that suits the model.
     beyond = [(border, border + -length % scale) for length in (150, 170)]
     right = whole(model, np.pad(image, [(0, 0), *beyond], mode="reflect"))[0, :, :150, :170]
@@ -409,24 +410,27 @@ def test_poolings_that_drop_a_rest_do_not_shift_the_answer(paths, convolutions, 
 
 def test_an_output_is_laid_out_as_the_input_where_lengths_do_not_tell():
     shape = (1, 64, 64, 64)
-    assert [way.channels_last for way in readings(shape, 1, (64, 64))] == [False, True]
-    assert [way.channels_last for way in readings(shape, 1, (64, 64), True)] == [True, False]
+    assert [way.channels_last for way in possible_layouts(shape, 1, (64, 64))] == [False, True]
+    assert [way.channels_last for way in possible_layouts(shape, 1, (64, 64), True)] == [
+        True,
+        False,
+    ]
 
 
 def test_a_fixed_size_that_leaves_doubt_is_noted(paths):
     _, model, _ = paths
     valid(model, 8, (32, 32))
-    (note,) = open_model(model).metadata.notes
-    said = r"is read as one with an answer for every 2 px, and could be one with a border of 8 px"
+    (note,) = open_model(model).spec.metadata.notes
+    said = "taken as downsampled by a factor of 2, it may also be cropped by a border of 8 px"
     assert re.search(said, note)
     valid(model, 8, (50, 50))
-    assert not open_model(model).metadata.notes
+    assert not open_model(model).spec.metadata.notes
 
 
 def test_a_fixed_size_that_leaves_doubt_is_read_as_what_is_likelier(paths):
-    assert next(readings((1, 2, 32, 32), 1, (96, 96))).border == 32
-    assert next(readings((1, 2, 4, 4), 1, (188, 188))).border == 92
-    assert next(readings((1, 2, 24, 24), 1, (96, 96))).times == 4
+    assert next(possible_layouts((1, 2, 32, 32), 1, (96, 96))).border == 32
+    assert next(possible_layouts((1, 2, 4, 4), 1, (188, 188))).border == 92
+    assert next(possible_layouts((1, 2, 24, 24), 1, (96, 96))).output_stride == 4
 
 
 def test_a_border_that_could_be_a_fraction_is_told_by_another_size(paths):
@@ -434,7 +438,7 @@ def test_a_border_that_could_be_a_fraction_is_told_by_another_size(paths):
     made.raster(raster, made.pixels(3, 70, 80, "float32"))
     valid(model, 8)
     segment(raster, model, output, tile=32)  # 32 to 16: half, or 8 lost at each side
-    assert next(readings((1, 2, 16, 16), 1, (32, 32))).times == 2
+    assert next(possible_layouts((1, 2, 16, 16), 1, (32, 32))).output_stride == 2
     right = np.pad(made.read(raster), [(0, 0), (8, 8), (8, 8)], mode="reflect")
     np.testing.assert_array_equal(made.read(output), whole(model, right)[0])
 
@@ -520,7 +524,7 @@ class TestNoSegmentation:
     def test_a_classifier(self, paths):
         mean = helper.make_node("ReduceMean", ["image"], ["out"], axes=[2, 3], keepdims=0)
         self.model(paths[1], [mean], ["n", 3])
-        self.refused(paths, r"one answer for a whole tile, as of a classifier")
+        self.refused(paths, "one vector for a whole tile, as of a classifier")
 
     def test_a_detector_by_its_answer(self, paths):
         shape = [("shape", np.array([1, 84, -1]))]
@@ -536,7 +540,9 @@ class TestNoSegmentation:
         scales = [("scales", np.array([1, 1, 2, 2], np.float32))]
         node = helper.make_node("Resize", ["image", "", "scales"], ["out"], mode="nearest")
         self.model(paths[1], [node], ["n", 3, "h2", "w2"], scales)
-        self.refused(paths, r"maps \[1, 3, 100, 90\] to \[1, 3, 200, 180\]: neither of its input")
+        self.refused(
+            paths, r"maps \[1, 3, 100, 90\] to \[1, 3, 200, 180\]: it is neither of its input"
+        )
 
     def test_an_odd_border_of_which_nobody_knows_the_side(self, paths):
         weight = [("weight", np.ones((2, 3, 2, 2), np.float32))]
@@ -557,7 +563,7 @@ class TestNoSegmentation:
         self.refused(
             paths,
             r"to \[1, 2, 96, 82\]: it lacks 4 px of its input's height and 8 px of its width, and "
-            r"only a border that is equal on all sides can be read around tiles: export the model",
+            r"only a border that is equal on all sides is supported: export the model",
         )
 
     @pytest.mark.parametrize("size", [None, (98, 98)])
@@ -566,7 +572,7 @@ class TestNoSegmentation:
         node = helper.make_node("Conv", ["image", "weight"], ["out"], strides=[2, 2])
         shape = ["n", 2, "h1", "w1"] if size is None else [1, 2, 17, 17]
         self.model(paths[1], [node], shape, weights, size=size)
-        self.refused(paths, "as where a border is missing and the rest is at a fraction: only one")
+        self.refused(paths, "as where a border is cropped and the rest is downsampled: only one")
 
     @pytest.mark.parametrize("shape", [["h", "w"], [100, 90], ["k", "h", "w"]])
     def test_pixels_without_a_batch(self, paths, shape):
@@ -582,7 +588,7 @@ class TestNoSegmentation:
     def test_another_number_of_tiles(self, paths):
         node = helper.make_node("ReduceMean", ["image"], ["out"], axes=[0], keepdims=1)
         self.model(paths[1], [node], ["m", 3, "h", "w"], batch=2)
-        self.refused(paths, "answers for 1 tiles where it was given 2")
+        self.refused(paths, "it has 1 tiles for a batch of 2")
 
     @pytest.mark.parametrize("axes", [2, 3])
     def test_other_outputs_are_named_where_the_first_is_of_no_use(self, paths, axes):

@@ -109,7 +109,7 @@ def test_what_a_module_complains_about_is_told(paths, image, torch):
 
 def test_torch_is_not_loaded_for_anybody_else():
     code = (
-        "import sys, seamless_seg; from seamless_seg.models import open_models;"
+        "import sys, seamless_seg; from seamless_seg.models.load import open_models;"
         "open_models(lambda batch: batch, tta='d4'); sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

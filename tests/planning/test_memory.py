@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from builders import made
 from seamless_seg import BudgetError, OptionError, plan_run_grid, segment
-from seamless_seg.models.tile_model import Working
+from seamless_seg.models.tile_model import WorkingMemory
 from seamless_seg.planning.memory import MemoryNeeds, schedule
 from seamless_seg.raster.blocks import BlockLayout
 from seamless_seg.system import peak_bytes
@@ -27,7 +27,7 @@ def needs(size=(40_000, 40_000), tile=256, overlap=64, classes=1, blocks=(256, 2
         pixel_bytes=4 * classes,
         input_shape=plan.grid.tile_shape,
         program=100 * MB,
-        working=Working(5 * MB, 2 * MB),
+        working=WorkingMemory(5 * MB, 2 * MB),
     )
 
 
@@ -109,7 +109,7 @@ def test_a_limit_that_is_wide_enough_changes_nothing(blocks, overlap):
             needs(blocks=(16, 40_000), classes=8),
             r"whole rows .* in strips: a tiled copy .*TILED=YES",
         ),
-        (replace(needs(), working=Working(500 * MB, 0)), "smaller tiles need less"),
+        (replace(needs(), working=WorkingMemory(500 * MB, 0)), "smaller tiles need less"),
     ],
 )
 def test_a_refusal_says_what_takes_so_much(case, message):

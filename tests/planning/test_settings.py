@@ -75,7 +75,7 @@ class TestNormalization:
             ({"std": -1}, "std must be above 0, .* not -1"),
             ({"bands": [1.5, 2, 3]}, "bands must be whole numbers, not 1.5,2,3"),
             ({"threads": "x"}, "threads must be a whole number from 1 to 1024, not 'x'"),
-            ({"provider": "x"}, "provider 'x' is not there"),
+            ({"provider": "x"}, "provider 'x' is not available"),
         ],
     )
     def test_bad_numbers_are_refused(self, paths, options, message):
