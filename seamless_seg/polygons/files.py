@@ -216,7 +216,7 @@ def check_geojson(path: Path) -> None:
     """Raise ``OSError`` where a collection is not closed."""
     with path.open("rb") as file:
         file.seek(max(0, path.stat().st_size - 16))
-        if not b"".join(file.read().split()).endswith(b"]}"):
+        if not b"".join(file.read().split()).endswith((b"}]}", b"[]}")):
             raise OSError("its end did not reach the disk")
 
 

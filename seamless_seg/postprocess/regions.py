@@ -162,10 +162,12 @@ def connected(count: int, one: Integers, other: Integers) -> tuple[Integers, int
 
     Numbers are in the order of the first node of each.
     """
-    root = _roots(count, one, other)
-    is_first = root == np.arange(count)
-    numbers = np.cumsum(is_first, dtype=root.dtype) - 1
-    return numbers[root], int(np.count_nonzero(is_first))
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    pairs = coo_array((np.ones(len(one), np.int8), (one, other)), shape=(count, count))
+    found, numbers = connected_components(pairs, directed=False)
+    return numbers, int(found)
 
 
 def ends(after: Integers) -> Integers:
@@ -179,25 +181,6 @@ def ends(after: Integers) -> Integers:
             break
         after = after[after]
     return np.where(is_end[after], after, -1)
-
-
-def _roots(count: int, one: Integers, other: Integers) -> Integers:
-    """The first node of what each node is connected to.
-
-    Each hands on to the first one it is paired with; then those are connected that it comes to.
-    """
-    root: Integers = np.arange(count, dtype=np.int32 if count < 2**31 else np.int64)
-    np.minimum.at(root, np.maximum(one, other), np.minimum(one, other))
-    while not np.array_equal(further := root[root], root):
-        root = further
-    one, other = root[one], root[other]
-    apart = one != other
-    if apart.any():
-        left: Integers = np.stack([one[apart], other[apart]])
-        nodes, pairs = np.unique(left, return_inverse=True)
-        root[nodes] = nodes[_roots(len(nodes), *pairs.reshape(2, -1))]
-        root = root[root]
-    return root
 
 
 def _starts(pixels: Pixels) -> npt.NDArray[np.bool_]:
