@@ -90,7 +90,7 @@ def test_without_a_place_there_is_no_area_and_a_note_says_so(folder, cli):
     made.raster("c.tif", np.ones((1, 300, 200), np.uint8), crs=None, transform=None)
     lines = "class   pixels    share", "1       60,000  100.00%", "total   60,000  100.00%"
     table = "\n".join((*lines, "nodata       0", ""))
-    note = "note: the raster has no geotransform: how large its pixels are is not known\n"
+    note = "note: the raster has no geotransform: areas in square meters are unknown\n"
     assert cli("stats", "c.tif") == (0, table, note)
     assert cli("stats", "c.tif", "-q") == (0, table, "")
     document = json.loads(cli("stats", "c.tif", "--json")[1])
@@ -172,7 +172,11 @@ class TestRefusals:
             (("--zone-key", "key"), 2, "zone-key needs zones: give a file of zones, too"),
             (("--zones", "none.json"), 2, "none.json cannot be read: No such file"),
             (("--zones", "far.json"), 2, r"zones far.json misses the raster: it spans .*, the ras"),
-            (("--zones", "zones.json", "--zone-key", "x"), 2, "has a property 'x': there are key"),
+            (
+                ("--zones", "zones.json", "--zone-key", "x"),
+                2,
+                "has a property 'x': its first feature has key",
+            ),
             (("--nodata", "300"), 2, "nodata 300 cannot be a pixel of classes.tif"),
         ],
     )
