@@ -94,7 +94,17 @@ class LogitsLayout(NamedTuple):
         return shape[3] if self.channels_last else shape[1]
 
     def fits(self, shape: Sequence[int], batch: int, image: Pair) -> bool:
-        """Tell whether an output of that shape, from images of that size, can be laid out so."""
+        """Tell whether an output can be laid out so.
+
+        Parameters
+        ----------
+        shape : sequence of int
+            Shape of the output.
+        batch : int
+            Images of the batch that it is for.
+        image : (int, int)
+            Their height and width, px.
+        """
         return self in possible_layouts(shape, batch, image)
 
 

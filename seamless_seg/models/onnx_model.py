@@ -71,7 +71,7 @@ class OnnxModel:
         metadata = with_sidecar(parse(file.properties), file.name)
         self._file = file
         self._signature = read_signature(file.inputs, file.outputs, metadata, output)
-        self._is_resolved = self._signature.is_certain
+        self._is_resolved = self._is_certain = self._signature.is_certain
         self._on_device: DeviceRunner | None = None
         self.workers = 1
         if device := device or DEVICES.get(file.provider):
@@ -90,9 +90,9 @@ class OnnxModel:
     def resolved(self, channels: int | None = None) -> OnnxModel:
         """Return the model with the layout of its output inferred or confirmed by trial runs.
 
-        Where lengths declare the layout, or that has been done before, nothing is run. A graph
-        that fails at every trial size is returned as it is: its calls are then laid out one by
-        one, and it can have no border.
+        Where lengths declare the layout, or the model is resolved already, nothing is run. Of a
+        graph that fails at every trial size, each output is laid out by its own shape, and it can
+        have no border.
 
         Parameters
         ----------
@@ -110,7 +110,7 @@ class OnnxModel:
             declared=self._signature.logits_layout,
         )
         resolved = copy(self)
-        resolved._is_resolved = True
+        resolved._is_resolved, resolved._is_certain = True, found is not None
         if found is not None:
             border = found.layout.border
             resolved._signature = replace(self._signature, logits_layout=found.layout)
@@ -182,14 +182,14 @@ class OnnxModel:
         yield from dict.fromkeys((height or down, width or across) for down, across in sizes)
 
     def _layout_of(self, shape: tuple[int, ...], batch: tuple[int, ...]) -> LogitsLayout:
-        """Return the layout of an output: the model's, or the likeliest where it has none."""
+        """Return the layout of an output: the model's, or where that is uncertain the likeliest."""
         count, _, height, width = batch
         is_last = self._signature.image_layout.channels_last
         possible = list(possible_layouts(shape, count, (height, width), is_last))
         known = self._signature.logits_layout
-        if known is not None and (self._is_resolved or known in possible):
-            possible = [known] if known in possible else []
-        if not possible:
+        if known is not None and known in possible:
+            return known
+        if self._is_certain or not possible:
             outputs = (tensor.name for tensor in self._file.outputs)
             others = other_outputs(outputs, self.output)
             raise ModelError(f"{refused_shape(shape, batch)}{others}")

@@ -153,24 +153,19 @@ def probe(
 ) -> Probe:
     """Measure the receptive field and the total stride of a model.
 
-    It is run a few dozen times, on long and narrow images where its size is free, which takes
-    seconds on a CPU.
+    It is run a few dozen times, on long and narrow images where its size is free.
 
     Parameters
     ----------
-    model : str, path-like, callable or list of these
-        An ONNX file, or a function from ``(B, C, H, W)`` float32 to ``(B, K, H, W)`` logits; a
-        ``Model`` is taken as it is. Of several, logits are averaged.
+    model : str, path-like, callable, Model or list of these
+        An ONNX file, or a function from ``(B, C, H, W)`` float32 to ``(B, K, H, W)`` logits. Of
+        several, logits are averaged.
     channels : int, optional
         Bands of the images, where the model takes any number; 3 where None.
     source : callable, optional
         Makes images; white noise by default.
     tta : str, optional
         Test-time augmentation, ``"flips"`` or ``"d4"``: measure the mean of augmented tiles.
-
-    Returns
-    -------
-    Probe
 
     Raises
     ------

@@ -11,6 +11,7 @@ from builders import made, networks
 from seamless_seg import ModelError, OptionError, check, segment
 from seamless_seg.models.layout import is_channels_last, possible_layouts, upsample
 from seamless_seg.models.load import open_model
+from seamless_seg.models.onnx_session import OnnxFile
 from seamless_seg.models.receptive_field import probe
 
 RANDOM = np.random.default_rng(0)
@@ -441,6 +442,87 @@ def test_a_border_that_could_be_a_fraction_is_told_by_another_size(paths):
     assert next(possible_layouts((1, 2, 16, 16), 1, (32, 32))).output_stride == 2
     right = np.pad(made.read(raster), [(0, 0), (8, 8), (8, 8)], mode="reflect")
     np.testing.assert_array_equal(made.read(output), whole(model, right)[0])
+
+
+class TestResolution:
+    """When a graph is run to infer its layout, and what becomes of it."""
+
+    @pytest.fixture
+    def runs(self, monkeypatch):
+        """Shapes of all batches that any session is run on."""
+        shapes, run = [], OnnxFile.run
+
+        def recorded(self, image, batch, logits, **options):
+            shapes.append(batch.shape)
+            return run(self, image, batch, logits, **options)
+
+        monkeypatch.setattr(OnnxFile, "run", recorded)
+        return shapes
+
+    def only_100(self, path):
+        """A graph at a fourth of its input that takes images of 100 x 100 px and no others."""
+        table = np.arange(10_000, dtype=np.float32).reshape(1, 1, 100, 100)
+        size = {"kernel_shape": [4, 4], "strides": [4, 4]}
+        nodes = [
+            helper.make_node("Add", ["image", "table"], ["sum"]),
+            helper.make_node("MaxPool", ["sum"], ["logits"], **size),
+        ]
+        tensors = [made.tensor(name, ["n", 3, "h", "w"]) for name in ("image", "logits")]
+        weights = [numpy_helper.from_array(table, "table")]
+        save(path, helper.make_graph(nodes, "only", tensors[:1], tensors[1:], weights))
+        return table[0]
+
+    def test_declared_lengths_are_complete_when_opened(self, paths, runs):
+        opened = open_model(valid(paths[1], 5, (72, 56)))
+        assert opened.resolved() is opened
+        assert (opened.spec.border, opened.spec.tile) == (5, (62, 46))
+        assert runs == []
+
+    def test_names_are_confirmed_by_one_small_run(self, paths, runs):
+        made.pointwise(paths[1], 3, 2)
+        opened = open_model(paths[1])
+        assert runs == []
+        assert opened.resolved().spec == opened.spec
+        assert runs == [(1, 3, 192, 192)]
+
+    def test_a_resolved_model_is_final(self, paths, runs):
+        resolved = open_model(valid(paths[1], 8)).resolved()
+        spec, count = resolved.spec, len(runs)
+        assert (spec.border, spec.classes) == (8, None)
+        assert resolved.resolved() is resolved
+        assert resolved(np.zeros((1, 3, 32, 32), np.float32)).shape[2:] == (16, 16)
+        assert len(runs) == count + 1
+        assert resolved.spec is spec
+
+    def test_channels_that_are_free_are_the_caller_s(self, paths, runs):
+        node = helper.make_node("MaxPool", ["image"], ["logits"], kernel_shape=[3, 3])
+        image, logits = (
+            made.tensor(name, ["n", "c", f"{name}_h", f"{name}_w"]) for name in ("image", "logits")
+        )
+        save(paths[1], helper.make_graph([node], "free", [image], [logits]))
+        assert open_model(paths[1]).resolved(5).spec.border == 1
+        assert {shape[1] for shape in runs} == {5}
+
+    def test_a_graph_that_takes_one_size_alone_is_run_at_that(self, paths):
+        raster, model, output = paths
+        image = made.pixels(3, 100, 100, "float32")
+        made.raster(raster, image)
+        table = self.only_100(model)
+        segment(raster, model, output, tile=100)
+        pooled = (image + table).reshape(1, 3, 25, 4, 25, 4).max(axis=(3, 5))
+        np.testing.assert_array_equal(made.read(output), upsample(pooled, 4)[0])
+
+    def test_the_size_that_metadata_states_is_tried(self, paths, runs):
+        self.only_100(paths[1])
+        made.sidecar(
+            paths[1].with_name("model.onnx.json"),
+            input={
+                "shape": [-1, 3, 100, 100],
+                "dim_order": ["batch", "channel", "height", "width"],
+            },
+        )
+        open_model(paths[1]).resolved()
+        assert runs[-1] == (1, 3, 100, 100)
 
 
 class TestOutputs:
