@@ -121,7 +121,7 @@ class TestOption:
     @pytest.mark.parametrize(
         ("options", "message"),
         [
-            ({"value_scaling": [SCALE], "mean": 1}, "value_scaling takes the place of mean: give"),
+            ({"value_scaling": [SCALE], "mean": 1}, "value_scaling replaces mean: give"),
             ({"value_scaling": [SCALE] * 2}, "is for 2 bands and the model gets 3"),
             ({"value_scaling": [SCALE] * 4}, "is for 4 bands and the model gets 3: choose as many"),
             ({"value_scaling": [[SCALE], [CLIP, SCALE]]}, "is for 2 bands and the model gets 3"),
@@ -158,7 +158,7 @@ class TestOption:
         assert check(raster, model, output, scale=0.01).judged.identical < 1
         again = check(raster, model, output, value_scaling=[[OFFSET, SCALE]])
         assert again.judged.identical == 1
-        assert not [note for note in again.forecast.settings.notes if "is checked for" in note]
+        assert not [note for note in again.forecast.settings.notes if "is checked with" in note]
         other = check(raster, model, output, value_scaling=[CLIP])
         assert other.judged.identical < 1
-        assert any("its value_scaling was" in note for note in other.forecast.settings.notes)
+        assert any("was made with value_scaling" in note for note in other.forecast.settings.notes)

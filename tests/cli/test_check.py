@@ -51,7 +51,7 @@ class TestReport:
         status, out, err = cli(*CHECK, *TILES, *quiet)
         assert status == 0
         assert "exactness  not exact: the model has global context" in out
-        assert err.count("1 InstanceNormalization node; fewer, larger tiles") == (not quiet)
+        assert err.count("1 InstanceNormalization node); fewer, larger tiles") == (not quiet)
         assert err.count("warning:") == (not quiet)
 
     def test_json_has_all_of_it(self, folder, cli):

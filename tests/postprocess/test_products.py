@@ -424,7 +424,9 @@ def test_entropy_is_refused_of_a_model_that_ends_in_sigmoids(paths):
     raster, model, output = paths
     made.raster(raster, made.pixels(3, 20, 30, "float32"))
     ending_in(model, "Sigmoid")
-    with pytest.raises(OptionError, match="the sigmoid takes each class by itself"):
+    with pytest.raises(
+        OptionError, match="needs probabilities that sum to one, and the sigmoid's do not"
+    ):
         segment(raster, model, output, kind="confidence", confidence="entropy")
 
 
@@ -506,7 +508,7 @@ def test_outputs_appear_together_or_not_at_all(paths):
         ({"blend": "probabilities"}, "--blend probabilities leaves no logits"),
         (
             {"kind": "confidence", "activation": "sigmoid", "confidence": "entropy"},
-            "the sigmoid takes each class by itself",
+            "needs probabilities that sum to one, and the sigmoid's do not",
         ),
     ],
 )
