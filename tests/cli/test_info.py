@@ -100,7 +100,7 @@ def test_info_says_as_json_that_run_would_refuse_it(folder, cli):
     status, out, err = cli("info", "model.onnx", "--json")
     assert (status, err) == (0, "")
     said = json.loads(out)
-    assert said["refusal"].startswith("model.json says that the model is for object-detection")
+    assert said["refusal"].startswith("model.json states the tasks object-detection")
     assert said["settings"] is None
     assert said["inputs"][0]["name"] == "image"
 

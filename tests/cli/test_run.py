@@ -224,7 +224,7 @@ class TestBadInput:
         opset = [helper.make_opsetid("", 17)]
         model = helper.make_model(graph, opset_imports=opset, ir_version=8)
         (folder / "model.onnx").write_bytes(model.SerializeToString())
-        refused(cli(*RUN), 1, "has 2 inputs, not the one image")
+        refused(cli(*RUN), 1, "has 2 inputs, and only one image can be given")
 
     def test_a_model_that_decides_on_classes_itself(self, folder, cli):
         argmax = helper.make_node("ArgMax", ["image"], ["logits"], axis=1, keepdims=1)
@@ -243,7 +243,7 @@ class TestBadInput:
         refused(
             cli(*RUN, "-q"),
             1,
-            "maps .*: it lacks 1 px of its input's height and width, an odd number, so that nobody",
+            "maps .*: it lacks 1 px of its input's height and width, an odd number, so that its",
         )
 
     @pytest.mark.parametrize("short", [1, 5000, 300_000])

@@ -279,7 +279,10 @@ class TestFailures:
     def test_a_model_that_changes_its_mind_about_its_output(self, paths):
         raster, _, output = paths
         made.raster(raster, made.pixels(3, 300, 300))
-        with pytest.raises(ModelError, match="gave"):
+        with pytest.raises(
+            ModelError,
+            match=r"maps \[2, 3, 64, 64\] to \[2, 2, 64, 64\], not to \[2, 1, 64, 64\] as before",
+        ):
             segment(raster, lambda batch: batch[:, : len(batch)], output, tile=64, batch_size=2)
 
     def test_a_progress_that_fails(self, paths):
