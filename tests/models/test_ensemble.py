@@ -459,7 +459,11 @@ class TestFiles:
     @pytest.mark.parametrize(
         ("model", "options", "doubt"),
         [
-            ("a.onnx,b.onnx", {"tta": "none"}, "its tta was d4, and is checked for none"),
+            (
+                "a.onnx,b.onnx",
+                {"tta": "none"},
+                "was made with tta d4, and is checked with tta none",
+            ),
             ("b.onnx,a.onnx", {}, 'was made with another model: "a.onnx,b.onnx"'),
             ("a.onnx", {}, 'was made with another model: "a.onnx,b.onnx"'),
         ],
