@@ -574,7 +574,7 @@ def narrow_panels() -> Parts:
     for _ in range(8):  # the least depends on the memory that the process happens to take
         limited = [*arguments, "--max-memory", f"{limit}MB"]
         done = subprocess.run(limited, capture_output=True, text=True, check=False)
-        least = re.search(r"needs (\d+) MB at least", done.stderr)
+        least = re.search(r"needs (?:at least )?(\d+) MB", done.stderr)
         if least is None:
             break
         limit = int(least[1]) + 5
