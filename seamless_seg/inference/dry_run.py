@@ -123,5 +123,5 @@ def _of_raster(
         program = run.tune()
         stored = pixel_bytes(kinds, run.classes)
         schedule = run.schedule(program, stored, copies=copies_of(kinds))
-        found = run.forecast.noting(*schedule.notes)
-        return replace(found, schedule=schedule, stored=stored)
+        result = run.forecast.noting(*schedule.notes)
+        return replace(result, schedule=schedule, stored=stored)

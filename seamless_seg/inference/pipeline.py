@@ -126,7 +126,17 @@ class Writer(Protocol):
     """The destination of finished windows: an ``OutputWriter``, or a stand-in for it."""
 
     def write(self, rows: slice, cols: slice, values: Values, has_value: Mask | None) -> None:
-        """Write a window ``(height, width, classes)`` where ``has_value``; None for all pixels."""
+        """Write a window of the raster.
+
+        Parameters
+        ----------
+        rows, cols : slice
+            Half-open rows and columns of the window.
+        values : ndarray
+            Blended values, ``(height, width, classes)``.
+        has_value : ndarray of bool or None
+            Pixels that have a value, ``(height, width)``; None for all.
+        """
         ...
 
 

@@ -133,7 +133,7 @@ def _scale(options: Options, model: Model, dtype: np.dtype[Any]) -> Decision[flo
     return decide(
         (number_of("scale", options.scale), OPTION),
         (1 / 255 if is_described else None, METADATA),
-        (1.0 if is_unscaled else None, f"the model takes {model.spec.dtype}"),
+        (1.0 if is_unscaled else None, f"the model's input is {model.spec.dtype}"),
         (1 / 255 if dtype == np.uint8 else None, f"{DEFAULT} for uint8, 1/255"),
         (1.0, f"{DEFAULT} for {dtype}"),
     )
