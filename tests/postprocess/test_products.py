@@ -181,7 +181,7 @@ def test_the_activation_is_none_where_the_graph_ends_in_one(
     summary = segment(
         raster, model, output, kind="probabilities", also={"logits": logits}, **options
     )
-    assert summary.settings.products["activation"].value == activation
+    assert summary.settings.outputs["activation"].value == activation
     oracle = {
         "none": lambda x: x,
         "sigmoid": scipy.special.expit,
@@ -359,7 +359,9 @@ def test_what_another_raster_has_left_is_refused_or_removed(paths):
     made.raster(raster, made.pixels(3, 20, 20, "float32"))
     left = output.with_name("out.tif.ovr")
     left.write_text("old")
-    with pytest.raises(OptionError, match=r"out\.tif\.ovr is there, which another raster has"):
+    with pytest.raises(
+        OptionError, match=r"out\.tif\.ovr exists and would be read as part of the new raster"
+    ):
         segment(raster, lambda batch: batch, output)
     segment(raster, lambda batch: batch, output, overwrite=True)
     assert made.names(output.parent) == ["out.tif"]
@@ -424,7 +426,9 @@ def test_entropy_is_refused_of_a_model_that_ends_in_sigmoids(paths):
     raster, model, output = paths
     made.raster(raster, made.pixels(3, 20, 30, "float32"))
     ending_in(model, "Sigmoid")
-    with pytest.raises(OptionError, match="the sigmoid takes each class by itself"):
+    with pytest.raises(
+        OptionError, match="probabilities that sum to one, and the sigmoid's do not"
+    ):
         segment(raster, model, output, kind="confidence", confidence="entropy")
 
 
@@ -506,7 +510,7 @@ def test_outputs_appear_together_or_not_at_all(paths):
         ({"blend": "probabilities"}, "--blend probabilities leaves no logits"),
         (
             {"kind": "confidence", "activation": "sigmoid", "confidence": "entropy"},
-            "the sigmoid takes each class by itself",
+            "probabilities that sum to one, and the sigmoid's do not",
         ),
     ],
 )
