@@ -24,7 +24,7 @@ from rasterio.transform import from_origin
 from rasterio.windows import Window
 from scipy import ndimage
 
-from seamless_seg.postprocess.class_raster import Band
+from seamless_seg.postprocess.class_raster import ClassBand
 from seamless_seg.postprocess.sieve import sieve
 from seamless_seg.postprocess.smooth import smooth
 from seamless_seg.system import peak_bytes
@@ -48,7 +48,7 @@ WHOLE = {
 
 STREAMED = {
     "majority": lambda band, write, radius: smooth(band, write, radius),
-    "median": lambda band, write, radius: smooth(band, write, radius, by="median"),
+    "median": lambda band, write, radius: smooth(band, write, radius, rule="median"),
     "sieve": lambda band, write, least: sieve(band, write, least),
 }
 
@@ -106,7 +106,7 @@ def measure(way: str, task: str, number: str, image: str, out: str) -> tuple[flo
                 def write(rows: slice, cols: slice, window: np.ndarray) -> None:
                     result.write(window[..., 0], 1, window=Window.from_slices(rows, cols))
 
-                STREAMED[task](Band(given), write, int(number))
+                STREAMED[task](ClassBand(given), write, int(number))
     return time.perf_counter() - start, peak_bytes() or 0
 
 

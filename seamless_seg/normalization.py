@@ -15,15 +15,15 @@ from .validation import LARGEST_FLOAT32
 Plane: TypeAlias = npt.NDArray[np.floating[Any]]
 """Pixels of one band, shape ``(height, width)``."""
 
-LEAST = float(np.finfo(np.float32).smallest_subnormal)
-"""The smallest divisor of pixels; anything smaller is 0 in float32."""
+MIN_DIVISOR = float(np.finfo(np.float32).smallest_subnormal)
+"""Smallest divisor of pixel values; anything smaller is 0 in float32."""
 
 
 @dataclass(frozen=True)
 class Normalization:
     """``value = (pixel * scale - mean) / std``, in this order, or a ``Scaling`` in place of it.
 
-    The arithmetic is in float32, for float64 pixels and integers of 32 bits in float64.
+    The arithmetic is in float32, or in float64 for float64 pixels and integers of 32 bits.
 
     ``mean`` and ``std`` have one number per band, or one for all bands.
     """
@@ -98,42 +98,48 @@ def _scale(plane: Plane, value: float) -> None:
     plane /= value
 
 
-class Kind(NamedTuple):
-    """One of MLM's operations on pixels.
+class OperationKind(NamedTuple):
+    """A kind of MLM's operations on pixels.
 
-    As in MLM, an offset is subtracted and a scale is a divisor.
+    As MLM defines them, an offset is subtracted and a scale is a divisor.
     """
 
-    takes: tuple[str, ...]
-    """Names of its numbers."""
+    parameters: tuple[str, ...]
+    """Names of its numbers in MLM."""
     apply: Callable[..., None]
-    """Called with a plane, which it changes in place, and the numbers."""
-    is_good: Callable[..., bool] = lambda *numbers: True
-    """Whether the numbers make sense."""
+    """Called with a plane, which it changes in place, and with the numbers."""
+    is_valid: Callable[..., bool] = lambda *numbers: True
+    """Whether the operation is defined for these numbers, in float32."""
 
 
-KINDS: dict[str, Kind] = {
-    "min-max": Kind(
-        ("minimum", "maximum"), _min_max, lambda low, high: LEAST <= high - low < LARGEST_FLOAT32
+OPERATION_KINDS: dict[str, OperationKind] = {
+    "min-max": OperationKind(
+        ("minimum", "maximum"),
+        _min_max,
+        lambda low, high: MIN_DIVISOR <= high - low < LARGEST_FLOAT32,
     ),
-    "z-score": Kind(("mean", "stddev"), _z_score, lambda mean, stddev: stddev >= LEAST),
-    "clip": Kind(("minimum", "maximum"), _clip, lambda low, high: low <= high),
-    "clip-min": Kind(("minimum",), _clip_min),
-    "clip-max": Kind(("maximum",), _clip_max),
-    "offset": Kind(("value",), _offset),
-    "scale": Kind(("value",), _scale, lambda value: abs(value) >= LEAST),
+    "z-score": OperationKind(
+        ("mean", "stddev"), _z_score, lambda mean, stddev: stddev >= MIN_DIVISOR
+    ),
+    "clip": OperationKind(("minimum", "maximum"), _clip, lambda low, high: low <= high),
+    "clip-min": OperationKind(("minimum",), _clip_min),
+    "clip-max": OperationKind(("maximum",), _clip_max),
+    "offset": OperationKind(("value",), _offset),
+    "scale": OperationKind(("value",), _scale, lambda value: abs(value) >= MIN_DIVISOR),
 }
-"""MLM's operations by the name that ``value_scaling`` has for them."""
+"""MLM's operations by their ``type`` in ``value_scaling``."""
 
 
 class Operation(NamedTuple):
-    """An operation: its name in ``KINDS``, and its numbers in the order of ``Kind.takes``."""
+    """An operation on pixels, such as ``clip(0, 10000)``."""
 
     kind: str
+    """Name in ``OPERATION_KINDS``."""
     numbers: tuple[float, ...]
+    """Numbers in the order of ``OperationKind.parameters``."""
 
     def __str__(self) -> str:
-        """``clip(0, 10000)``."""
+        """Format the operation, as in ``clip(0, 10000)``."""
         return f"{self.kind}({', '.join(f'{number:g}' for number in self.numbers)})"
 
 
@@ -174,7 +180,7 @@ class Scaling:
         each = self.bands if len(self.bands) > 1 else self.bands * len(values)
         for plane, steps in zip(values, each, strict=True):
             for kind, numbers in steps:
-                KINDS[kind].apply(plane, *numbers)
+                OPERATION_KINDS[kind].apply(plane, *numbers)
 
     def document(self) -> list[Any]:
         """Return MLM's form in JSON types; several operations on a band are a list."""
@@ -204,11 +210,11 @@ def _steps(entry: Any) -> tuple[Operation, ...]:
         return ()
     if isinstance(entry, list | tuple):
         return tuple(step for part in entry for step in _steps(part))
-    if not isinstance(entry, Mapping) or entry.get("type") not in KINDS:
+    if not isinstance(entry, Mapping) or entry.get("type") not in OPERATION_KINDS:
         raise ValueError(entry)
-    kind = KINDS[entry["type"]]
-    numbers = tuple(_number(entry.get(name)) for name in kind.takes)
-    if not kind.is_good(*numbers):
+    kind = OPERATION_KINDS[entry["type"]]
+    numbers = tuple(_number(entry.get(name)) for name in kind.parameters)
+    if not kind.is_valid(*numbers):
         raise ValueError(entry)
     return (Operation(entry["type"], numbers),)
 
@@ -224,4 +230,7 @@ def _number(value: Any) -> float:
 
 
 def _document(step: Operation) -> dict[str, Any]:
-    return {"type": step.kind, **dict(zip(KINDS[step.kind].takes, step.numbers, strict=True))}
+    return {
+        "type": step.kind,
+        **dict(zip(OPERATION_KINDS[step.kind].parameters, step.numbers, strict=True)),
+    }

@@ -25,7 +25,7 @@ class Spill(Generic[Key]):
     Parameters
     ----------
     folder : path-like
-        Where to make the file; not the system's folder of temporary files, which may be in memory.
+        Folder for the file. The system's folder for temporary files will not do if it is in memory.
     """
 
     def __init__(self, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Threads that read, compute or write beside the caller's: bounded queues, and none can hang."""
+"""Threads that read, compute or write while the caller goes on, with bounded queues."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class _Worker(ABC):
 
 
 class ReadAhead(_Worker, Generic[T]):
-    """Iterates over ``items`` in a thread of its own, at most ``depth`` items ahead.
+    """Iterate over ``items`` in a separate thread, at most ``depth`` items ahead.
 
     An error in the thread is raised by ``next``. Leaving the ``with`` block stops the thread
     after the item that it is making, and waits for it.
@@ -78,7 +78,7 @@ class ReadAhead(_Worker, Generic[T]):
     items : iterable
         Used by the thread alone.
     depth : int
-        Most items that are made or being made ahead of ``next``.
+        Items made or being made ahead of ``next``, at most.
     """
 
     def __init__(self, items: Iterable[T], depth: int = 1) -> None:
@@ -101,7 +101,7 @@ class ReadAhead(_Worker, Generic[T]):
             self._ready.put((None, error))  # every further call raises it, too
             raise error
         self._room.release()
-        return item  # type: ignore[return-value]  # there is an item where there is no error
+        return item  # type: ignore[return-value]  # without an error it is an item
 
     def _work(self) -> None:
         items = iter(self._items)
@@ -117,9 +117,9 @@ class ReadAhead(_Worker, Generic[T]):
 
 
 class ParallelMap(Generic[T, R]):
-    """Calls ``function`` on items in several threads; results come in the order of the items.
+    """Call ``function`` on items in several threads and yield results in the order of the items.
 
-    An error in ``function`` or in the iteration over ``items`` is raised by ``next``, in its turn.
+    An error in ``function`` or in the iteration over ``items`` is raised by ``next`` at its place.
     Leaving the ``with`` block stops the threads after the items that they are working on.
 
     Parameters
@@ -140,7 +140,7 @@ class ParallelMap(Generic[T, R]):
         self._results: queue.SimpleQueue[tuple[int, R | None, BaseException | None]]
         self._results = queue.SimpleQueue()
         self._waiting: dict[int, tuple[R | None, BaseException | None]] = {}
-        self._given = 0
+        self._returned = 0
         # Each thread may be one result ahead of ``next``.
         self._room = threading.Semaphore(2 * workers)
         self._stopped = False
@@ -163,16 +163,16 @@ class ParallelMap(Generic[T, R]):
         return self
 
     def __next__(self) -> R:
-        while self._given not in self._waiting:
+        while self._returned not in self._waiting:
             number, result, error = self._results.get()
             self._waiting[number] = result, error
-        result, error = self._waiting[self._given]
+        result, error = self._waiting[self._returned]
         if error is not None:
             raise error  # it stays in _waiting: every further call raises it, too
-        del self._waiting[self._given]
-        self._given += 1
+        del self._waiting[self._returned]
+        self._returned += 1
         self._room.release()
-        return result  # type: ignore[return-value]  # there is one where there is no error
+        return result  # type: ignore[return-value]  # without an error it is a result
 
     def _work(self) -> None:
         while self._room.acquire() and not self._stopped:
@@ -203,7 +203,7 @@ class _Mapper(_Worker):
         self, work: Callable[[], object], stop_all: Callable[[], object], number: int
     ) -> None:
         super().__init__(f"seamless-model-{number}")
-        self._do = work
+        self._work_of_map = work
         self._stop_all = stop_all
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
@@ -211,14 +211,14 @@ class _Mapper(_Worker):
         self._wait()
 
     def _work(self) -> None:
-        self._do()
+        self._work_of_map()
 
     def _stop(self) -> None:
         self._stop_all()
 
 
 class WriteBehind(_Worker, Generic[T]):
-    """Passes items to ``write`` in a thread of its own, at most ``depth`` items behind.
+    """Pass items to ``write`` in a separate thread, at most ``depth`` items behind.
 
     An error in ``write`` is raised by the next ``put``, or on leaving the ``with`` block; items
     that have not been written by then are dropped, as they are when an error leaves the block.
@@ -228,7 +228,7 @@ class WriteBehind(_Worker, Generic[T]):
     write : callable
         Called with one item at a time, in order.
     depth : int
-        Most items that wait; ``put`` waits while there are as many.
+        Items that wait to be written, at most; ``put`` waits while there are as many.
     """
 
     _END = object()
@@ -257,13 +257,13 @@ class WriteBehind(_Worker, Generic[T]):
         self._waiting.put(item)
 
     def _work(self) -> None:
-        # After a failure it goes on emptying the queue, so that no put ever waits for nothing.
+        # After an error the queue is still emptied; otherwise ``put`` would wait forever.
         while (item := self._waiting.get()) is not self._END:
             self._room.release()
             if self._dropping:
                 continue
             try:
-                self._write(item)  # type: ignore[arg-type]  # END is the only other thing put
+                self._write(item)  # type: ignore[arg-type]  # all but _END are items
             except BaseException as error:
                 self._error, self._dropping = error, True
 

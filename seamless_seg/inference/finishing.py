@@ -11,7 +11,7 @@ from typing import Any
 import numpy.typing as npt
 import rasterio
 
-from ..postprocess.class_raster import Band, WriteWindow
+from ..postprocess.class_raster import ClassBand, WriteWindow
 from ..progress import OnProgress, Progress
 from ..raster.gdal import ignoring_missing_georeference
 from ..raster.geotiff import Output, check_cog_options, copy_to_cog
@@ -76,7 +76,7 @@ def _nodata(output: Output) -> int | None:
 @contextmanager
 def _cleaning(
     source: Path, target: Path, output: Output, unit: str, on_progress: OnProgress | None
-) -> Iterator[tuple[Band, WriteWindow]]:
+) -> Iterator[tuple[ClassBand, WriteWindow]]:
     """Open a raster of classes to read, and a function that writes windows of the cleaned one."""
     total, pixels = math.prod(output.size), 0
 
@@ -90,4 +90,4 @@ def _cleaning(
     with ignoring_missing_georeference():
         dataset = rasterio.open(source)
     with dataset, RasterFile(target, output) as file:
-        yield Band(dataset), write
+        yield ClassBand(dataset), write

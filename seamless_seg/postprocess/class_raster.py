@@ -1,19 +1,19 @@
-"""Cleaning: passes over a raster of classes, from windows read to windows written."""
+"""Class rasters that smoothing and sieving read window by window, and where windows are written."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from ..arrays import Pixels
 from ..windows import Window, cut
 
-WriteWindow = Callable[[slice, slice, Pixels], None]
-"""Takes a finished window: its rows, its columns, its pixels of shape ``(height, width, 1)``."""
+WriteWindow: TypeAlias = Callable[[slice, slice, Pixels], None]
+"""Receives a finished window: its rows, its columns, its pixels of shape ``(height, width, 1)``."""
 
 
-class Source(Protocol):
-    """A raster of classes that can be read again and again."""
+class ClassRaster(Protocol):
+    """A raster of classes whose windows can be read repeatedly."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -21,12 +21,20 @@ class Source(Protocol):
         ...
 
     def read(self, rows: slice, cols: slice) -> Pixels:
-        """Pixels of a window; they are not changed by who reads them."""
+        """Return the pixels of a window, shape ``(height, width)``; callers do not change them."""
         ...
 
 
-class Band:
-    """A band of an open dataset of rasterio as a source."""
+class ClassBand:
+    """A band of an open rasterio dataset as a ``ClassRaster``.
+
+    Parameters
+    ----------
+    dataset : rasterio.DatasetReader
+        It stays open while the band is read.
+    band : int
+        Number of the band, from 1.
+    """
 
     def __init__(self, dataset: Any, band: int = 1) -> None:
         self._dataset = dataset
@@ -34,17 +42,26 @@ class Band:
         self.size: tuple[int, int] = (dataset.height, dataset.width)
 
     def read(self, rows: slice, cols: slice) -> Pixels:
-        """Pixels of a window; raises ``RasterError`` where they cannot be read."""
-        from rasterio.windows import Window as Part
+        """Return the pixels of a window; raise ``RasterError`` if they cannot be read."""
+        from rasterio.windows import Window as RasterioWindow
 
         from ..raster.gdal import reporting
 
         with reporting(f"cannot read {self._dataset.name}"):
-            part: Pixels = self._dataset.read(self._band, window=Part.from_slices(rows, cols))
-        return part
+            window = RasterioWindow.from_slices(rows, cols)
+            pixels: Pixels = self._dataset.read(self._band, window=window)
+        return pixels
 
 
-def windows(size: tuple[int, int], side: int) -> Iterator[Window]:
-    """Windows of at most ``side`` x ``side`` pixels that tile a raster, row by row."""
+def iterate_windows(size: tuple[int, int], window_size: int) -> Iterator[Window]:
+    """Divide a raster into square windows, smaller at its right and bottom edge, row by row.
+
+    Parameters
+    ----------
+    size : (height, width)
+        Of the raster in pixels.
+    window_size : int
+        Height and width of a window in pixels, at most.
+    """
     height, width = size
-    return cut(slice(0, height), slice(0, width), (side, side))
+    return cut(slice(0, height), slice(0, width), (window_size, window_size))

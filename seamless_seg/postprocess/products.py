@@ -1,4 +1,4 @@
-"""Products: probabilities, classes and confidence of blended values."""
+"""Products of blended values: probabilities, classes and confidence."""
 
 from __future__ import annotations
 
@@ -12,127 +12,133 @@ import numpy.typing as npt
 
 from ..arrays import Values
 
-Labels: TypeAlias = npt.NDArray[np.unsignedinteger[Any]]
+ClassNumbers: TypeAlias = npt.NDArray[np.unsignedinteger[Any]]
+"""Class of each pixel, counted from 0; the dtype's largest number is nodata."""
 
-BYTES = 255
-"""Classes that fit into bytes, beside the value for nothing."""
-
-
-@dataclass(frozen=True)
-class Interpretation:
-    """How values are to be read."""
-
-    activation: str
-    """What makes probabilities of them: a name in ``ACTIVATIONS``."""
-    threshold: float = 0.5
-    """Of one class, the probability above which a pixel is of it."""
-    confidence: str = "probability"
-    """Name in ``CONFIDENCES``."""
-
-
-def label_dtype(classes: int) -> np.dtype[np.unsignedinteger[Any]]:
-    """The type that holds class numbers, and one number more for nothing: its largest."""
-    return np.dtype(np.uint8 if classes <= BYTES else np.uint16)
+MAX_UINT8_CLASSES = 255
+"""Number of classes that uint8 can hold beside nodata."""
 
 
 class Products:
-    """What a window of values says; each kind is worked out when it is first asked for.
+    """Products of one window of blended values, each computed when it is first used.
 
     Parameters
     ----------
     values : ndarray
-        Blended values, ``(height, width, K)``; they are not changed.
+        Blended values in float32, shape ``(height, width, K)`` for K classes; never changed.
     interpretation : Interpretation
-        How they are to be read.
+        How products are computed from them.
     """
 
     def __init__(self, values: Values, interpretation: Interpretation) -> None:
         self.logits = values
-        """The values themselves."""
+        """The blended values."""
         self._interpretation = interpretation
 
     @cached_property
     def probabilities(self) -> Values:
-        """Of each class, ``(height, width, K)``."""
+        """Probability of each class, shape ``(height, width, K)``."""
         return ACTIVATIONS[self._interpretation.activation](self.logits)
 
     @cached_property
-    def classes(self) -> Labels:
-        """The class of the largest value, the first of equals; of one class, 1 above the threshold.
+    def classes(self) -> ClassNumbers:
+        """Class of each pixel, shape ``(height, width, 1)``.
 
-        Shape ``(height, width, 1)``. Where a value is NaN there is none: the type's largest number.
+        It is the class with the largest value, the first of equal ones; with a single class, 1
+        where its probability is above the threshold, else 0. Pixels with a NaN are nodata: the
+        largest number of the dtype.
         """
         count = self.logits.shape[-1]
-        dtype = label_dtype(count)
-        nothing = np.iinfo(dtype).max
-        if count == 1:
-            is_above = self.probabilities > np.float32(self._interpretation.threshold)
-            return np.where(np.isnan(self.logits), nothing, is_above).astype(dtype)
-        # The order of logits is that of their probabilities, but for rounding.
-        planes = np.moveaxis(self.logits, -1, 0)
-        best, winner = planes[0].copy(), np.zeros(planes.shape[1:], dtype)
-        missing = np.isnan(best)
-        for number, plane in enumerate(planes[1:], start=1):
-            is_above = plane > best
-            winner[is_above] = number
-            np.copyto(best, plane, where=is_above)
-            missing |= np.isnan(plane)
-        winner[missing] = nothing
-        return winner[..., None]
+        return self._above_threshold() if count == 1 else self._argmax(label_dtype(count))
 
     @cached_property
     def confidence(self) -> Values:
-        """How sure the class is, ``(height, width, 1)``: at most 1."""
+        """Confidence in the class of each pixel, at most 1, shape ``(height, width, 1)``."""
         planes = np.moveaxis(self.probabilities, -1, 0)
-        if len(planes) == 1:  # of it or not
+        if len(planes) == 1:  # the background's probability comes first
             planes = np.stack([1 - planes[0], planes[0]])
         measure = CONFIDENCES[self._interpretation.confidence]
         return measure(planes, self.classes[..., 0])[..., None]
 
+    def _above_threshold(self) -> ClassNumbers:
+        dtype = label_dtype(1)
+        is_above = self.probabilities > np.float32(self._interpretation.threshold)
+        return np.where(np.isnan(self.logits), np.iinfo(dtype).max, is_above).astype(dtype)
 
-def _winning(planes: Values, classes: Labels) -> Values:
-    # Where there is no class, all probabilities are NaN.
-    chosen = np.minimum(classes, len(planes) - 1).astype(np.intp)
-    taken: Values = np.take_along_axis(planes, chosen[None], axis=0)[0]
-    return taken
+    def _argmax(self, dtype: np.dtype[np.unsignedinteger[Any]]) -> ClassNumbers:
+        # Logits are compared, not probabilities: rounding makes different ones equal.
+        planes = np.moveaxis(self.logits, -1, 0)
+        largest, winner = planes[0].copy(), np.zeros(planes.shape[1:], dtype)
+        is_nan = np.isnan(largest)
+        for number, plane in enumerate(planes[1:], start=1):
+            is_larger = plane > largest
+            winner[is_larger] = number
+            np.copyto(largest, plane, where=is_larger)
+            is_nan |= np.isnan(plane)
+        winner[is_nan] = np.iinfo(dtype).max
+        return winner[..., None]
 
 
-def _margin(planes: Values, classes: Labels) -> Values:
-    """Against the likeliest of the others: below zero where a threshold has chosen."""
-    won = _winning(planes, classes)
-    best = np.full(planes.shape[1:], -np.inf, planes.dtype)
+@dataclass(frozen=True)
+class Interpretation:
+    """How probabilities, classes and confidence are computed from blended values."""
+
+    activation: str
+    """Activation that turns values into probabilities: a name in ``ACTIVATIONS``."""
+    threshold: float = 0.5
+    """Probability above which a pixel is of the class; used with a single class only."""
+    confidence: str = "probability"
+    """Measure of confidence: a name in ``CONFIDENCES``."""
+
+
+def label_dtype(classes: int) -> np.dtype[np.unsignedinteger[Any]]:
+    """Return the dtype for so many classes and nodata, which is the dtype's largest number."""
+    return np.dtype(np.uint8 if classes <= MAX_UINT8_CLASSES else np.uint16)
+
+
+def _probability_of_class(planes: Values, classes: ClassNumbers) -> Values:
+    # Nodata is no index of a plane; all probabilities are NaN there, so any plane will do.
+    index = np.minimum(classes, len(planes) - 1).astype(np.intp)
+    probability: Values = np.take_along_axis(planes, index[None], axis=0)[0]
+    return probability
+
+
+def _margin(planes: Values, classes: ClassNumbers) -> Values:
+    """Subtract the largest other probability; negative where a threshold has chosen the class."""
+    probability = _probability_of_class(planes, classes)
+    largest_other = np.full(planes.shape[1:], -np.inf, planes.dtype)
     for number, plane in enumerate(planes):
-        np.maximum(best, plane, out=best, where=classes != number)
-    return won - best
+        np.maximum(largest_other, plane, out=largest_other, where=classes != number)
+    return probability - largest_other
 
 
-def _certainty(planes: Values, classes: Labels) -> Values:
+def _one_minus_entropy(planes: Values, classes: ClassNumbers) -> Values:
     with np.errstate(divide="ignore", invalid="ignore"):
         terms = planes * np.log(planes)
     terms[planes <= 0] = 0
-    certain: Values = 1 + terms.sum(axis=0) / np.float32(np.log(len(planes)))
-    return np.clip(certain, 0, 1, out=certain)
+    confidence: Values = 1 + terms.sum(axis=0) / np.float32(np.log(len(planes)))
+    return np.clip(confidence, 0, 1, out=confidence)
 
 
-CONFIDENCES: dict[str, Callable[[Values, Labels], Values]] = {
-    "probability": _winning,
+CONFIDENCES: dict[str, Callable[[Values, ClassNumbers], Values]] = {
+    "probability": _probability_of_class,
     "margin": _margin,
-    "entropy": _certainty,
+    "entropy": _one_minus_entropy,
 }
-"""Measures of confidence by name, of ``(K, height, width)`` probabilities and the classes chosen.
+"""Measures of confidence by name: called with probabilities ``(K, height, width)`` and classes.
 
-The probability of the class that wins; how far it is before the second; and one minus the entropy
-over that of a uniform guess. All are 1 where there is no doubt.
+They are the probability of the class; its distance to the largest other probability; and one minus
+the entropy divided by that of the uniform distribution, log(K). Each is 1 for a certain class.
 """
 
 
 def softmax(logits: Values) -> Values:
-    """Exponentials over their sum, ``(height, width, K)``: they sum to one at every pixel."""
+    """Return the softmax over classes, the last axis, of logits ``(height, width, K)``."""
     planes = np.moveaxis(logits, -1, 0)
     largest = planes.max(axis=0)
-    with np.errstate(invalid="ignore"):  # what is not finite is counted elsewhere
+    with np.errstate(invalid="ignore"):  # values that are not finite are reported elsewhere
         powers = planes - largest
-        if np.isposinf(largest).any():  # they share what there is
+        if np.isposinf(largest).any():  # infinite logits share the probability equally
             powers[np.isposinf(planes)] = 0
         np.exp(powers, out=powers)
         powers /= powers.sum(axis=0)
@@ -140,8 +146,8 @@ def softmax(logits: Values) -> Values:
 
 
 def sigmoid(logits: Values) -> Values:
-    """``1 / (1 + exp(-x))`` of each value, each class by itself."""
-    with np.errstate(over="ignore"):  # to infinity, and so to zero
+    """Return ``1 / (1 + exp(-x))`` of each logit, independently of the other classes."""
+    with np.errstate(over="ignore"):  # exp may be infinite: its reciprocal is 0
         powers = np.exp(-logits)
     powers += 1
     np.reciprocal(powers, out=powers)
@@ -149,7 +155,7 @@ def sigmoid(logits: Values) -> Values:
 
 
 def unchanged(values: Values) -> Values:
-    """Values that are probabilities already."""
+    """Return the values themselves, which are probabilities already."""
     return values
 
 
@@ -158,4 +164,4 @@ ACTIVATIONS: dict[str, Callable[[Values], Values]] = {
     "sigmoid": sigmoid,
     "none": unchanged,
 }
-"""From ``(height, width, K)`` to the same shape, by name."""
+"""Activations by name; each keeps the shape ``(height, width, K)``."""

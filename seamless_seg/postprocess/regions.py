@@ -1,189 +1,233 @@
-"""Fragments: the parts of regions of one class that lie in one window."""
+"""Regions of one class: their connected components within a window, and links between them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from ..arrays import Pixels
+from ..arrays import Integers, Mask, Pixels
 from ..windows import Window
 
-Integers = npt.NDArray[np.integer]
+Indices: TypeAlias = npt.NDArray[np.integer[Any]]
+"""Indices of runs, components or nodes, in any integer dtype."""
 
-Places = npt.NDArray[np.int64]
-"""Pixels of a window, counted row by row."""
-
-ORDERS = 4
-"""Pixels at most with which each pixel is compared."""
+COMPARISONS_PER_PIXEL = 4
+"""Number of neighbors with which a pixel is compared, at most."""
 
 
-class Neighbors(NamedTuple):
-    """The largest neighbor of each fragment, of several the one that is met first."""
+class Components:
+    """Connected components of equal pixels within a window, numbered from 0.
 
-    largest: Places
-    """Its number; -1 where there is none, or none was asked for."""
-    met: Places
-    """The first comparison with it."""
+    They are built of runs, which are equal pixels side by side in a row. Only finding the runs
+    takes time for each pixel; everything else takes time for each run.
 
-
-class Contacts(NamedTuple):
-    """Pairs of runs, the earlier pixel's as the other, and the comparisons that make them."""
-
-    one: Integers
-    other: Integers
-    comparison: Places
-
-
-class Fragments:
-    """Connected pixels of one value within a window, numbered from 0.
-
-    They are made of runs, pixels of one value side by side in a row: but for finding those, what
-    they cost depends on the number of runs and not of pixels.
-
-    Each pixel is compared with the one above it, if diagonals count with those above on the left
-    and on the right, and then with the one on its left; pixels come row by row, and comparisons
-    are numbered in that order. Pixels of the same value belong together, and fragments of
-    different values are neighbors where pixels of theirs are compared.
+    Pixels are compared in the order of GDAL's sieve: row by row, each pixel with the one above it,
+    with diagonals also with those above it on the left and on the right, then with the one on its
+    left. Comparisons are numbered in that order. Equal pixels that are compared are of one
+    component; components with different pixels that are compared are neighbors.
 
     Parameters
     ----------
-    pixels : ndarray of shape ``(height, width)``
-        Of the window.
+    pixels : ndarray
+        Classes of the window, shape ``(height, width)``.
     window : Window
-        Where in the raster it lies.
-    across : int
-        The raster's width.
+        Where in the raster the window lies.
+    raster_width : int
+        Width of the raster in pixels.
     diagonal : bool
-        Whether pixels that share no more than a corner are compared.
+        Compare pixels that touch at a corner only, too.
     nodata : int, optional
-        The value of pixels that have no neighbors, and are none.
+        Pixels of this value have no neighbors and are nobody's neighbors.
     """
 
     def __init__(
-        self, pixels: Pixels, window: Window, across: int, diagonal: bool, nodata: int | None
+        self, pixels: Pixels, window: Window, raster_width: int, diagonal: bool, nodata: int | None
     ) -> None:
         self.window = window
-        self._across = across
-        starts = _starts(pixels)
-        self._first = np.flatnonzero(starts)
-        self._run = np.cumsum(starts, dtype=np.int32) - 1
-        values = pixels.ravel()[self._first]
-        joins, self._contacts = [], []
-        for pairs in self._compared(starts.ravel(), diagonal):
-            one, other = values[pairs.one], values[pairs.other]
-            differ = one != other
-            joins.append(np.stack([pairs.one[~differ], pairs.other[~differ]]))
+        self._raster_width = raster_width
+        is_start = _run_starts(pixels)
+        self._run_start = np.flatnonzero(is_start)
+        self._run_of_pixel = np.cumsum(is_start, dtype=np.int32) - 1
+        run_values = pixels.ravel()[self._run_start]
+        equal_pairs, self._adjacent = [], []
+        for pairs in self._compared_runs(is_start.ravel(), diagonal):
+            later, earlier = run_values[pairs.later], run_values[pairs.earlier]
+            differ = later != earlier
+            equal_pairs.append(np.stack([pairs.later[~differ], pairs.earlier[~differ]]))
             if nodata is not None:
-                differ &= (one != nodata) & (other != nodata)
-            self._contacts.append(Contacts(*(part[differ] for part in pairs)))
-        self._of_run, self.count = connected(len(values), *np.concatenate(joins, axis=1))
+                differ &= (later != nodata) & (earlier != nodata)
+            self._adjacent.append(RunPairs(*(column[differ] for column in pairs)))
+        self._component_of_run, self.count = connected_components(
+            len(run_values), *np.concatenate(equal_pairs, axis=1)
+        )
         self.values = np.empty(self.count, pixels.dtype)
-        self.values[self._of_run] = values
+        """Class of each component."""
+        self.values[self._component_of_run] = run_values
 
-    def sizes(self, part: Window) -> Places:
-        """How many pixels of each lie in a part of the window that reaches to its last pixel."""
+    def sizes(self, part: Window) -> Integers:
+        """Return each component's number of pixels in a part that ends where the window ends."""
         height, width = self.window.shape
         rows, cols = part.within(self.window)
-        lengths = np.diff(self._first, append=height * width)
-        lengths[self._first % width < cols.start] -= cols.start
-        lengths[self._first < rows.start * width] = 0
-        return np.bincount(self._of_run, lengths, self.count).astype(np.int64)
+        lengths = np.diff(self._run_start, append=height * width)
+        lengths[self._run_start % width < cols.start] -= cols.start
+        lengths[self._run_start < rows.start * width] = 0
+        return np.bincount(self._component_of_run, lengths, self.count).astype(np.int64)
 
-    def along(self, axis: int, end: int) -> Integers:
-        """The fragments of the first (0) or last (-1) row (axis 0) or column (axis 1)."""
-        runs = self._run.reshape(self.window.shape).take(end, axis)
-        along: Integers = self._of_run[runs]
-        return along
+    def along_edge(self, axis: int, position: int) -> Indices:
+        """Return the component of each pixel of an edge of the window.
 
-    def neighbors(self, sizes: Places, asked: npt.NDArray[np.bool_]) -> Neighbors:
-        """The largest neighbors of those that are asked for, by sizes that are given."""
-        mine, its, when = self._contacts_of(asked)
-        size = sizes[its]
-        most = np.zeros(self.count, np.int64)
-        np.maximum.at(most, mine, size)
-        best = np.flatnonzero(size == most[mine])
-        mine, its, when = mine[best], its[best], when[best]
-        met = np.full(self.count, np.iinfo(np.int64).max)
-        np.minimum.at(met, mine, when)
-        first = when == met[mine]
+        Parameters
+        ----------
+        axis : int
+            0 for a row, 1 for a column.
+        position : int
+            0 for the first row or column, -1 for the last.
+        """
+        runs = self._run_of_pixel.reshape(self.window.shape).take(position, axis)
+        components: Indices = self._component_of_run[runs]
+        return components
+
+    def largest_neighbors(self, sizes: Integers, selected: Mask) -> LargestNeighbors:
+        """Return the largest neighbor of each selected component, the first one of equal size.
+
+        Parameters
+        ----------
+        sizes : ndarray of int64
+            Size of each component, shape ``(count,)``; for one that the window cuts, the size of
+            the whole region.
+        selected : ndarray of bool
+            Components whose neighbors are searched, shape ``(count,)``.
+        """
+        component, neighbor, comparison = self._neighbors(selected)
+        size = sizes[neighbor]
+        largest_size = np.zeros(self.count, np.int64)
+        np.maximum.at(largest_size, component, size)
+        kept = np.flatnonzero(size == largest_size[component])
+        component, neighbor, comparison = component[kept], neighbor[kept], comparison[kept]
+        first_comparison = np.full(self.count, np.iinfo(np.int64).max)
+        np.minimum.at(first_comparison, component, comparison)
+        is_first = comparison == first_comparison[component]
         largest = np.full(self.count, -1)
-        largest[mine[first]] = its[first]
-        return Neighbors(largest, met)
+        largest[component[is_first]] = neighbor[is_first]
+        return LargestNeighbors(largest, first_comparison)
 
-    def throughout(self, comparisons: Places) -> Places:
-        """Numbers of comparisons as they are in the whole raster and not in the window."""
-        places, order = np.divmod(comparisons, ORDERS)
-        rows, cols = np.divmod(places, self.window.shape[1])
+    def comparisons_in_raster(self, comparisons: Integers) -> Integers:
+        """Convert numbers of comparisons in the window to those in the whole raster."""
+        pixel, order = np.divmod(comparisons, COMPARISONS_PER_PIXEL)
+        rows, cols = np.divmod(pixel, self.window.shape[1])
         rows += self.window.rows.start
         cols += self.window.cols.start
-        return (rows * self._across + cols) * ORDERS + order
+        return (rows * self._raster_width + cols) * COMPARISONS_PER_PIXEL + order
 
-    def painted(self, values: Pixels) -> Pixels:
-        """Pixels of the window, those of each fragment with its value."""
-        lengths = np.diff(self._first, append=len(self._run))
-        return np.repeat(values[self._of_run], lengths).reshape(self.window.shape)
+    def to_pixels(self, values: Pixels) -> Pixels:
+        """Give each pixel of the window the value of its component; shape ``(height, width)``."""
+        lengths = np.diff(self._run_start, append=len(self._run_of_pixel))
+        return np.repeat(values[self._component_of_run], lengths).reshape(self.window.shape)
 
-    def _contacts_of(self, asked: npt.NDArray[np.bool_]) -> tuple[Integers, Integers, Places]:
-        """Fragments that are asked for, their neighbors, and the comparisons by which they are."""
+    def _neighbors(self, selected: Mask) -> tuple[Indices, Indices, Integers]:
+        """Return selected components, a neighbor of each, and the comparison that found it."""
         found = []
-        is_asked = asked[self._of_run]
-        for one, other, comparison in self._contacts:
-            for own, its in ((one, other), (other, one)):
-                kept = np.flatnonzero(is_asked[own])
-                pair = self._of_run[own[kept]], self._of_run[its[kept]]
+        is_selected = selected[self._component_of_run]
+        for later, earlier, comparison in self._adjacent:
+            for run, other in ((later, earlier), (earlier, later)):
+                kept = np.flatnonzero(is_selected[run])
+                pair = self._component_of_run[run[kept]], self._component_of_run[other[kept]]
                 found.append((*pair, comparison[kept]))
-        mine, its, when = map(np.concatenate, zip(*found, strict=True))
-        return mine, its, when
+        component, neighbor, comparison = map(np.concatenate, zip(*found, strict=True))
+        return component, neighbor, comparison
 
-    def _compared(self, starts: npt.NDArray[np.bool_], diagonal: bool) -> Iterator[Contacts]:
-        """Of all comparisons between two runs the first one, and not many more."""
+    def _compared_runs(self, is_start: Mask, diagonal: bool) -> Iterator[RunPairs]:
+        """Yield the first comparison of each two runs, and a few of the later ones.
+
+        Two runs meet first where one of them starts, above, below or beside the other.
+        """
         height, width = self.window.shape
-        run, first, number = self._run, self._first, np.arange(len(self._first), dtype=np.int32)
-        lower = first >= width
-        yield Contacts(number[lower], run[first[lower] - width], first[lower] * ORDERS)
-        upper = first < (height - 1) * width
-        under, over = first[upper] + width, number[upper]
-        within = ~starts[under]
-        yield Contacts(run[under[within]], over[within], under[within] * ORDERS)
+        run_of, start = self._run_of_pixel, self._run_start
+        run, per_pixel = np.arange(len(start), dtype=np.int32), COMPARISONS_PER_PIXEL
+        not_top = start >= width
+        yield RunPairs(run[not_top], run_of[start[not_top] - width], start[not_top] * per_pixel)
+        not_bottom = start < (height - 1) * width
+        below, above = start[not_bottom] + width, run[not_bottom]
+        inside = ~is_start[below]
+        yield RunPairs(run_of[below[inside]], above[inside], below[inside] * per_pixel)
         if diagonal:
-            inner = under % width != 0
-            under, over = under[inner], over[inner]
-            yield Contacts(run[under], over - 1, under * ORDERS + 1)
-            yield Contacts(run[under - 1], over, (under - 1) * ORDERS + 2)
-        inner = first % width != 0
-        yield Contacts(number[inner], number[inner] - 1, first[inner] * ORDERS + 3)
+            not_left = below % width != 0
+            below, above = below[not_left], above[not_left]
+            yield RunPairs(run_of[below], above - 1, below * per_pixel + 1)
+            yield RunPairs(run_of[below - 1], above, (below - 1) * per_pixel + 2)
+        not_left = start % width != 0
+        yield RunPairs(run[not_left], run[not_left] - 1, start[not_left] * per_pixel + 3)
 
 
-def connected(count: int, one: Integers, other: Integers) -> tuple[Integers, int]:
-    """Number what is connected by pairs: for each of ``count`` nodes its number, and how many.
+class LargestNeighbors(NamedTuple):
+    """The largest neighbor of each component, the first one compared among equally large ones."""
 
-    Numbers are in the order of the first node of each.
+    largest: Integers
+    """Index of the neighbor; -1 for components without neighbors and those not selected."""
+    first_comparison: Integers
+    """Number of the first comparison with that neighbor."""
+
+
+class RunPairs(NamedTuple):
+    """Pairs of runs that were compared, and by which comparison."""
+
+    later: Indices
+    """Run of the later pixel in row order."""
+    earlier: Indices
+    """Run of the earlier pixel."""
+    comparison: Integers
+    """Number of the comparison in the window."""
+
+
+def connected_components(count: int, one: Indices, other: Indices) -> tuple[Indices, int]:
+    """Label the connected components of a graph by the order of their first nodes.
+
+    Parameters
+    ----------
+    count : int
+        Number of nodes.
+    one, other : ndarray of int
+        Nodes that each edge connects, shape ``(edges,)``.
+
+    Returns
+    -------
+    labels : ndarray of int
+        Component of each node, from 0, shape ``(count,)``.
+    components : int
+        Number of components.
     """
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
+    from scipy.sparse import coo_array, csgraph
 
-    pairs = coo_array((np.ones(len(one), np.int8), (one, other)), shape=(count, count))
-    found, numbers = connected_components(pairs, directed=False)
-    return numbers, int(found)
+    edges = coo_array((np.ones(len(one), np.int8), (one, other)), shape=(count, count))
+    components, labels = csgraph.connected_components(edges, directed=False)
+    return labels, int(components)
 
 
-def ends(after: Integers) -> Integers:
-    """Where one comes to from each place, going from ``i`` to ``after[i]``, and so on.
+def follow_links(links: Indices) -> Indices:
+    """Follow links from each node, ``i`` to ``links[i]`` and so on, to a node that links to itself.
 
-    Places with ``after[i] == i`` are ends; -1 where one goes round in circles.
+    Parameters
+    ----------
+    links : ndarray of int
+        Node to which each node links, shape ``(nodes,)``.
+
+    Returns
+    -------
+    ndarray of int
+        The last node on the way from each node; -1 if the links form a cycle.
     """
-    is_end = after == np.arange(len(after))
-    for _ in range(len(after).bit_length()):
-        if is_end[after].all():
+    is_last = links == np.arange(len(links))
+    for _ in range(len(links).bit_length()):  # each round doubles the number of links followed
+        if is_last[links].all():
             break
-        after = after[after]
-    return np.where(is_end[after], after, -1)
+        links = links[links]
+    return np.where(is_last[links], links, -1)
 
 
-def _starts(pixels: Pixels) -> npt.NDArray[np.bool_]:
-    starts = np.ones(pixels.shape, np.bool_)
-    np.not_equal(pixels[:, 1:], pixels[:, :-1], out=starts[:, 1:])
-    return starts
+def _run_starts(pixels: Pixels) -> Mask:
+    is_start = np.ones(pixels.shape, np.bool_)
+    np.not_equal(pixels[:, 1:], pixels[:, :-1], out=is_start[:, 1:])
+    return is_start

@@ -1,176 +1,188 @@
-"""Smoothing: each pixel becomes the majority, or the median, of the classes around it."""
+"""Smoothing: majority and median filters of class rasters, window by window."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from ..arrays import Pixels
+from ..arrays import Mask, Pixels
 from ..errors import OptionError
 from ..raster.blocks import OUTPUT_BLOCK
 from ..windows import Window
-from .class_raster import Source, WriteWindow, windows
+from .class_raster import ClassRaster, WriteWindow, iterate_windows
 
-Votes = npt.NDArray[np.unsignedinteger]
-"""A count of pixels for each pixel."""
+Counts: TypeAlias = npt.NDArray[np.unsignedinteger[Any]]
+"""Numbers of pixels, in the narrowest integers that hold them."""
 
 
-class Smoothed:
-    """A source of which each pixel is what the square of pixels around it says.
+def smooth(
+    source: ClassRaster,
+    write: WriteWindow,
+    radius: int,
+    rule: str = "majority",
+    nodata: int | None = None,
+) -> None:
+    """Smooth a raster of classes by a majority or median filter, window by window.
 
-    The square has ``2 * radius + 1`` pixels a side. Beyond the raster's border its pixels come
-    again, mirrored: ``d c b a | a b c d | d c b a``, which is what ``scipy.ndimage`` calls
-    "reflect". Whatever windows it is read in, the pixels are the same.
+    Memory does not depend on the raster's size. Time grows with the number of classes in a window
+    and hardly with the radius.
 
     Parameters
     ----------
-    source : Source
+    source : ClassRaster
         The raster of classes.
+    write : callable
+        Called as ``write(rows, cols, window)`` with windows that tile the raster, row by row.
     radius : int
-        In pixels, 1 or more.
-    by : str
-        ``"majority"``, the most frequent class, of several the one with the lowest number; or
-        ``"median"``, the class in the middle when they are put in order, the lower one of two.
+        Half the side of the filter's square in pixels, 1 or more.
+    rule : str
+        ``"majority"`` or ``"median"``, as for ``SmoothedRaster``.
     nodata : int, optional
-        Pixels of that value stay as they are, and have no vote.
+        Pixels of this value are left unchanged and not counted.
 
     Raises
     ------
     OptionError
-        Where the radius is less than 1, or ``by`` is something else.
+        If the radius is less than 1, or the rule is unknown.
+    """
+    smoothed = SmoothedRaster(source, radius, rule, nodata)
+    for rows, cols in iterate_windows(source.size, smoothed.window_size):
+        write(rows, cols, smoothed.read(rows, cols)[..., None])
+
+
+class SmoothedRaster:
+    """A ``ClassRaster`` whose pixels are the majority or median of the square around each pixel.
+
+    The square has ``2 * radius + 1`` pixels a side. Outside the raster its pixels are mirrored:
+    ``d c b a | a b c d | d c b a``, the mode "reflect" of ``scipy.ndimage``. A pixel does not
+    depend on the window in which it is read.
+
+    Parameters
+    ----------
+    source : ClassRaster
+        The raster of classes.
+    radius : int
+        In pixels, 1 or more.
+    rule : str
+        ``"majority"`` is the most frequent class, the lowest number among equally frequent ones;
+        ``"median"`` is the middle one of the sorted classes, the lower one of two.
+    nodata : int, optional
+        Pixels of this value are left unchanged and not counted.
+
+    Raises
+    ------
+    OptionError
+        If the radius is less than 1, or the rule is unknown.
     """
 
     def __init__(
-        self, source: Source, radius: int, by: str = "majority", nodata: int | None = None
+        self, source: ClassRaster, radius: int, rule: str = "majority", nodata: int | None = None
     ) -> None:
         if radius < 1:
-            raise OptionError(f"the radius to smooth by must be 1 pixel or more, not {radius}")
-        if by not in RULES:
-            raise OptionError(f"classes are smoothed by {' or '.join(RULES)}, not by {by!r}")
+            raise OptionError(f"the smoothing radius must be at least 1 pixel, not {radius}")
+        if rule not in RULES:
+            raise OptionError(f"the smoothing rule must be {' or '.join(RULES)}, not {rule!r}")
         self._source = source
         self._radius = radius
-        self._rule = RULES[by]
+        self._rule = RULES[rule]
         self._nodata = nodata
         self.size = source.size
 
     @property
-    def side(self) -> int:
-        """Height and width of windows that are worth the halo which is read around them."""
+    def window_size(self) -> int:
+        """Height and width in pixels of windows that are large compared with their halo."""
         return OUTPUT_BLOCK * max(2, -(-4 * self._radius // OUTPUT_BLOCK))
 
     def read(self, rows: slice, cols: slice) -> Pixels:
-        """Smoothed pixels of a window, shape ``(height, width)``."""
-        wide = self._with_halo(rows, cols)
-        own = wide[self._radius : -self._radius, self._radius : -self._radius]
-        classes = np.flatnonzero(np.bincount(wide.ravel())).astype(wide.dtype)
+        """Return the smoothed pixels of a window, shape ``(height, width)``."""
+        padded = self._read_padded(rows, cols)
+        unsmoothed = padded[self._radius : -self._radius, self._radius : -self._radius]
+        classes = np.flatnonzero(np.bincount(padded.ravel())).astype(padded.dtype)
         if self._nodata is None or self._nodata not in classes:
-            return own if len(classes) == 1 else self._rule(wide, classes, self._radius)
+            return unsmoothed if len(classes) == 1 else self._rule(padded, classes, self._radius)
         classes = classes[classes != self._nodata]
         if len(classes) <= 1:
-            return own
-        smoothed = self._rule(wide, classes, self._radius)
-        return np.where(own == self._nodata, own, smoothed)
+            return unsmoothed
+        smoothed = self._rule(padded, classes, self._radius)
+        return np.where(unsmoothed == self._nodata, unsmoothed, smoothed)
 
-    def _with_halo(self, rows: slice, cols: slice) -> Pixels:
-        """A window and ``radius`` pixels more on each side, mirrored at the raster's border."""
-        places = [
-            _mirrored(part.start - self._radius, part.stop + self._radius, length)
-            for part, length in zip((rows, cols), self.size, strict=True)
+    def _read_padded(self, rows: slice, cols: slice) -> Pixels:
+        """Return a window with ``radius`` pixels more on each side, mirrored outside the raster."""
+        indices = [
+            _mirrored_indices(span.start - self._radius, span.stop + self._radius, length)
+            for span, length in zip((rows, cols), self.size, strict=True)
         ]
-        there = Window(*(slice(int(p.min()), int(p.max()) + 1) for p in places))
-        pixels = self._source.read(*there)
-        for axis, (place, part) in enumerate(zip(places, there, strict=True)):
-            if pixels.shape[axis] != len(place):
-                pixels = pixels.take(place - part.start, axis=axis)
+        window = Window(*(slice(int(along.min()), int(along.max()) + 1) for along in indices))
+        pixels = self._source.read(*window)
+        for axis, (along, span) in enumerate(zip(indices, window, strict=True)):
+            if pixels.shape[axis] != len(along):
+                pixels = pixels.take(along - span.start, axis=axis)
         return pixels
 
 
-def smooth(
-    source: Source,
-    write: WriteWindow,
-    radius: int,
-    by: str = "majority",
-    nodata: int | None = None,
-) -> None:
-    """Smooth a raster of classes, window by window.
-
-    What is held does not depend on the raster's size. A large radius takes little longer than a
-    small one; what counts is how many classes there are in a window.
-
-    Parameters
-    ----------
-    source, radius, by, nodata
-        As for ``Smoothed``.
-    write : callable
-        Called as ``write(rows, cols, window)``, with windows that tile the raster, row by row.
-
-    Raises
-    ------
-    OptionError
-        Where ``Smoothed`` does.
-    """
-    smoothed = Smoothed(source, radius, by, nodata)
-    for rows, cols in windows(source.size, smoothed.side):
-        write(rows, cols, smoothed.read(rows, cols)[..., None])
-
-
-def _majority(pixels: Pixels, classes: Pixels, radius: int) -> Pixels:
-    most = _votes(pixels == classes[0], radius)
-    chosen = np.full(most.shape, classes[0])
+def _majority(padded: Pixels, classes: Pixels, radius: int) -> Pixels:
+    best_count = _count_in_squares(padded == classes[0], radius)
+    result = np.full(best_count.shape, classes[0])
     for value in classes[1:]:
-        votes = _votes(pixels == value, radius)
-        np.maximum(chosen, (votes > most) * value, out=chosen)  # values rise: the last one stays
-        np.maximum(most, votes, out=most)
-    return chosen
+        count = _count_in_squares(padded == value, radius)
+        # Classes ascend: the maximum is the class that has beaten the others last.
+        np.maximum(result, (count > best_count) * value, out=result)
+        np.maximum(best_count, count, out=best_count)
+    return result
 
 
-def _median(pixels: Pixels, classes: Pixels, radius: int) -> Pixels:
-    voters = _votes(np.isin(pixels, classes), radius)
-    half = voters // 2 + voters % 2
-    lower = np.zeros_like(voters)
-    chosen = np.full(voters.shape, classes[0])
+def _median(padded: Pixels, classes: Pixels, radius: int) -> Pixels:
+    total = _count_in_squares(np.isin(padded, classes), radius)
+    half = total // 2 + total % 2
+    up_to_class = np.zeros_like(total)
+    result = np.full(total.shape, classes[0])
     for value, following in pairwise(classes):
-        lower += _votes(pixels == value, radius)
-        np.maximum(chosen, (lower < half) * following, out=chosen)
-    return chosen
+        up_to_class += _count_in_squares(padded == value, radius)
+        np.maximum(result, (up_to_class < half) * following, out=result)
+    return result
 
 
 RULES: dict[str, Callable[[Pixels, Pixels, int], Pixels]] = {
     "majority": _majority,
     "median": _median,
 }
-"""By name: pixels with their halo, the classes in them that vote, ascending, and the radius."""
+"""Filters by name: called with padded pixels, the classes to count, ascending, and the radius."""
 
 
-def _votes(chosen: npt.NDArray[np.bool_], radius: int) -> Votes:
-    """Chosen pixels in the square around each pixel but those of the halo."""
+def _count_in_squares(mask: Mask, radius: int) -> Counts:
+    """Count the selected pixels in the square around each pixel that is ``radius`` from the edge.
+
+    Sums are kept in the narrowest dtype that holds them, which is what makes them fast.
+    """
     length = 2 * radius + 1
-    columns = chosen.astype(np.min_scalar_type(length))
-    down = _sums(columns, length)
-    return _sums(down.astype(np.min_scalar_type(length**2)).T, length).T
+    selected = mask.astype(np.min_scalar_type(length))
+    down = _sliding_sums(selected, length)
+    return _sliding_sums(down.astype(np.min_scalar_type(length**2)).T, length).T
 
 
-def _sums(values: Votes, length: int) -> Votes:
-    """Sums of ``length`` values one below the other: ``sums[i] = values[i : i + length].sum(0)``.
+def _sliding_sums(values: Counts, length: int) -> Counts:
+    """Return ``sums[i] = values[i : i + length].sum(axis=0)`` in the dtype of ``values``.
 
-    They are put together from sums of 1, 2, 4, 8, ... values.
+    They are composed of sums of 1, 2, 4, 8, ... values, so that a long window costs little more
+    than a short one.
     """
     count = len(values) - length + 1
-    total, taken, width = np.zeros_like(values[:count]), 0, 1
+    total, summed, width = np.zeros_like(values[:count]), 0, 1
     while True:
         if length & width:
-            total += values[taken : taken + count]
-            taken += width
-        if taken == length:
+            total += values[summed : summed + count]
+            summed += width
+        if summed == length:
             return total
         values = values[:-width] + values[width:]
         width *= 2
 
 
-def _mirrored(start: int, stop: int, length: int) -> npt.NDArray[np.intp]:
-    """Where the pixels from ``start`` to ``stop`` lie in a line that is mirrored at its ends."""
-    place = np.arange(start, stop) % (2 * length)
-    return np.minimum(place, 2 * length - 1 - place)
+def _mirrored_indices(start: int, stop: int, length: int) -> npt.NDArray[np.intp]:
+    """Return the index within ``0 .. length - 1`` of each position, mirrored at both ends."""
+    position = np.arange(start, stop) % (2 * length)
+    return np.minimum(position, 2 * length - 1 - position)

@@ -181,7 +181,7 @@ def test_the_activation_is_none_where_the_graph_ends_in_one(
     summary = segment(
         raster, model, output, kind="probabilities", also={"logits": logits}, **options
     )
-    assert summary.settings.products["activation"].value == activation
+    assert summary.settings.outputs["activation"].value == activation
     oracle = {
         "none": lambda x: x,
         "sigmoid": scipy.special.expit,
@@ -359,7 +359,9 @@ def test_what_another_raster_has_left_is_refused_or_removed(paths):
     made.raster(raster, made.pixels(3, 20, 20, "float32"))
     left = output.with_name("out.tif.ovr")
     left.write_text("old")
-    with pytest.raises(OptionError, match=r"out\.tif\.ovr is there, which another raster has"):
+    with pytest.raises(
+        OptionError, match=r"out\.tif\.ovr exists and would be read as part of the new raster"
+    ):
         segment(raster, lambda batch: batch, output)
     segment(raster, lambda batch: batch, output, overwrite=True)
     assert made.names(output.parent) == ["out.tif"]

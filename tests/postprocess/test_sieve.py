@@ -11,8 +11,8 @@ from scipy import ndimage
 from builders import made
 from builders.classes import Whole, classes, cleaned
 from seamless_seg.errors import OptionError
-from seamless_seg.postprocess.class_raster import Band
-from seamless_seg.postprocess.regions import connected, ends
+from seamless_seg.postprocess.class_raster import ClassBand
+from seamless_seg.postprocess.regions import connected_components, follow_links
 from seamless_seg.postprocess.sieve import sieve
 
 
@@ -23,8 +23,8 @@ def by_gdal(pixels, least, connectivity=4, nodata=None):
     return features.sieve(pixels, least, mask=mask, connectivity=connectivity)
 
 
-def assert_is_gdal_s(pixels, least, connectivity=4, nodata=None, side=7):
-    found = cleaned(sieve, pixels, least, connectivity, nodata, side)
+def assert_is_gdal_s(pixels, least, connectivity=4, nodata=None, window_size=7):
+    found = cleaned(sieve, pixels, least, connectivity, nodata, window_size)
     np.testing.assert_array_equal(found, by_gdal(pixels, least, connectivity, nodata))
 
 
@@ -36,8 +36,8 @@ def assert_is_gdal_s(pixels, least, connectivity=4, nodata=None, side=7):
     st.none() | st.integers(0, 2),
     st.sampled_from([1, 2, 3, 5, 8, 16, 100]),
 )
-def test_the_answer_is_gdal_s_of_the_whole(pixels, least, connectivity, nodata, side):
-    assert_is_gdal_s(pixels, min(least, pixels.size), connectivity, nodata, side)
+def test_the_answer_is_gdal_s_of_the_whole(pixels, least, connectivity, nodata, window_size):
+    assert_is_gdal_s(pixels, min(least, pixels.size), connectivity, nodata, window_size)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 40), (40, 1), (15, 16), (16, 17), (33, 31)])
@@ -45,7 +45,7 @@ def test_the_answer_is_gdal_s_of_the_whole(pixels, least, connectivity, nodata, 
 def test_of_awkward_sizes_too(size, connectivity):
     pixels = np.random.default_rng(0).integers(0, 3, size).astype(np.uint8)
     for least in {1, min(4, pixels.size), min(20, pixels.size)}:
-        assert_is_gdal_s(pixels, least, connectivity, side=16)
+        assert_is_gdal_s(pixels, least, connectivity, window_size=16)
 
 
 @pytest.mark.parametrize("connectivity", [4, 8])
@@ -89,29 +89,29 @@ def test_of_regions_that_wind_through_many_windows(shape, connectivity, least):
 def test_small_regions_go_where_their_neighbors_go():
     #  2 is largest to 1, 3 to 2, and 3 is large enough
     pixels = np.repeat(np.array([[1, 2, 3]], np.uint8), [1, 2, 5], axis=1)
-    np.testing.assert_array_equal(cleaned(sieve, pixels, 4, side=2), np.full((1, 8), 3))
+    np.testing.assert_array_equal(cleaned(sieve, pixels, 4, window_size=2), np.full((1, 8), 3))
     assert_is_gdal_s(pixels, 4)
 
 
-@pytest.mark.parametrize("side", [1, 2, 4])
-def test_of_equally_large_neighbors_the_one_on_the_left_comes_last(side):
+@pytest.mark.parametrize("window_size", [1, 2, 4])
+def test_of_equally_large_neighbors_the_one_on_the_left_comes_last(window_size):
     pixels = np.array([[5, 6, 1, 1], [2, 3, 7, 8], [2, 9, 4, 0]], np.uint8)
-    assert cleaned(sieve, pixels, 2, connectivity=8, side=side)[1, 1] == 1
-    assert_is_gdal_s(pixels, 2, connectivity=8, side=side)
+    assert cleaned(sieve, pixels, 2, connectivity=8, window_size=window_size)[1, 1] == 1
+    assert_is_gdal_s(pixels, 2, connectivity=8, window_size=window_size)
 
 
 @pytest.mark.parametrize("least", [9, 10, 1000])
 def test_where_all_regions_are_small_nothing_happens(least):
     pixels = np.repeat(np.array([[1, 2, 3]], np.uint8), 3, axis=0)
-    np.testing.assert_array_equal(cleaned(sieve, pixels, least, side=2), pixels)
+    np.testing.assert_array_equal(cleaned(sieve, pixels, least, window_size=2), pixels)
 
 
 def test_nodata_stays_and_parts_what_is_on_either_side():
     pixels = np.array([[1, 1, 1, 255, 2, 3, 3, 3, 3]], np.uint8)
-    found = cleaned(sieve, pixels, 3, nodata=255, side=2)
+    found = cleaned(sieve, pixels, 3, nodata=255, window_size=2)
     np.testing.assert_array_equal(found, [[1, 1, 1, 255, 3, 3, 3, 3, 3]])
     alone = np.array([[1, 1, 1, 255, 2, 255]], np.uint8)
-    np.testing.assert_array_equal(cleaned(sieve, alone, 3, nodata=255, side=2), alone)
+    np.testing.assert_array_equal(cleaned(sieve, alone, 3, nodata=255, window_size=2), alone)
 
 
 def test_classes_beyond_254(tmp_path):
@@ -119,7 +119,7 @@ def test_classes_beyond_254(tmp_path):
     path = made.raster(tmp_path / "in.tif", pixels[None])
     whole = Whole(pixels)
     with rasterio.open(path) as dataset:
-        sieve(Band(dataset), whole.write, 5, nodata=65535)
+        sieve(ClassBand(dataset), whole.write, 5, nodata=65535)
     np.testing.assert_array_equal(whole.result, by_gdal(pixels, 5, nodata=65535))
 
 
@@ -137,7 +137,7 @@ class Patterned:
 def test_memory_does_not_grow_with_the_raster():
     def peak(height):
         tracemalloc.start()
-        sieve(Patterned(height, 400), lambda *_: None, 20, side=100)
+        sieve(Patterned(height, 400), lambda *_: None, 20, window_size=100)
         try:
             return tracemalloc.get_traced_memory()[1]
         finally:
@@ -151,8 +151,8 @@ def test_memory_does_not_grow_with_the_raster():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"least": 0}, "regions that stay have 1 pixel or more, not 0"),
-        ({"least": 2, "connectivity": 6}, "connectivity must be 4 or 8, not 6"),
+        ({"min_pixels": 0}, "the smallest region to keep must be at least 1 pixel, not 0"),
+        ({"min_pixels": 2, "connectivity": 6}, "connectivity must be 4 or 8, not 6"),
     ],
 )
 def test_what_cannot_be_sieved_by_is_refused(options, message):
@@ -163,7 +163,7 @@ def test_what_cannot_be_sieved_by_is_refused(options, message):
 @given(st.integers(1, 60), st.integers(0, 90), st.integers(0, 2**32))
 def test_what_pairs_connect_has_one_number(count, pairs, seed):
     one, other = np.random.default_rng(seed).integers(0, count, (2, pairs))
-    numbers, total = connected(count, one, other)
+    numbers, total = connected_components(count, one, other)
     expected = {n: {n} for n in range(count)}
     for a, b in zip(one.tolist(), other.tolist(), strict=True):
         joined = expected[a] | expected[b]
@@ -180,4 +180,4 @@ def test_ends_are_where_one_stays_and_circles_have_none(after):
             place = after[place]
         return place if after[place] == place else -1
 
-    assert ends(np.array(after)).tolist() == [walk(place) for place in range(20)]
+    assert follow_links(np.array(after)).tolist() == [walk(place) for place in range(20)]

@@ -8,8 +8,8 @@ from scipy import ndimage
 from builders import made
 from builders.classes import Whole, classes, cleaned
 from seamless_seg.errors import OptionError, RasterError
-from seamless_seg.postprocess.class_raster import Band
-from seamless_seg.postprocess.smooth import Smoothed, smooth
+from seamless_seg.postprocess.class_raster import ClassBand
+from seamless_seg.postprocess.smooth import SmoothedRaster, smooth
 
 AWKWARD = [(1, 1), (1, 9), (9, 1), (2, 3), (7, 5), (511, 3), (3, 513), (1025, 2)]
 
@@ -96,7 +96,7 @@ def test_squares_of_more_pixels_than_small_integers_count(radius):
 def test_a_window_is_what_the_whole_would_be_there(pixels, radius, by, data):
     source = Whole(pixels)
     rows, cols = (data.draw(spans(length)) for length in source.size)
-    found = Smoothed(source, radius, by).read(rows, cols)
+    found = SmoothedRaster(source, radius, by).read(rows, cols)
     np.testing.assert_array_equal(found, cleaned(smooth, pixels, radius, by)[rows, cols])
 
 
@@ -126,7 +126,7 @@ def test_a_raster_is_read_from_a_file(tmp_path):
     path = made.raster(tmp_path / "in.tif", pixels[None])
     whole = Whole(pixels)
     with rasterio.open(path) as dataset:
-        smooth(Band(dataset), whole.write, 2, by="median")
+        smooth(ClassBand(dataset), whole.write, 2, rule="median")
     np.testing.assert_array_equal(whole.result, ndimage.median_filter(pixels, 5))
 
 
@@ -134,14 +134,17 @@ def test_a_broken_file_is_reported(tmp_path):
     path = made.raster(tmp_path / "in.tif", patches((300, 270))[None])
     path.write_bytes(path.read_bytes()[:5000])
     with rasterio.open(path) as dataset, pytest.raises(RasterError, match=r"cannot read .*in\.tif"):
-        smooth(Band(dataset), Whole(patches((300, 270))).write, 2)
+        smooth(ClassBand(dataset), Whole(patches((300, 270))).write, 2)
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"radius": 0}, "radius to smooth by must be 1 pixel or more, not 0"),
-        ({"radius": 2, "by": "mean"}, "smoothed by majority or median, not by 'mean'"),
+        ({"radius": 0}, "the smoothing radius must be at least 1 pixel, not 0"),
+        (
+            {"radius": 2, "rule": "mean"},
+            "the smoothing rule must be majority or median, not 'mean'",
+        ),
     ],
 )
 def test_what_cannot_be_smoothed_by_is_refused(options, message):
