@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 import traceback
+from contextlib import suppress
 from types import FrameType
 
 import click
@@ -102,6 +103,17 @@ def run_program(arguments: list[str]) -> int:
         message = f"internal error, {type(error).__name__}: {error}"
         return _complain(f"{message}; --debug prints the traceback", FAILED, debug)
     return 0
+
+
+def load_command(arguments: list[str]) -> None:
+    """Import what the command needs first, while an interruption may still end the process at once.
+
+    Numpy and others print a traceback when they are interrupted.
+    """
+    name = next((argument for argument in arguments if not argument.startswith("-")), None)
+    with suppress(ModuleNotFoundError):  # it is reported when the command runs
+        if name in COMMANDS:
+            importlib.import_module(f".{name}", __package__)
 
 
 def end_tidily_on_signals() -> None:

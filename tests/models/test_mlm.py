@@ -94,7 +94,7 @@ class TestScaling:
         made.sidecar(paths[1].with_name("model.json"), value_scaling=None)
         logits, _, notes = run(*paths)
         np.testing.assert_allclose(logits, answer(image), rtol=1e-4, atol=1e-3)
-        assert notes == ["pixels are normalized as pixel (the model's MLM sidecar)"]
+        assert notes == ("pixels are normalized as pixel (the model's MLM sidecar)",)
 
     @pytest.mark.parametrize("given", [{}, {"value_scaling": None}])
     def test_a_function_is_not_called_with_a_note(self, paths, image, given):
