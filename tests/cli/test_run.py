@@ -263,6 +263,7 @@ class TestBadInput:
         assert "seamless-seg: error: cannot write" in done.stderr
         assert "Traceback" not in done.stderr
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
     @pytest.mark.parametrize("also", [(), ("--also", "classes=out/classes.tif", "--cog")])
     def test_an_interruption_leaves_nothing_behind(self, folder, number, also):

@@ -25,8 +25,10 @@ def scene(tmp_path_factory):
     return made.raster(tmp_path_factory.mktemp("sample") / "scene.tif", image)
 
 
-def whole(image):
-    """The sample model's logits for a whole image, extended to multiples of its stride."""
+@pytest.fixture(scope="module")
+def expected(scene):
+    """The sample model's logits for all of it at once, extended to multiples of its stride."""
+    image = made.read(scene)
     session = onnxruntime.InferenceSession(SAMPLE / "model.onnx")
     metadata = session.get_modelmeta().custom_metadata_map
     mean, std = (
@@ -40,31 +42,34 @@ def whole(image):
     return logits[0, :, :height, :width]
 
 
-def test_with_its_margin_and_alignment_it_is_the_whole_image_s_answer(scene, tmp_path):
+def test_with_its_margin_and_alignment_it_is_the_whole_image_s_answer(scene, expected, tmp_path):
     output = tmp_path / "out.tif"
     segment(
         scene, SAMPLE / "model.onnx", output, tile=384, overlap=176, margin=RADIUS, align=STRIDE
     )
-    logits, expected = made.read(output), whole(made.read(scene))
+    logits = made.read(output)
     np.testing.assert_array_equal(logits.argmax(axis=0), expected.argmax(axis=0))
     np.testing.assert_allclose(logits, expected, rtol=0, atol=1e-5)
 
 
-def test_the_default_run_is_the_whole_image_s_answer_at_a_moderate_cost(scene, tmp_path):
+@pytest.mark.slow
+def test_the_default_run_is_the_whole_image_s_answer_at_a_moderate_cost(scene, expected, tmp_path):
     summary = segment(scene, SAMPLE / "model.onnx", tmp_path / "out.tif")
-    logits, expected = made.read(tmp_path / "out.tif"), whole(made.read(scene))
+    logits = made.read(tmp_path / "out.tif")
     assert summary.exactness == "exact: identical to running the model on the whole image at once"
     assert (logits == expected).mean() >= 0.99
     np.testing.assert_allclose(logits, expected, rtol=0, atol=1e-5)
     np.testing.assert_array_equal(logits.argmax(axis=0), expected.argmax(axis=0))
 
 
+@pytest.mark.slow
 def test_batches_and_threads_change_no_bit(scene, tmp_path):
-    outputs = []
+    image = made.read(scene)[:, :500, :450]
+    part, outputs = made.raster(tmp_path / "part.tif", image), []
     for batch_size, threads in [(1, 1), (1, 2), (3, 1), (3, 2), (8, 2), (None, None)]:
         segment(
-            *(scene, SAMPLE / "model.onnx", tmp_path / "out.tif"),
-            tile=256,
+            *(part, SAMPLE / "model.onnx", tmp_path / "out.tif"),
+            tile=192,
             overlap=64,
             batch_size=batch_size,
             threads=threads,
@@ -75,6 +80,7 @@ def test_batches_and_threads_change_no_bit(scene, tmp_path):
         np.testing.assert_array_equal(output, outputs[0])
 
 
+@pytest.mark.slow
 def test_no_limit_on_memory_changes_a_bit(scene, tmp_path):
     blocks = {"tiled": True, "blockxsize": 256, "blockysize": 256}
     tiled = made.raster(tmp_path / "tiled.tif", made.read(scene), **blocks)
@@ -97,6 +103,7 @@ def test_no_limit_on_memory_changes_a_bit(scene, tmp_path):
     assert len(set(panels)) > 1
 
 
+@pytest.mark.slow
 def test_a_margin_of_one_pixel_less_than_the_radius_is_not_exact(scene):
     radius = max(probe(SAMPLE / "model.onnx").radius)
 
@@ -107,6 +114,7 @@ def test_a_margin_of_one_pixel_less_than_the_radius_is_not_exact(scene):
     assert identical(radius) == 1 > identical(radius - 1)
 
 
+@pytest.mark.slow
 def test_the_tile_wide_variant_is_blended_as_the_quality_benchmark_says(scene):
     model = SAMPLE / "model_tile_wide.onnx"
     report = check(scene, model, tile=256, compare=["crop", "linear", "gaussian"], windows=6)

@@ -190,6 +190,7 @@ def test_each_block_is_written_once(paths):
     assert output.stat().st_size <= 1.02 * copy.stat().st_size
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "profile",
     [

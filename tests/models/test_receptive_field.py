@@ -49,6 +49,7 @@ def test_radius_and_stride_of_every_side_are_measured_right(tmp_path, layers):
 kinds = st.sampled_from([CONV, ("conv", 5, 1), ("conv", 3, 3), ("conv_left", 4), RELU, ("norm",)])
 
 
+@pytest.mark.slow
 @settings(max_examples=15)
 @given(
     st.lists(kinds, min_size=1, max_size=5),

@@ -117,6 +117,7 @@ def test_a_refusal_says_what_takes_so_much(case, message):
         schedule(case, 4, 2, 50 * MB)
 
 
+@pytest.mark.slow
 def test_the_same_bits_in_panels_and_for_every_limit(tmp_path, steady):
     pixels = made.pixels(3, 300, 9000)
     strips = made.raster(tmp_path / "strips.tif", pixels, blockysize=16)
@@ -166,6 +167,7 @@ def test_a_large_batch_is_not_tried_before_it_is_known_to_fit(tmp_path, steady):
     )
 
 
+@pytest.mark.slow
 def test_a_tile_that_would_take_many_times_the_limit_is_not_tried(tmp_path):
     raster = made.raster(tmp_path / "in.tif", made.pixels(3, 3000, 3000))
     model = made.convolutions(tmp_path / "model.onnx", 3, 4, width=64)

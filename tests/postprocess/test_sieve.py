@@ -28,6 +28,7 @@ def assert_is_gdal_s(pixels, least, connectivity=4, nodata=None, window_size=7):
     np.testing.assert_array_equal(found, by_gdal(pixels, least, connectivity, nodata))
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(
     classes(),
