@@ -192,18 +192,18 @@ def _lines(report: Report) -> Iterator[str]:
 def _reference(report: Report) -> str:
     run, context = plain(report.reference_run), plain(report.context)
     if report.complete:
-        return f"the model's answer to the whole image, from runs of {run} px"
-    return f"the middle of runs of {run} px, with {context} px around, not the whole image's answer"
+        return f"identical to one run over the whole image, from runs of {run} px"
+    return f"the middle of runs of {run} px, with {context} px of context, not the whole image"
 
 
 def _dispute(report: Report) -> str:
     found = report.dispute
     if found is None:
-        return "No two tiles speak for one pixel."
+        return "No pixel is covered by two tiles."
     return (
-        f"Where tiles overlap they are {found.mean:.3g} apart on average, {found.p95:.3g} at the "
-        f"95th and {found.p99:.3g} at the 99th percentile, and name different classes for "
-        f"{_share(found.other_class)} of the pixels."
+        f"Overlapping tiles disagree by {found.mean:.3g} (mean), {found.p95:.3g} (95th "
+        f"percentile), {found.p99:.3g} (99th), and in the class of {_share(found.other_class)} of "
+        f"the pixels."
     )
 
 

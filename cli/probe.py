@@ -63,18 +63,21 @@ def sentence(found: Probe) -> str:
     """What it comes to."""
     if found.tile_wide:
         return (
-            "The model sees the whole tile: no margin makes its answer that to the whole image, "
-            "and it depends on the tile's size. Blending makes the best of it."
+            "The model has global context: its output depends on the whole tile and its size, so "
+            "no margin makes tiles exact. Tiles are blended."
         )
     if found.depends_on_batch or not found.deterministic:
-        why = "on the other tiles of its batch" if found.depends_on_batch else "on chance"
-        return f"The model's answer depends {why}: nothing makes tiles of it exact."
+        if found.depends_on_batch:
+            why = "The model's output for a tile depends on the other tiles of its batch"
+        else:
+            why = "The model is not deterministic"
+        return f"{why}: no margin makes tiles exact."
     radius, stride = max(found.radius), max(found.stride)
     overlap = 2 * radius + 1 if radius else 0
     return (
-        f"The model sees {radius} px across a cut, on a grid of {stride}: with --margin {radius} "
-        f"--align {stride} --overlap {overlap} or more, and tiles that are multiples of {stride}, "
-        f"tiles give its answer to the whole image."
+        f"The receptive-field radius is {radius} px and the total stride {stride} px: --margin "
+        f"{radius} --align {stride} --overlap {overlap} or more, with tile sizes that are "
+        f"multiples of {stride}, give the result of one run over the whole image."
     )
 
 
@@ -86,9 +89,9 @@ def _table(found: Probe) -> Iterator[str]:
         effective = "".join(f"{side.effective(tolerance):>10}" for tolerance in TOLERANCES)
         yield f"{name:<10}{radius:>8}{effective}"
     yield f"{'stride':<14}{found.stride[0]} x {found.stride[1]}"
-    yield f"{'asked at':<14}{found.size[0]} x {found.size[1]} px"
-    yield f"{'tile-wide':<14}{_word(found.tile_wide)}"
-    yield f"{'batch':<14}{'the other tiles matter' if found.depends_on_batch else 'no matter'}"
+    yield f"{'measured at':<14}{found.size[0]} x {found.size[1]} px"
+    yield f"{'global context':<15}{_word(found.tile_wide)}"
+    yield f"{'depends on batch':<17}{_word(found.depends_on_batch)}"
     yield f"{'deterministic':<14}{_word(found.deterministic)}"
 
 

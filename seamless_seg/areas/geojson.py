@@ -24,7 +24,7 @@ GEOJSON_CRS = "OGC:CRS84"
 
 BOUNDS_ORDER = "west, south, east, north"
 
-ROUNDING = 1e-3
+BOUND_ROUNDING = 1e-3
 """Pixels by which rounding may move a bound of an area at most."""
 
 
@@ -179,8 +179,13 @@ def bounding_window(area: shapely.Geometry, size: tuple[int, int]) -> Window:
     top, left, bottom, right = area.bounds
     height, width = size
     return Window(
-        slice(max(0, math.floor(top + ROUNDING)), min(height, math.ceil(bottom - ROUNDING))),
-        slice(max(0, math.floor(left + ROUNDING)), min(width, math.ceil(right - ROUNDING))),
+        slice(
+            max(0, math.floor(top + BOUND_ROUNDING)),
+            min(height, math.ceil(bottom - BOUND_ROUNDING)),
+        ),
+        slice(
+            max(0, math.floor(left + BOUND_ROUNDING)), min(width, math.ceil(right - BOUND_ROUNDING))
+        ),
     )
 
 

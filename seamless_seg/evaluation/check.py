@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from ..errors import OptionError
 from ..inference.prepared import PreparedRun, inputs_of, prepare
@@ -21,12 +21,14 @@ from ..progress import OnProgress, Progress
 from ..tiling.trust import Profile, name_of
 from ..validation import whole_number
 from ..windows import Window
-from .checked_output import CheckedOutput, count_invalid_values
 from .disagreement import DisagreementStatistics, Dispute
 from .quality import Comparison, Quality
 from .reference import Reference
 from .tiled import blend_window
 from .window_sample import Sample
+
+if TYPE_CHECKING:
+    from .checked_output import CheckedOutput
 
 
 @dataclass(frozen=True)
@@ -122,6 +124,7 @@ def check(
     """
     from ..atomic import check_destination
     from ..raster.reader import RasterReader
+    from .checked_output import CheckedOutput
     from .disagreement import map_disagreement
 
     options = merged(options, choices)
@@ -139,9 +142,10 @@ def check(
             destination = check_destination(disagreement_map, inputs, overwrite)
         run, found = _probed(prepare(reader, lazy, tiling, execution), tiling)
         if checked is not None:
+            checked.require_raster(reader)
             explicit = options.measured(run.forecast.settings.pixels)
             run = run.noting(*mismatches(explicit, checked.tags, checked.path, model))
-            checked.require_fit(run)
+            checked.require_classes(run.fitted.classes)
         if on_start:
             on_start(run.forecast)
         stack.enter_context(run.block_cache())
@@ -232,6 +236,8 @@ class _Measurement:
             if on_progress:
                 on_progress(progress)
         if not self._pixels:
+            if len(sample) == sample.population:
+                raise OptionError("no pixel of the raster is valid: there is nothing to compare")
             raise OptionError(
                 f"no pixel of the {len(sample)} windows is valid: choose more windows or another "
                 f"seed"
@@ -245,7 +251,7 @@ class _Measurement:
         valid = self._run.reader.valid(*wider)
         if self._output is not None and self._file is not None:
             stored, valid = self._output.read(wider, valid)
-            self._invalid_values += count_invalid_values(stored, valid)
+            self._invalid_values += self._output.count_invalid(stored, valid)
             compared.append((self._file, stored))
         if valid is not None:
             disagreement.shared[~valid] = False

@@ -10,7 +10,6 @@ import numpy as np
 from ..arrays import Logits, Mask
 from ..errors import OptionError
 from ..inference.extent import part_of
-from ..inference.prepared import PreparedRun
 from ..inference.provenance import KIND
 from ..planning.outputs import LOGITS
 from ..windows import Window
@@ -35,20 +34,23 @@ class CheckedOutput:
         self.part = part_of(reader.tags)
         """The part of the raster that the output covers; None for all of it."""
 
-    def require_fit(self, run: PreparedRun) -> None:
-        """Raise ``OptionError`` if the output cannot be one of this run, or is not of logits."""
+    def require_raster(self, raster: RasterReader) -> None:
+        """Raise ``OptionError`` if the output is not of logits, or lies elsewhere than a raster."""
         kind = json.loads(self.tags.get(KIND, "null"))
         if kind not in (None, LOGITS):
             raise OptionError(
                 f"{self.path} holds {kind}, and check compares logits: give an output of logits, "
                 f"which --also logits=PATH adds to a run"
             )
-        self._require_place(run.reader)
-        reader, count = self.reader, run.fitted.classes
-        if reader.dtype.kind != "f" or reader.count != count:
+        self._require_place(raster)
+
+    def require_classes(self, classes: int) -> None:
+        """Raise ``OptionError`` if the output has not one band of floats for each class."""
+        reader = self.reader
+        if reader.dtype.kind != "f" or reader.count != classes:
             raise OptionError(
                 f"{self.path} has {reader.count} bands of {reader.dtype}, and logits of this model "
-                f"have {count} of float32"
+                f"have {classes} of float32"
             )
 
     def _require_place(self, raster: RasterReader) -> None:
@@ -93,7 +95,7 @@ class CheckedOutput:
             wanted = np.asarray(~np.isnan(logits).all(axis=-1))
         return logits, wanted if valid is None else valid & wanted
 
-
-def count_invalid_values(logits: Logits, valid: Mask | None) -> int:
-    """Count the pixels that have finite logits and are not valid."""
-    return 0 if valid is None else int(np.isfinite(logits[~valid]).any(axis=-1).sum())
+    @staticmethod
+    def count_invalid(logits: Logits, valid: Mask | None) -> int:
+        """Count the pixels that have finite logits and are not valid."""
+        return 0 if valid is None else int(np.isfinite(logits[~valid]).any(axis=-1).sum())

@@ -13,8 +13,6 @@ import shapely
 from ..arrays import Logits, Mask, Values, classes
 from ..inference.prepared import PreparedRun
 from ..progress import OnProgress, Progress
-from ..raster.geotiff import Output
-from ..raster.writer import RasterWriter
 from ..tiling.axis import Axis
 from ..tiling.blend import Blender, largest, smallest
 from ..tiling.grid import Index, shape_to_slices
@@ -155,6 +153,9 @@ def map_disagreement(
     on_progress : callable, optional
         Called with a ``Progress`` after every tile.
     """
+    from ..raster.geotiff import Output
+    from ..raster.writer import RasterWriter
+
     reader = run.reader
     look = Output(reader.size, 1, reader.georeference, descriptions=["disagreement"], nodata=np.nan)
     progress, tracker = Progress(0, run.plan.tiles, 0), DisagreementTracker(run.plan)

@@ -15,8 +15,8 @@ from ..planning.autotune import measure_model
 from ..planning.forecast import Forecast, forecast_raster, forecast_size
 from ..planning.open_raster import open_raster
 from ..planning.options import Execution, OptionChoices, Options, merged
-from ..planning.outputs import LOGITS, copies_of, pixel_bytes
-from ..validation import pair
+from ..planning.outputs import KINDS, LOGITS, copies_of, pixel_bytes
+from ..validation import check_among, pair
 from ..windows import Size
 from .prepared import prepare
 
@@ -64,6 +64,9 @@ def forecast(
         As for ``segment``.
     """
     options = merged(options, choices)
+    kinds = [kinds] if isinstance(kinds, str) else list(kinds)
+    for kind in kinds:
+        check_among("kind", kind, KINDS)
     execution = Execution(provider, threads, max_memory)
     if (raster is None) == (size is None):
         raise OptionError("give either a raster or a size")

@@ -95,7 +95,10 @@ class PreparedRun:
 
     @property
     def classes(self) -> int:
-        """Number of classes; of a raster without a valid pixel, as the model's file states it."""
+        """Number of classes; of a raster without a valid pixel, as the model's file states it.
+
+        A tile is tried for it: under a limit on memory, call ``tune`` first.
+        """
         if self.is_empty and self.model.spec.classes:
             return self.model.spec.classes
         return self.fitted.classes

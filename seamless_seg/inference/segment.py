@@ -28,13 +28,13 @@ from ..progress import OnProgress
 from ..raster.blocks import BlockWindows
 from ..raster.creation_options import Encoding, EncodingChoices
 from ..spill import Spill
-from .extent import Part
-from .output_files import OutputFile, OutputWriter, bytes_per_pixel, check_distinct, output_files
 from .pipeline import Pipeline, RunCounts
 from .prepared import PreparedRun, inputs_of, prepare
 
 if TYPE_CHECKING:
     from ..raster.reader import RasterReader
+    from .extent import Part
+    from .output_files import OutputFile
 
 OnStart: TypeAlias = Callable[[Forecast], object]
 
@@ -139,6 +139,8 @@ def segment(
         A subclass of it for whatever is wrong with the arguments, the raster, the model or the
         disk; a ``BudgetError`` if ``max_memory`` is too little, which names the smallest limit.
     """
+    from .extent import Part
+
     given: dict[str, Any] = dict(choices)
     outputs, encoding = pop_options(OutputOptions, given), pop_options(Encoding, given)
     options = merged(options, given)
@@ -189,6 +191,8 @@ def _decide(
     command: str | None,
 ) -> _Decided:
     """Tune the model, decide on the outputs and schedule the run."""
+    from .output_files import bytes_per_pixel, output_files
+
     program = None if run.is_empty else run.tune()
     decided = outputs.decide(run.model, run.classes)
     settings = run.forecast.settings.writing(decided)
@@ -204,6 +208,8 @@ def _decide(
 
 def _destinations(paths: Sequence[Any], inputs: Sequence[Any], overwrite: bool) -> list[Path]:
     """Check that no output would replace an input or another output; return their paths."""
+    from .output_files import check_distinct
+
     checked = [check_destination(path, inputs, overwrite) for path in paths]
     check_distinct(checked)
     return checked
@@ -228,6 +234,8 @@ def _run(
     decided: _Decided, part: Part | None, overwrite: bool, on_progress: OnProgress | None
 ) -> RunCounts:
     """Run all tiles through the model into the outputs."""
+    from .output_files import OutputWriter
+
     run, schedule, files = decided.run, decided.forecast.schedule, decided.files
     outputs = decided.forecast.settings.outputs
     values = {name: decision.value for name, decision in outputs.items()}

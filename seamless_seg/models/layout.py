@@ -184,14 +184,16 @@ def _inferred_at(
         other = trials.output_shape(larger)
         found = [way for way in found if other and way.fits(other, trials.batch, larger)] or found
     if not (found and found[0].output_stride > 1):
-        smallest = _smallest_border(trials)
+        smallest = _smallest_border(trials, size[0])
         if smallest is not None:
             return smallest
     return InferredLayout(found[0]) if found else None
 
 
-def _smallest_border(trials: Trials) -> InferredLayout | None:
+def _smallest_border(trials: Trials, known: int) -> InferredLayout | None:
     """Infer the border at sides of which no pooling drops pixels; None where there is none.
+
+    ``known`` is a side that the graph takes, for one that takes none of ``BORDER_TRIAL_SIDES``.
 
     Besides convolutions, a pooling loses the remainder of its division: more and more the longer
     a side is, and none again at the next multiple. So the border is what is lost where it stops
@@ -207,7 +209,7 @@ def _smallest_border(trials: Trials) -> InferredLayout | None:
             (side - own[0] for own in sizes if own[0] == own[-1] and 0 < own[0] <= side), None
         )
 
-    for side in BORDER_TRIAL_SIDES:
+    for side in (*BORDER_TRIAL_SIDES, known):
         both = lost(side)
         if both is not None and side - both >= MIN_BORDER_OUTPUT:
             fewer = bisect_left(

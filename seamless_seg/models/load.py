@@ -88,19 +88,6 @@ def open_models(
     return opened[0] if len(opened) == len(symmetries) == 1 else Ensemble(opened, tta)
 
 
-def open_model(
-    model: Any,
-    provider: str = "cpu",
-    threads: int | None = None,
-    output: str | int | None = None,
-) -> Model:
-    """Open one ONNX file, wrap a function, or return a ``Model`` as it is.
-
-    Parameters and exceptions are those of ``open_models``.
-    """
-    return _open(model, ModelSpec().name, provider, threads, output)
-
-
 def _open(
     model: Any, name: str, provider: str, threads: int | None, output: str | int | None
 ) -> Model:

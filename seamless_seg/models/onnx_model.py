@@ -41,6 +41,10 @@ Multiples of 3 and of powers of 2, as the strides of most models divide them.
 """
 
 
+ODD_TRIAL_SIDES = range(252, 188, -4)
+"""Sides in px that are tried after those: graphs that crop by constants take other remainders."""
+
+
 class OnnxModel:
     """An ONNX segmentation model, ``(B, C, H, W)`` to ``(B, K, H, W)`` whatever its graph's axes.
 
@@ -179,6 +183,7 @@ class OnnxModel:
         sizes = [(side, side) for side in TRIAL_SIDES]
         if self.spec.metadata.tile is not None:
             sizes.append(pair("the model's tile", self.spec.metadata.tile, 1))
+        sizes.extend((side, side) for side in ODD_TRIAL_SIDES)
         yield from dict.fromkeys((height or down, width or across) for down, across in sizes)
 
     def _layout_of(self, shape: tuple[int, ...], batch: tuple[int, ...]) -> LogitsLayout:

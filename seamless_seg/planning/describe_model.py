@@ -16,6 +16,7 @@ from ..models.graph_analysis import tile_wide_nodes
 from ..models.metadata import ModelMetadata
 from ..models.onnx_model import OnnxModel
 from ..models.onnx_session import OnnxFile
+from ..models.receptive_field import Probe
 from ..models.signature import Tensor
 from .bands import decide_pixels
 from .exactness import weigh_graph
@@ -87,25 +88,26 @@ def describe_model(path: Any) -> ModelDescription:
         described = replace(
             described, metadata=model.spec.metadata, notes=model.spec.metadata.notes
         )
-        return _with_settings(described, model, path)
+        options = Options()
+        probe, notes = probe_if_needed(path, model, options)
+        is_tile_wide = probe is not None and probe.tile_wide
+        verdict = weigh_graph(tile_wide_nodes(model), probe, is_tile_wide)
+        described = replace(
+            described,
+            notes=(*described.notes, *notes, *verdict.notes),
+            warnings=(verdict.warning,) if verdict.warning else (),
+        )
+        return replace(described, settings=_settings(model, options, probe))
     except SeamlessError as error:
         return replace(described, refusal=str(error))
 
 
-def _with_settings(described: ModelDescription, model: OnnxModel, path: Any) -> ModelDescription:
-    """Add the settings of a run over a uint8 raster without options."""
-    options = Options()
-    probe, notes = probe_if_needed(path, model, options)
-    verdict = weigh_graph(tile_wide_nodes(model), probe, probe is not None and probe.tile_wide)
-    described = replace(described, warnings=(verdict.warning,) if verdict.warning else ())
+def _settings(model: OnnxModel, options: Options, probe: Probe | None) -> Settings:
+    """Return the settings of a run over a uint8 raster."""
     count = model.spec.channels or model.spec.metadata.channels or 1
     pixels = decide_pixels(options, model, count, False, np.dtype(np.uint8))
-    settings = Settings(
-        decide_tiling(options, model, probe),
-        pixels,
-        model=model_choices(options, model),
-    )
-    return replace(described, settings=settings, notes=(*described.notes, *notes, *verdict.notes))
+    tiling = decide_tiling(options, model, probe)
+    return Settings(tiling, pixels, model=model_choices(options, model))
 
 
 def _tensor(tensor: Tensor) -> dict[str, Any]:

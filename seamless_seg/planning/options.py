@@ -92,7 +92,8 @@ class Options:
             profile(self.trust)
         if self.batch_size is not None:
             whole_number("batch size", self.batch_size, 1)
-        if self.tolerance is not None and (number_of("tolerance", self.tolerance) or 0) <= 0:
+        object.__setattr__(self, "tolerance", number_of("tolerance", self.tolerance))
+        if self.tolerance is not None and self.tolerance <= 0:
             raise OptionError(f"tolerance must be above 0, not {self.tolerance}")
         number_of("scale", self.scale)
         number_of("fill", self.fill)

@@ -75,6 +75,7 @@ def probe(
         Threads of onnxruntime; as many as there are processors by default.
     cached : bool
         Use the cached result of an earlier probe of the same file on noise; else cache this one.
+        Results of functions are never cached.
     again : bool
         Ignore a cached result and measure again.
     **reading : Unpack[ReadingChoices]
@@ -95,7 +96,7 @@ def probe(
     lazy = LazyModel(model, provider, threads, tta, model_output)
     if raster is None:
         options.refuse_reading()
-        if cached:
+        if cached and not has_functions(model):
             return probe_file(model, lazy.opened, channels=channels, again=again)
         return probe_model(lazy.opened, channels, source)
     with open_raster(raster, options, lazy) as reader:
@@ -137,7 +138,8 @@ def probe_file(
         If the model fails at every size that was tried.
     """
     if reader is not None:
-        return probe_model(model, len(reader.bands), raster_source(reader, model))
+        source = raster_source(reader, model)  # which sets the reader to the model's bands
+        return probe_model(model, len(reader.bands), source)
     variant = model.spec.variant + ("" if model.spec.channels or not channels else f"-{channels}")
     if not again:
         with suppress(ValueError, KeyError, TypeError):  # no cached result, or none to be read

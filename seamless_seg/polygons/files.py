@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
-import pyarrow
 import pyarrow as pa
 import pyarrow.parquet
 import pyogrio
@@ -172,7 +171,7 @@ def _write_geoparquet(path: Path, batches: _Batches, layer: Layer) -> None:
     column = {"encoding": "WKB", "geometry_types": ["Polygon"], "crs": crs}
     metadata = {"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": column}}
     schema = SCHEMA.with_metadata({"geo": json.dumps(metadata)})
-    with pyarrow.parquet.ParquetWriter(path, schema, compression="zstd") as writer:
+    with pa.parquet.ParquetWriter(path, schema, compression="zstd") as writer:
         group: list[pa.RecordBatch] = []
         for batch in batches:
             group.append(batch.replace_schema_metadata(schema.metadata))
@@ -213,7 +212,10 @@ def _aside(path: Path, overwrite: bool) -> Iterator[Path]:
 
 
 def check_geojson(path: Path) -> None:
-    """Raise ``OSError`` where a collection is not closed."""
+    """Raise ``OSError`` where a collection is not closed.
+
+    GDAL's drivers may lose the end of a file without an error where a disk is full.
+    """
     with path.open("rb") as file:
         file.seek(max(0, path.stat().st_size - 16))
         if not b"".join(file.read().split()).endswith((b"}]}", b"[]}")):

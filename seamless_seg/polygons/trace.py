@@ -26,7 +26,7 @@ from .rings import (
     without_collinear,
 )
 
-MAX_WINDOW_PIXELS = 1024 * 1024
+MAX_POLYGONIZED_PIXELS = 1024 * 1024
 """Pixels of a window at most: GDAL holds its polygons in memory, 250 MB of them in pure noise."""
 
 POLYGONIZER_DTYPES = ("uint8", "uint16", "int16", "int32")
@@ -64,9 +64,9 @@ class _Part:
 def window_shape(size: tuple[int, int], block: tuple[int, int]) -> tuple[int, int]:
     """Height and width of windows for a raster in such blocks: of whole blocks where these fit."""
     height, width = size
-    side = int(MAX_WINDOW_PIXELS**0.5)
-    across = min(width, MAX_WINDOW_PIXELS, -(-side // block[1]) * block[1])
-    down = max(1, MAX_WINDOW_PIXELS // across)
+    side = int(MAX_POLYGONIZED_PIXELS**0.5)
+    across = min(width, MAX_POLYGONIZED_PIXELS, -(-side // block[1]) * block[1])
+    down = max(1, MAX_POLYGONIZED_PIXELS // across)
     return min(height, down - down % block[0] if down > block[0] else down), across
 
 

@@ -54,7 +54,7 @@ ANY_COUNT = "general_cosine"
 WHOLE = "nbar"
 """The parameter that must be a whole number."""
 
-ROUNDING = 1e-9
+WEIGHT_ROUNDING = 1e-9
 """Relative excess of a value over that at the center which still counts as rounding."""
 
 
@@ -116,7 +116,7 @@ def _rise(window: ScipyWindow, length: int) -> Floats:
             f"margins, and must be finite and above 0: choose a wider window, or one "
             f"without negative values"
         )
-    if rise.max() > rise[-1] * (1 + ROUNDING):
+    if rise.max() > rise[-1] * (1 + WEIGHT_ROUNDING):
         raise OptionError(
             f"trust {window} is not largest at the center of a tile: choose a window that falls "
             f"towards its ends"

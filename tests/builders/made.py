@@ -32,6 +32,13 @@ def raster(path, array, **profile):
     return path
 
 
+def name_bands(path, names):
+    """Describe a raster's bands; returns its path."""
+    with rasterio.open(path, "r+") as dataset:
+        dataset.descriptions = names
+    return path
+
+
 def name_classes(path, names):
     """Write GDAL category names beside a raster; returns its path."""
     listed = "".join(f"<Category>{escape(name)}</Category>" for name in names)

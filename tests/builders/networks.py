@@ -12,6 +12,7 @@ A network is a list of layers, each a tuple of a name and its numbers:
     ("valid", kernel)                    without padding: it loses a border
     ("skip", [layers])                    the input beside what the layers make of it
     ("crop_skip", [layers])               the same, the input cropped to what is left of it
+    ("crop_skip", [layers], border)       cropped by so many pixels, whatever the size
     ("instance_norm",), ("global_pool",), ("squeeze_excite",), ("attention",)    see the whole tile
 """
 
@@ -114,8 +115,13 @@ class _Graph:
     def valid(self, value, channels, kernel, width=6):
         return self.add("Conv", [value, self.weight(width, channels, kernel, kernel)]), width
 
-    def crop_skip(self, value, channels, layers):
+    def crop_skip(self, value, channels, layers, border=None):
         inner, inner_channels = self.lead(layers, value, channels)
+        if border is not None:
+            ends = [np.array([n, n]) for n in (border, -border)]
+            slicing = [self.constant(end) for end in (*ends, np.array([2, 3]))]
+            cropped = self.add("Slice", [value, *slicing])
+            return self.add("Concat", [cropped, inner], axis=1), channels + inner_channels
         whole, part = (self.add("Shape", [each], start=2) for each in (value, inner))
         lost = self.add("Sub", [whole, part])
         before = self.add("Div", [lost, self.constant(np.array([2, 2]))])

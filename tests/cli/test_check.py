@@ -37,12 +37,13 @@ class TestReport:
             "exactness  exact: identical to running the model on the whole image at once" in lines
         )
         assert "windows    9 of 9, 0.012 Mpx, seed 0" in lines
-        assert any(line.startswith("reference  the model's answer to the whole") for line in lines)
+        assert any(
+            line.startswith("reference  identical to one run over the whole image")
+            for line in lines
+        )
         (row,) = [line for line in lines if line.startswith("bell")]
         assert row.split()[1:5] == ["100%", "0", "0", "0%"]
-        assert lines[-1].startswith(
-            "Where tiles overlap they are 0 apart on average, 0 at the 95th"
-        )
+        assert lines[-1].startswith("Overlapping tiles disagree by 0 (mean), 0 (95th percentile)")
         assert err.startswith("note: pixels are normalized as ")
 
     @pytest.mark.parametrize("quiet", [[], ["-q"]])
@@ -91,7 +92,7 @@ class TestReport:
     def test_one_tile_has_no_seams_to_speak_of(self, folder, cli):
         _, out, _ = cli(*CHECK)
         assert out.splitlines()[6].split()[5:] == ["none"] * 3
-        assert out.splitlines()[-1] == "No two tiles speak for one pixel."
+        assert out.splitlines()[-1] == "No pixel is covered by two tiles."
 
     def test_quiet_prints_the_report_only(self, folder, cli):
         status, out, err = cli(*CHECK, *TILES, "-q")

@@ -42,6 +42,16 @@ def test_the_program_starts_without_numpy(argument):
     assert done.stdout.endswith("\n[]\n")
 
 
+@pytest.mark.parametrize("command", ["run", "check", "polygonize"])
+def test_the_help_of_a_command_loads_no_rasterio(command):
+    code = (
+        "import sys; from seamless_seg_cli.program import run_program; "
+        f"run_program([{command!r}, '--help']); print('rasterio' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.endswith("\nFalse\n")
+
+
 def test_importing_the_library_loads_nothing_heavy():
     code = (
         "import sys, seamless_seg; "

@@ -8,7 +8,7 @@ from onnx import TensorProto, helper
 from builders import made
 from builders.nodata import NODATA, SIZE, holes, image_with
 from seamless_seg import OptionError, check, plan_run_grid, segment, shape_to_slices
-from seamless_seg.models.load import open_model
+from seamless_seg.models.load import open_models
 from seamless_seg.planning.probing import probe_file
 from seamless_seg.raster.reader import RasterReader
 
@@ -202,7 +202,7 @@ def test_a_probe_of_a_raster_is_not_misled_by_what_is_missing(paths):
     made.raster(raster, image, nodata=np.nan)
     made.convolutions(model, 3, 2)
     with RasterReader(raster) as reader:
-        found = probe_file(model, open_model(model), reader)
+        found = probe_file(model, open_models(model), reader)
     assert found.radius == (3, 3)
     assert not found.depends_on_batch
 

@@ -3,7 +3,7 @@ import json
 import pytest
 
 import seamless_seg
-from builders import made
+from builders import made, networks
 from seamless_seg import OptionError
 
 
@@ -56,7 +56,29 @@ def test_a_description_is_what_info_prints(scene, cli):
 
 
 def test_a_model_that_a_run_would_refuse_is_described(folder):
-    made.pointwise("model.onnx", 3, 2, metadata={"tile_size": "no number"})
+    made.pointwise("model.onnx", 3, 2, metadata={"model_type": "Detector"})
     described = seamless_seg.describe_model("model.onnx")
-    assert described.inputs
-    assert (described.settings is None) == (described.refusal is not None)
+    assert [tensor.name for tensor in described.inputs] == ["image"]
+    assert described.settings is None
+    assert "Detector" in described.refusal
+
+
+def test_what_was_found_before_a_refusal_is_kept(folder):
+    networks.save(
+        "model.onnx",
+        [("conv", 3, 1), ("instance_norm",)],
+        metadata={"standardization_std": [0, 1, 1]},
+    )
+    described = seamless_seg.describe_model("model.onnx")
+    assert "std must be above 0" in described.refusal
+    assert "InstanceNormalization" in described.warnings[0]
+
+
+@pytest.mark.parametrize("kinds", ["classes", ["classes"], ("classes",)])
+def test_kinds_are_names_of_outputs(scene, kinds):
+    assert seamless_seg.forecast("in.tif", "model.onnx", tile=64, kinds=kinds).stored == 1
+
+
+def test_a_kind_that_is_none_is_refused(scene):
+    with pytest.raises(OptionError, match="kind 'nonsense' is unknown: choose one of logits"):
+        seamless_seg.forecast("in.tif", "model.onnx", kinds=["nonsense"])

@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from builders import made, networks
 from seamless_seg import probe
 from seamless_seg.models.graph_analysis import tile_wide_nodes
-from seamless_seg.models.load import open_model
+from seamless_seg.models.load import open_models
 from seamless_seg.models.onnx_graph import read_graph
 
 LAYERS = {
@@ -69,7 +69,7 @@ def save(path, nodes, inputs=("image",), outputs=("logits",), weights=(), opset=
 
 
 def wide(path):
-    return tile_wide_nodes(open_model(path))
+    return tile_wide_nodes(open_models(path))
 
 
 class TestReader:
@@ -240,10 +240,10 @@ class TestTileWideNodes:
         assert wide(path) == "1 GlobalAveragePool node"
 
     def test_a_function_has_none(self):
-        assert tile_wide_nodes(open_model(lambda batch: batch)) is None
+        assert tile_wide_nodes(open_models(lambda batch: batch)) is None
 
     def test_a_file_that_is_gone_by_then_has_none(self, tmp_path):
         path = networks.save(tmp_path / "model.onnx", [("global_pool",)])
-        model = open_model(path)
+        model = open_models(path)
         path.unlink()
         assert tile_wide_nodes(model) is None

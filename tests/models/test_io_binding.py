@@ -9,7 +9,7 @@ import pytest
 from builders import made
 from seamless_seg import ModelError, segment
 from seamless_seg.models.io_binding import BUFFER_SETS
-from seamless_seg.models.load import open_model
+from seamless_seg.models.load import open_models
 from seamless_seg.models.onnx_model import OnnxModel
 from seamless_seg.models.onnx_session import OnnxFile
 from seamless_seg.normalization import Normalization, parse_scaling
@@ -25,7 +25,7 @@ def on_device(path):
 
 
 def test_batches_of_any_size_in_any_order_are_answered_as_without_buffers(model):
-    expected, bound = open_model(model, threads=1), on_device(model)
+    expected, bound = open_models(model, threads=1), on_device(model)
     random = np.random.default_rng(0)
     kept = []
     for count, height, width in [(1, 32, 32), (4, 32, 32), (3, 32, 32), (4, 32, 32), (2, 16, 48)]:
@@ -38,7 +38,7 @@ def test_batches_of_any_size_in_any_order_are_answered_as_without_buffers(model)
 
 
 def test_threads_do_not_get_each_other_s_answers(model):
-    expected, bound = open_model(model, threads=1), on_device(model)
+    expected, bound = open_models(model, threads=1), on_device(model)
     assert bound.workers == BUFFER_SETS > 1
     random = np.random.default_rng(0)
     batches = [random.standard_normal((n % 3 + 1, 3, 24, 24), np.float32) for n in range(60)]
@@ -92,12 +92,12 @@ def test_bytes_are_normalized_on_the_device_to_the_same_bits(model, normalizatio
         for tile, out in zip(pixels, values, strict=True):
             normalization.apply(tile, out)
         np.testing.assert_array_equal(bound(pixels), bound(values))
-        np.testing.assert_array_equal(bound(values), open_model(model, threads=1)(values))
+        np.testing.assert_array_equal(bound(values), open_models(model, threads=1)(values))
 
 
 def test_what_is_not_bytes_is_normalized_before(model, monkeypatch):
     assert not on_device(model).take_over_normalization(Normalization(), np.dtype(np.uint16))
-    assert not open_model(model).take_over_normalization(Normalization(), np.dtype(np.uint8))
+    assert not open_models(model).take_over_normalization(Normalization(), np.dtype(np.uint8))
     scaled = Normalization(scaling=parse_scaling([{"type": "scale", "value": 255}]))
     assert not on_device(model).take_over_normalization(scaled, np.dtype(np.uint8))
     monkeypatch.setattr("seamless_seg.models.onnx_model.can_write_graphs", lambda: False)

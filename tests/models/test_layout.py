@@ -10,7 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 from builders import made, networks
 from seamless_seg import ModelError, OptionError, check, segment
 from seamless_seg.models.layout import is_channels_last, possible_layouts, upsample
-from seamless_seg.models.load import open_model
+from seamless_seg.models.load import open_models
 from seamless_seg.models.onnx_session import OnnxFile
 from seamless_seg.models.receptive_field import probe
 
@@ -181,7 +181,7 @@ class TestStatedLayout:
         node = helper.make_node("Identity", ["image"], ["logits"])
         image, logits = (made.tensor(name, [1, *lengths]) for name in ("image", "logits"))
         save(model, helper.make_graph([node], "stated", [image], [logits]))
-        return open_model(model)
+        return open_models(model)
 
     @pytest.mark.parametrize("lengths", [(40, 32, 24), (None, 32, 24), (40, 24, 24)])
     def test_a_stated_order_wins_over_lengths(self, paths, lengths):
@@ -381,12 +381,30 @@ def test_a_u_net_of_valid_convolutions(paths, size):
     lengths = {"height": size[0] or "h", "width": size[1] or "w"}
     lengths["out_size"] = [length or f"out{n}" for n, length in enumerate(out)]
     networks.save(model, layers, channels=1, **lengths)
-    opened = open_model(model)
+    opened = open_models(model)
     summary = segment(raster, model, output, **({} if size[0] else {"tile": 100}))
     assert summary.exactness == "exact: identical to running the model on the whole image at once"
     if size[0]:
         assert opened.spec.tile == tuple(out)
     assert check(raster, model, output).judged.identical == 1
+
+
+def test_a_u_net_that_crops_by_numbers(paths):
+    """Every level's crop is baked in: only one length in 2 ** levels goes through."""
+    raster, model, output = paths
+    made.raster(raster, made.pixels(1, 230, 301, "float32"))
+    inner = [("valid", 3), ("valid", 3)]
+    layers, border = inner, 2
+    for _ in range(3):
+        inside = [("pool", 2), *layers, ("up", 2)]
+        layers = [*inner, ("crop_skip", inside, 2 * border), *inner]
+        border = 2 * border + 4
+    sizes = {"height": "h", "width": "w", "out_size": ["oh", "ow"]}
+    networks.save(model, layers, channels=1, **sizes)
+    assert segment(raster, model, output).exactness.startswith("exact")
+    assert check(raster, model, output).judged.identical == 1
+    odd = segment(raster, model, output, tile=124, overwrite=True)
+    assert "not a multiple of the model's stride of 8 px" in odd.exactness
 
 
 @pytest.mark.parametrize("convolutions", [1, 2, 3])
@@ -403,7 +421,7 @@ def test_poolings_that_drop_a_rest_do_not_shift_the_answer(paths, convolutions, 
     layers += [("up", 2)] * poolings
     networks.save(model, layers, height="h", width="w", out_size=["oh", "ow"])
     border = sum(convolutions * 2**level for level in range(poolings + 1))
-    opened = open_model(model).resolved()
+    opened = open_models(model).resolved()
     segment(raster, opened, output, tile=64, margin=0, align=scale)
     assert opened.spec.border == border
     # The whole image, reflected by as much as is lost, up to a length that suits the model.
@@ -424,11 +442,11 @@ def test_an_output_is_laid_out_as_the_input_where_lengths_do_not_tell():
 def test_a_fixed_size_that_leaves_doubt_is_noted(paths):
     _, model, _ = paths
     valid(model, 8, (32, 32))
-    (note,) = open_model(model).spec.metadata.notes
+    (note,) = open_models(model).spec.metadata.notes
     said = "taken as downsampled by a factor of 2, it may also be cropped by a border of 8 px"
     assert re.search(said, note)
     valid(model, 8, (50, 50))
-    assert not open_model(model).spec.metadata.notes
+    assert not open_models(model).spec.metadata.notes
 
 
 def test_a_fixed_size_that_leaves_doubt_is_read_as_what_is_likelier(paths):
@@ -476,20 +494,20 @@ class TestResolution:
         return table[0]
 
     def test_declared_lengths_are_complete_when_opened(self, paths, runs):
-        opened = open_model(valid(paths[1], 5, (72, 56)))
+        opened = open_models(valid(paths[1], 5, (72, 56)))
         assert opened.resolved() is opened
         assert (opened.spec.border, opened.spec.tile) == (5, (62, 46))
         assert runs == []
 
     def test_names_are_confirmed_by_one_small_run(self, paths, runs):
         made.pointwise(paths[1], 3, 2)
-        opened = open_model(paths[1])
+        opened = open_models(paths[1])
         assert runs == []
         assert opened.resolved().spec == opened.spec
         assert runs == [(1, 3, 192, 192)]
 
     def test_a_resolved_model_is_final(self, paths, runs):
-        resolved = open_model(valid(paths[1], 8)).resolved()
+        resolved = open_models(valid(paths[1], 8)).resolved()
         spec, count = resolved.spec, len(runs)
         assert (spec.border, spec.classes) == (8, None)
         assert resolved.resolved() is resolved
@@ -503,7 +521,7 @@ class TestResolution:
             made.tensor(name, ["n", "c", f"{name}_h", f"{name}_w"]) for name in ("image", "logits")
         )
         save(paths[1], helper.make_graph([node], "free", [image], [logits]))
-        assert open_model(paths[1]).resolved(5).spec.border == 1
+        assert open_models(paths[1]).resolved(5).spec.border == 1
         assert {shape[1] for shape in runs} == {5}
 
     def test_a_graph_that_takes_one_size_alone_is_run_at_that(self, paths):
@@ -524,7 +542,7 @@ class TestResolution:
                 "dim_order": ["batch", "channel", "height", "width"],
             },
         )
-        open_model(paths[1]).resolved()
+        open_models(paths[1]).resolved()
         assert runs[-1] == (1, 3, 100, 100)
 
 

@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from builders import made
 from seamless_seg import ModelError, OptionError, check, segment
-from seamless_seg.models.load import open_model
+from seamless_seg.models.load import open_models
 
 SCALING = [
     {"type": "z-score", "mean": 100, "stddev": 20},
@@ -205,7 +205,7 @@ class TestGeometry:
         lengths = {"batch": -1, "channel": 3, "height": 64, "width": 32, "time": 5}
         shape = {"shape": [lengths[name] for name in order], "dim_order": order}
         made.sidecar(paths[1].with_name("model.json"), input=shape)
-        metadata = open_model(paths[1]).spec.metadata
+        metadata = open_models(paths[1]).spec.metadata
         assert (metadata.layout, metadata.tile, metadata.channels) == (layout, (64, 32), 3)
 
     def test_channels_are_last_where_it_says_so_and_the_graph_is_silent(self, paths, image):
@@ -283,7 +283,7 @@ class TestOutput:
         made.pointwise(paths[1], 3, 2, metadata={"class_names": ["a", "b"]})
         output = self.classes("land", "water", color_hint="00aaFF")
         made.sidecar(paths[1].with_name("model.json"), output=output)
-        metadata = open_model(paths[1]).spec.metadata
+        metadata = open_models(paths[1]).spec.metadata
         assert metadata.class_names == ("land", "water")
         assert metadata.class_colors == ("00AAFF", "00AAFF")
         run(*paths)
@@ -297,7 +297,7 @@ class TestOutput:
         classes = [{"value": own, "name": "x"} for own in values]
         output = {"classification:classes": classes}
         made.sidecar(paths[1].with_name("model.json"), output=output)
-        metadata = open_model(paths[1]).spec.metadata
+        metadata = open_models(paths[1]).spec.metadata
         assert metadata.class_names == ("a", "b")
         assert metadata.origin("class_names") == "the model's metadata"
         (note,) = metadata.notes
@@ -307,7 +307,7 @@ class TestOutput:
         made.pointwise(paths[1], 3, 2)
         output = self.classes("land", "water", color_hint="blue")
         made.sidecar(paths[1].with_name("model.json"), output=output)
-        metadata = open_model(paths[1]).spec.metadata
+        metadata = open_models(paths[1]).spec.metadata
         assert metadata.class_names == ("land", "water")
         assert metadata.class_colors == ()
         assert len(metadata.notes) == 1
@@ -404,5 +404,5 @@ class TestBadDocuments:
     def test_inputs_that_make_no_sense_are_noted(self, paths, image, fields, message):
         made.pointwise(paths[1], 3, 2)
         made.sidecar(paths[1].with_name("model.json"), **fields)
-        (note,) = open_model(paths[1]).spec.metadata.notes
+        (note,) = open_models(paths[1]).spec.metadata.notes
         assert re.search(message, note), note

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from builders import networks
 from seamless_seg import ModelError
 from seamless_seg.models.base import CallableModel
-from seamless_seg.models.load import open_model
+from seamless_seg.models.load import open_models
 from seamless_seg.models.receptive_field import noise, probe
 
 CONV, RELU = ("conv", 3, 1), ("relu",)
@@ -31,7 +31,7 @@ FINITE = {
 
 
 def asked(tmp_path, layers, **options):
-    return probe(open_model(networks.save(tmp_path / "model.onnx", layers, **options)))
+    return probe(open_models(networks.save(tmp_path / "model.onnx", layers, **options)))
 
 
 @pytest.mark.parametrize("layers", FINITE.values(), ids=FINITE)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from builders import made, networks
 from seamless_seg import Options, plan_run_grid, segment
 from seamless_seg.models.base import CallableModel
-from seamless_seg.models.load import open_model
+from seamless_seg.models.load import open_models
 from seamless_seg.planning.autotune import choose_tile
 from seamless_seg.planning.options import Execution
 from seamless_seg.planning.probing import probe_file
@@ -153,7 +153,7 @@ class TestFiles:
         return networks.save(tmp_path / "model.onnx", [("conv", 3, 1), ("conv", 3, 1)])
 
     def choose_tile(self, path, **options):
-        model = open_model(path)
+        model = open_models(path)
         found = probe_file(path, model)
         size = (3000, 3000)
         return choose_tile(path, model, Options(**options), found, size, 3, Execution())
@@ -174,7 +174,7 @@ class TestFiles:
         ],
     )
     def test_a_tile_that_is_settled_or_changes_the_answer_is_not_timed(self, model, options):
-        small = open_model(model)
+        small = open_models(model)
         found = probe_file(model, small)
         size = (900, 900) if not options else (9000, 9000)
         assert choose_tile(model, small, Options(**options), found, size, 3, Execution()) is None
@@ -182,7 +182,7 @@ class TestFiles:
     def test_a_tile_wide_model_is_not_timed(self, tmp_path, monkeypatch):
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
         path = networks.save(tmp_path / "wide.onnx", [("conv", 3, 1), ("global_pool",)])
-        assert probe_file(path, open_model(path)).tile_wide
+        assert probe_file(path, open_models(path)).tile_wide
         assert self.choose_tile(path, tile="auto") is None
 
     def test_run_and_plan_show_the_table_and_take_the_same_tile(self, model, tmp_path, cli):

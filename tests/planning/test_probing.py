@@ -3,10 +3,11 @@ import json
 import numpy as np
 import pytest
 
+import seamless_seg
 from builders import made, networks
 from seamless_seg import OptionError
 from seamless_seg.models.files import fingerprint
-from seamless_seg.models.load import open_model
+from seamless_seg.models.load import open_models
 from seamless_seg.models.onnx_model import OnnxModel
 from seamless_seg.models.onnx_session import OnnxFile
 from seamless_seg.planning.probing import from_json, probe_file, raster_source, to_json
@@ -45,6 +46,18 @@ def counted(model, provider="cpu"):
     return Counting(), calls
 
 
+def test_functions_are_not_cached(tmp_path, monkeypatch):
+    """Two functions cannot be told apart by their content."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+    def mean(batch):
+        padded = np.pad(batch, [(0, 0), (0, 0), (0, 0), (2, 0)])
+        return padded[..., :-2] + batch
+
+    assert max(seamless_seg.probe(mean, 3, cached=True).radius) == 2
+    assert max(seamless_seg.probe(lambda batch: batch * 2, 3, cached=True).radius) == 0
+
+
 def test_a_probe_is_cached_by_the_model_s_content(model, tmp_path):
     first, calls = counted(model)
     found = probe_file(model, first)
@@ -60,7 +73,7 @@ def test_a_probe_is_cached_by_the_model_s_content(model, tmp_path):
 
 
 def test_each_provider_is_probed_for_itself(model, tmp_path):
-    probe_file(model, open_model(model))
+    probe_file(model, open_models(model))
     assert made.names(tmp_path / "cache/seamless_seg/probes") == [f"{fingerprint(model)}.json"]
     for is_known in (False, True):
         elsewhere, calls = counted(model, "cuda")
@@ -70,36 +83,36 @@ def test_each_provider_is_probed_for_itself(model, tmp_path):
 
 
 def test_another_model_under_the_same_name_is_probed(model):
-    probe_file(model, open_model(model))
+    probe_file(model, open_models(model))
     networks.save(model, [("conv", 3, 1)])
-    assert probe_file(model, open_model(model)).radius == (1, 1)
+    assert probe_file(model, open_models(model)).radius == (1, 1)
 
 
 @pytest.mark.parametrize("rubbish", ["", "{}", '{"version": 0}', "[1]"])
 def test_a_cache_file_that_cannot_be_read_is_replaced(model, tmp_path, rubbish):
-    probe_file(model, open_model(model))
+    probe_file(model, open_models(model))
     (cached,) = (tmp_path / "cache/seamless_seg/probes").iterdir()
     cached.write_text(rubbish)
-    assert probe_file(model, open_model(model)).radius == (RADIUS, RADIUS)
+    assert probe_file(model, open_models(model)).radius == (RADIUS, RADIUS)
     assert from_json(json.loads(cached.read_text())).radius == (RADIUS, RADIUS)
 
 
 def test_without_xdg_it_lies_in_the_home(model, tmp_path, monkeypatch):
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    probe_file(model, open_model(model))
+    probe_file(model, open_models(model))
     assert len(made.names(tmp_path / "home/.cache/seamless_seg/probes")) == 1
 
 
 def test_a_cache_that_cannot_be_written_does_no_harm(model, tmp_path):
     (tmp_path / "cache").write_text("a file where a folder should be")
-    assert probe_file(model, open_model(model)).radius == (RADIUS, RADIUS)
+    assert probe_file(model, open_models(model)).radius == (RADIUS, RADIUS)
 
 
 @pytest.mark.parametrize("size", [(2000, 1500), (50, 60), (1, 1)])
 def test_real_pixels_give_the_same_answer(model, tmp_path, size):
     made.raster(tmp_path / "in.tif", made.pixels(3, *size))
-    opened = open_model(model)
+    opened = open_models(model)
     with RasterReader(tmp_path / "in.tif") as reader:
         image = raster_source(reader, opened)(np.random.default_rng(0), (3, 100, 300))
         assert image.shape == (3, 100, 300)
@@ -113,7 +126,7 @@ def test_real_pixels_give_the_same_answer(model, tmp_path, size):
 def test_a_raster_of_other_bands_is_refused(tmp_path):
     made.raster(tmp_path / "in.tif", made.pixels(4, 50, 50))
     with RasterReader(tmp_path / "in.tif") as reader:
-        source = raster_source(reader, open_model(lambda batch: batch))
+        source = raster_source(reader, open_models(lambda batch: batch))
         with pytest.raises(OptionError, match="the raster has 4 bands, the model takes 3"):
             source(np.random.default_rng(0), (3, 8, 8))
 
@@ -128,7 +141,7 @@ class TestCommand:
         status, out, _ = self.run(capfd, model)
         assert status == 0
         radius, overlap = RADIUS, 2 * RADIUS + 1
-        assert f"sees {radius} px across a cut, on a grid of 4" in out
+        assert f"receptive-field radius is {radius} px and the total stride 4 px" in out
         assert f"--margin {radius} --align 4 --overlap {overlap} or more" in out
         assert "deterministic yes" in out
 
@@ -141,14 +154,23 @@ class TestCommand:
 
     def test_a_raster_may_be_given(self, model, capfd):
         made.raster("in.tif", made.pixels(3, 500, 500))
-        assert f"sees {RADIUS} px" in self.run(capfd, model, "in.tif")[1]
+        assert f"radius is {RADIUS} px" in self.run(capfd, model, "in.tif")[1]
 
     def test_a_tile_wide_model_is_called_so(self, model, capfd):
         networks.save(model, [("conv", 3, 1), ("squeeze_excite",)])
         status, out, _ = self.run(capfd, model)
         assert status == 0
-        assert out.startswith("The model sees the whole tile: no margin makes its answer")
-        assert "tile-wide     yes" in out
+        assert out.startswith("The model has global context: its output depends on the whole tile")
+        assert "global context yes" in out
+
+    def test_a_raster_counts_the_channels_that_are_free(self, model, capfd):
+        made.pointwise("free.onnx", 3, 2, bands="any")
+        made.sidecar("free.json")
+        made.raster("in.tif", made.pixels(3, 60, 70))
+        made.name_bands("in.tif", ["B1", "B2", "B3"])
+        status, out, err = self.run(capfd, "free.onnx", "in.tif")
+        assert status == 0, err
+        assert "radius is 0 px" in out
 
     def test_a_picture_is_drawn(self, model, capfd, tmp_path):
         assert self.run(capfd, model, "--plot", "probe.png")[0] == 0
@@ -174,7 +196,7 @@ def test_one_pixel_less_than_the_radius_is_not_exact(model, tmp_path):
     beyond = [(0, 0), (0, -203 % 4), (0, -310 % 4)]
     values = np.pad(image, beyond, mode="reflect")[None]
     (whole,) = onnxruntime.InferenceSession(model).run(None, {"image": values})
-    found = probe_file(model, open_model(model))
+    found = probe_file(model, open_models(model))
 
     def difference(margin):
         options = {"tile": 96, "overlap": 48, "margin": margin, "align": max(found.stride)}

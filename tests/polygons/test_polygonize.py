@@ -42,7 +42,7 @@ def pixels(shape=(50, 70), classes=4, size=6, seed=0):
 def classes(tmp_path, monkeypatch):
     """Write a raster of classes, 0 to 2 and nodata, that is read in windows of a few rows."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(tracing, "MAX_WINDOW_PIXELS", 70 * 7)
+    monkeypatch.setattr(tracing, "MAX_POLYGONIZED_PIXELS", 70 * 7)
 
     def write(array=None, **profile):
         array = pixels() if array is None else array
@@ -130,7 +130,7 @@ def test_geojson_is_as_its_standard_has_it(classes):
 
 
 def test_long_edges_bend_alike_on_both_sides_in_geojson(classes, monkeypatch):
-    monkeypatch.setattr(tracing, "MAX_WINDOW_PIXELS", 1024 * 1024)
+    monkeypatch.setattr(tracing, "MAX_POLYGONIZED_PIXELS", 1024 * 1024)
     # Of one polygon an edge of 100 km; of those below it, edges of 10 km.
     array = np.zeros((200, 1000), np.uint8)
     array[100:] = np.arange(1000) // 100 % 2 + 1
@@ -348,7 +348,7 @@ def test_an_interruption_leaves_nothing(classes, tmp_path, number):
 
 @pytest.mark.parametrize(("ending", "short"), [*((ending, 5) for ending in ENDINGS), ("fgb", 9000)])
 def test_a_disk_that_is_full_is_told_of(classes, tmp_path, monkeypatch, ending, short):
-    monkeypatch.setattr(tracing, "MAX_WINDOW_PIXELS", 1024 * 1024)  # as in another process
+    monkeypatch.setattr(tracing, "MAX_POLYGONIZED_PIXELS", 1024 * 1024)  # as in another process
     classes(pixels((200, 200), size=4))
     polygonize("classes.tif", f"out.{ending}")
     limit = (tmp_path / f"out.{ending}").stat().st_size - short
