@@ -136,7 +136,7 @@ def _shifted(interval: slice, origin: int) -> slice:
 
 def _pieces(size: int, window: int, tile: int, fixed: int | None, reach: Reach | None) -> Pieces:
     """Choose runs and pieces along one axis; ``fixed`` is the model's length of an input."""
-    if reach is None or reach.across:
+    if reach is None or not reach.is_tileable:
         run = fixed or tile
         # Starts on a coarser grid could put a piece outside of its run.
         stride = 1 if reach is None or reach.stride > run // 4 else reach.stride

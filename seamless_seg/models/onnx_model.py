@@ -41,8 +41,11 @@ Multiples of 3 and of powers of 2, as the strides of most models divide them.
 """
 
 
-ODD_TRIAL_SIDES = range(252, 188, -4)
-"""Sides in px that are tried after those: graphs that crop by constants take other remainders."""
+ODD_TRIAL_SIDES = (*range(252, 188, -4), 230, 234, 720, 672)
+"""Sides in px that are tried after those.
+
+Graphs that crop by constants take other remainders; the multiples of others are 5, 7, 9, ...
+"""
 
 
 class OnnxModel:

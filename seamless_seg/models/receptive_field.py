@@ -1,57 +1,39 @@
 """The receptive field of a model, measured by running it.
 
 The model is a black box. Pixels on one side of a cut are replaced: the farthest output on the
-other side that changes gives the radius of the receptive field. The input is shifted: the first
-shift by which the inner output is shifted, too, and otherwise the same, is the total stride. No
-graph is read, so it works for any function.
+other side that changes gives the radius of the receptive field. The input is shifted: the least
+shift by which the inner output is shifted, too, and otherwise the same, is the total stride. The
+same pixels are shown in images of two sizes: where the output differs, so do tiles and the whole
+image. No graph is read, so it works for any function.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from ..arrays import difference
 from ..errors import ModelError
 from .base import DEFAULT_CHANNELS, Model
 from .ensemble import Ensemble
-from .layout import SIZE_PERIOD
+from .equivariance import Reproduced, measure_stride, nearest_stride, same_up_to_rounding
 from .load import open_models
-
-Image: TypeAlias = npt.NDArray[np.float32]
-"""An image, ``(channels, height, width)``."""
-
-Source: TypeAlias = "Callable[[np.random.Generator, tuple[int, int, int]], Image]"
-"""Makes an image of shape ``(channels, height, width)``, normalized as the model expects it."""
+from .probed_model import ProbedModel, Source, absolute_difference, noise, spread
 
 TOLERANCES = (1e-2, 1e-3, 1e-4)
 """Shares of the logits' standard deviation for which reports list the effective radius."""
 
-LENGTHS = (384, 768, 1536)
-"""Lengths in px of images along the axis that is measured: the first that holds the radius."""
-
-BREADTHS = (192, 384, 768)
-"""Lengths in px along the other axis: the first that the model takes.
-
-Like the others they are multiples of 3 and of powers of 2, as the strides of most models are.
-"""
-
 CUT = 192
-"""Pixels from the side of an image to the cut, which must be a multiple of the stride."""
+"""Pixels from the side of an image to the cut: rounded up to a multiple of the stride."""
 
-SHIFTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
-"""Pixels by which inputs are shifted, in this order: strides that can be found."""
+FIXED_CUT = 64
+"""The same for images of fixed size, which are cut near their side to leave most of them."""
 
 SEEDS = (0, 1, 2)
 """Seeds of random images: in a single one, a ReLU or a maximum can hide a dependence."""
-
-SAME = 1e-3
-"""Share of the logits' standard deviation below which shifted outputs count as the same."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +78,13 @@ class Reach(Curve):
     """Total stride, px."""
     across: bool
     """Whether logits depend on the whole length of a tile."""
+    equivariant: bool = True
+    """Whether an input that is shifted by the stride gives the shifted output."""
+
+    @property
+    def is_tileable(self) -> bool:
+        """Whether tiles agree that start at multiples of the stride and discard the radius."""
+        return self.equivariant and not self.across
 
 
 @dataclass(frozen=True)
@@ -110,8 +99,15 @@ class Probe:
     """Total stride down and across, px."""
     size: tuple[int, int]
     """Height and width of the images that it was measured with, px."""
+    equivariant: tuple[bool, bool]
+    """Whether an input that is shifted down, or across, by the stride gives the shifted output.
+
+    Where no shift does, the stride is 1, and the output depends on where pixels lie in a tile.
+    """
+    depends_on_size: bool
+    """Whether the same pixels give other logits in an image of another size."""
     depends_on_batch: bool
-    """Whether a tile's logits depend on the other tiles of its batch."""
+    """Whether a tile's logits depend on the other tiles of its batch, or a batch of 2 fails."""
     deterministic: bool
     """Whether the same input gave the same bits twice."""
 
@@ -140,12 +136,8 @@ class Probe:
         curve = np.zeros(max(side.radius for side in sides))
         for side in sides:
             curve[: side.radius] = np.maximum(curve[: side.radius], side.curve)
-        return Reach(curve, self.stride[axis], any(side.reaches_across for side in sides))
-
-
-def noise(random: np.random.Generator, shape: tuple[int, int, int]) -> Image:
-    """Return white noise on the scale of normalized pixels."""
-    return random.standard_normal(shape, np.float32)
+        across = any(side.reaches_across for side in sides)
+        return Reach(curve, self.stride[axis], across, self.equivariant[axis])
 
 
 def probe(
@@ -173,107 +165,89 @@ def probe(
         Where the model fails at every size that is tried.
     """
     opened = open_models(model, tta=tta).resolved(channels)
-    probed = _ProbedModel(opened, opened.spec.channels or channels or DEFAULT_CHANNELS, source)
-    top, bottom, height = _sides(probed, 0)
-    left, right, width = _sides(probed, 1)
+    probed = ProbedModel(opened, opened.spec.channels or channels or DEFAULT_CHANNELS, source)
+    down, across = _measure_axis(probed, 0), _measure_axis(probed, 1)
+    strides = down.reproduced, across.reproduced
     return Probe(
-        top,
-        bottom,
-        left,
-        right,
-        stride=(_stride(probed, 0, height, top, bottom), _stride(probed, 1, width, left, right)),
-        size=(height, width),
+        down.before,
+        down.after,
+        across.before,
+        across.after,
+        stride=(strides[0].stride, strides[1].stride),
+        size=(down.length, across.length),
+        equivariant=(strides[0].by_shifts, strides[1].by_shifts),
+        depends_on_size=not (strides[0].at_sizes and strides[1].at_sizes),
         depends_on_batch=_depends_on_batch(probed),
         deterministic=_is_deterministic(probed),
     )
 
 
-class _ProbedModel:
-    """A model that is run along one axis at a time, which is the last of the images here."""
+class _MeasuredAxis(NamedTuple):
+    """What was measured along one axis, on images of a length in px."""
 
-    def __init__(self, model: Model, channels: int, source: Source) -> None:
-        self.model, self.spec = model, model.spec
-        self.channels = channels
-        self.source = source
-        self.breadths = (self._breadth(0), self._breadth(1))
-
-    def lengths(self, axis: int) -> tuple[int, ...]:
-        """Return the lengths along an axis at which the model can be measured."""
-        fixed = self.spec.tile[axis]
-        remainder = self.spec.remainder[axis]
-        return tuple(length + remainder for length in LENGTHS) if fixed is None else (fixed,)
-
-    def image(self, axis: int, length: int, seed: int) -> Image:
-        """Return a new image, the axis in question last."""
-        random = np.random.default_rng([seed, axis, length])
-        return self.source(random, (self.channels, self.breadths[1 - axis], length))
-
-    def logits(self, axis: int, image: Image) -> npt.NDArray[Any]:
-        """Return the logits of an image, shape ``(classes, breadth, length)``."""
-        oriented = image if axis == 1 else image.transpose(0, 2, 1)
-        logits: npt.NDArray[Any] = self.batch([oriented])[0]
-        if logits.shape[1:] != oriented.shape[1:]:
-            raise ModelError(
-                f"{self.spec.name} maps a tile of {list(oriented.shape)} to {list(logits.shape)}: "
-                f"logits must have its height and width"
-            )
-        return logits if axis == 1 else logits.transpose(0, 2, 1)
-
-    def batch(self, images: list[Image]) -> npt.NDArray[Any]:
-        """Return the logits of a batch, filled up with its last image where its size is fixed."""
-        size = self.spec.batch or len(images)
-        filled = np.stack(images + [images[-1]] * (size - len(images))).astype(np.float32)
-        border = self.spec.border
-        around = np.pad(filled, [(0, 0), (0, 0), (border, border), (border, border)], "reflect")
-        return self.model(np.ascontiguousarray(around))
-
-    def _breadth(self, axis: int) -> int:
-        fixed = self.spec.tile[axis]
-        if fixed is not None:
-            return fixed
-        other = self.spec.tile[1 - axis] or LENGTHS[0] + self.spec.remainder[1 - axis]
-        failure: ModelError | None = None
-        for breadth in BREADTHS:
-            breadth += self.spec.remainder[axis]
-            shape = (breadth, other) if axis == 0 else (other, breadth)
-            try:
-                self.batch([np.zeros((self.channels, *shape), np.float32)])
-            except ModelError as error:
-                failure = failure or error
-            else:
-                return breadth
-        raise failure or ModelError(f"{self.spec.name} takes no tile of any size that was tried")
+    before: Side
+    after: Side
+    length: int
+    reproduced: Reproduced
 
 
-def _sides(probed: _ProbedModel, axis: int) -> tuple[Side, Side, int]:
+def _measure_axis(probed: ProbedModel, axis: int) -> _MeasuredAxis:
+    """Measure both sides and the stride; the sides again if the cut was not on the stride."""
+    before, after, length = _sides(probed, axis, 1)
+    found = _reproduced(probed, axis, length, before, after)
+    if found.by_shifts and _cut(probed, axis, length, 1) % found.stride:
+        before, after, length = _sides(probed, axis, found.stride)
+    return _MeasuredAxis(before, after, length, found)
+
+
+def _reproduced(
+    probed: ProbedModel, axis: int, length: int, before: Side, after: Side
+) -> Reproduced:
+    """Find the total stride along an axis, and whether the output is on its grid."""
+    radii = before.radius, after.radius
+    if before.reaches_across or after.reaches_across:
+        return Reproduced(nearest_stride(probed, axis, length, radii), by_shifts=False)
+    return measure_stride(probed, axis, radii)
+
+
+def _sides(probed: ProbedModel, axis: int, stride: int) -> tuple[Side, Side, int]:
     """Measure the sides before and after along an axis; return the length of the images, too."""
-    for length in probed.lengths(axis):
-        before, after = _side(probed, axis, length, False), _side(probed, axis, length, True)
+    for length in probed.lengths(axis, stride):
+        first = _cut(probed, axis, length, stride)
+        last = (length - first) // stride * stride
+        before = _side(probed, axis, length, first, False)
+        after = _side(probed, axis, length, last, True)
         if not (before.reaches_across or after.reaches_across):
             break
     return before, after, length
 
 
-def _side(probed: _ProbedModel, axis: int, length: int, after: bool) -> Side:
-    """Replace the first pixels along an axis, or the last, and measure the change of the rest."""
-    # An image of fixed size is cut near its side, at a multiple of the power of 2 in its length,
-    # so that most of it is left to show the change.
-    fixed = probed.spec.tile[axis] is not None
-    cut = min(length & -length, length // 2, 64) if fixed else CUT
-    beyond = slice(length - cut, length) if after else slice(0, cut)
-    changes, spread = [], []
+def _cut(probed: ProbedModel, axis: int, length: int, stride: int) -> int:
+    """Return where the first cut lies along an axis, a multiple of the stride."""
+    if probed.spec.tile[axis] is None:
+        return math.ceil(CUT / stride) * stride
+    if stride > 1:
+        return max(1, min(FIXED_CUT, length // 2) // stride) * stride
+    # Near the side, at a multiple of the power of 2 in the length.
+    return min(length & -length, length // 2, FIXED_CUT)
+
+
+def _side(probed: ProbedModel, axis: int, length: int, cut: int, after: bool) -> Side:
+    """Replace the pixels before a cut, or after it, and measure the change of the others."""
+    beyond = slice(cut, length) if after else slice(0, cut)
+    changes, spreads = [], []
     for seed in SEEDS:
         image = probed.image(axis, length, seed)
         replaced = image.copy()
         replaced[..., beyond] = probed.image(axis, length, seed + len(SEEDS))[..., beyond]
         logits = probed.logits(axis, image)
-        change = _difference(probed.logits(axis, replaced), logits).max(axis=(0, 1))
-        changes.append(change[::-1][cut:] if after else change[cut:])
-        spread.append(_spread(logits))
+        change = absolute_difference(probed.logits(axis, replaced), logits).max(axis=(0, 1))
+        changes.append(change[:cut][::-1] if after else change[cut:])
+        spreads.append(spread(logits))
         if changes[-1][-1]:
             break  # the whole length changes, which no other image can revoke
     # Pixels of the border are read around a tile, and so need no margin within it.
-    curve = np.max(changes, axis=0)[_common_border(probed.model) :] / np.mean(spread)
+    curve = np.max(changes, axis=0)[_common_border(probed.model) :] / np.mean(spreads)
     changed = np.flatnonzero(curve)
     radius = int(changed[-1]) + 1 if changed.size else 0
     # A curve without length is one of a model whose border is wider than its receptive field.
@@ -286,65 +260,20 @@ def _common_border(model: Model) -> int:
     return min(member.spec.border for member in members)
 
 
-def _difference(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """Return the absolute difference of logits, in finite numbers."""
-    return np.nan_to_num(difference(one, other), posinf=float(np.finfo(np.float32).max))
-
-
-def _spread(logits: npt.NDArray[Any]) -> float:
-    """Return the standard deviation of the finite logits, above 0."""
-    finite = logits[np.isfinite(logits)].astype(np.float64)
-    return max(float(finite.std()) if finite.size else 0.0, float(np.finfo(np.float32).tiny))
-
-
-def _stride(probed: _ProbedModel, axis: int, length: int, before: Side, after: Side) -> int:
-    """Return the first shift of the input that shifts the inner output and changes nothing else."""
-    differences = dict(_shifted_differences(probed, axis, length, before.radius, after.radius))
-    for shift, share in differences.items():
-        if share < SAME:
-            return shift
-    # With global context no shift gives quite the same: take the first that is clearly nearer to
-    # the least difference than to that of a shift by 1.
-    least, first = min(differences.values(), default=0.0), differences.get(1, 0.0)
-    near = math.sqrt(least * first) if first > 3 * least else first
-    return next((shift for shift, share in differences.items() if share <= near), 1)
-
-
-def _shifted_differences(
-    probed: _ProbedModel, axis: int, length: int, before: int, after: int
-) -> Iterator[tuple[int, float]]:
-    """Yield each shift, and the share by which the inner output then differs."""
-    fixed = probed.spec.tile[axis] is not None
-    if not fixed:
-        length = max(length, min(LENGTHS[-1], 2 * length))
-        length -= (length - probed.spec.remainder[axis]) % SIZE_PERIOD
-    border = probed.spec.border
-    long = probed.source(
-        np.random.default_rng([7, axis]),
-        (probed.channels, probed.breadths[1 - axis], length + SHIFTS[-1]),
-    )
-    logits = probed.logits(axis, long[..., :length])
-    for shift in SHIFTS:
-        low = min(before + border, length // 3)
-        high = length - shift - min(after + border, length // 3)
-        if high - low < 1:
-            return
-        shifted = probed.logits(axis, long[..., shift : shift + length])
-        apart = _difference(shifted[..., low:high], logits[..., low + shift : high + shift])
-        share = float(apart.max()) / _spread(logits)
-        yield shift, share
-        if share < SAME:
-            return
-
-
-def _depends_on_batch(probed: _ProbedModel) -> bool:
+def _depends_on_batch(probed: ProbedModel) -> bool:
     if probed.spec.batch == 1:
         return False
     length = probed.lengths(1)[0]
     first, second, third = (probed.image(1, length, seed) for seed in (0, 1, 2))
-    return not np.array_equal(probed.batch([first, second])[0], probed.batch([first, third])[0])
+    try:
+        one, other = probed.batch([first, second]), probed.batch([first, third])
+    except ModelError:  # a batch of 1 is built into the graph
+        return True
+    return not np.array_equal(one[0], other[0]) or not same_up_to_rounding(
+        probed.batch([first])[0], one[0]
+    )
 
 
-def _is_deterministic(probed: _ProbedModel) -> bool:
+def _is_deterministic(probed: ProbedModel) -> bool:
     image = probed.image(1, probed.lengths(1)[0], 0)
     return np.array_equal(probed.logits(1, image), probed.logits(1, image), equal_nan=True)

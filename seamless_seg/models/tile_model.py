@@ -15,8 +15,9 @@ from ..errors import ModelError
 from ..normalization import Normalization
 from ..system import resident_bytes
 from .base import FLOAT, Model, ModelSpec
+from .probed_model import JOINT_MULTIPLES, SIZE_MULTIPLES
 
-SIZE_MULTIPLES = (1, 2, 4, 8, 16, 32, 64, 128)
+POWERS_OF_TWO = (1, 2, 4, 8, 16, 32, 64, 128)
 """Numbers that may have to divide a tile's sides: the total strides of most models, px."""
 
 
@@ -186,7 +187,7 @@ def _shapes(
     spec: ModelSpec, tile: tuple[int, int], align: tuple[int, int]
 ) -> Iterator[tuple[int, int]]:
     """Yield the shapes in which a model may take a tile with its border, the smallest first."""
-    for multiple in SIZE_MULTIPLES:
+    for multiple in (*POWERS_OF_TWO, *SIZE_MULTIPLES, *JOINT_MULTIPLES):
         height, width = (
             (fixed or _at_least(own, math.lcm(multiple, a), remainder)) + 2 * spec.border
             for own, fixed, a, remainder in zip(tile, spec.tile, align, spec.remainder, strict=True)

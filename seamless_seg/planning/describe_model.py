@@ -19,7 +19,7 @@ from ..models.onnx_session import OnnxFile
 from ..models.receptive_field import Probe
 from ..models.signature import Tensor
 from .bands import decide_pixels
-from .exactness import weigh_graph
+from .exactness import limitation, weigh_graph
 from .forecast import model_choices
 from .options import Options
 from .probing import probe_if_needed
@@ -90,8 +90,8 @@ def describe_model(path: Any) -> ModelDescription:
         )
         options = Options()
         probe, notes = probe_if_needed(path, model, options)
-        is_tile_wide = probe is not None and probe.tile_wide
-        verdict = weigh_graph(tile_wide_nodes(model), probe, is_tile_wide)
+        sentence = limitation(probe) if probe else None
+        verdict = weigh_graph(tile_wide_nodes(model), probe, sentence)
         described = replace(
             described,
             notes=(*described.notes, *notes, *verdict.notes),

@@ -20,7 +20,7 @@ from ..validation import pair
 from ..windows import Size
 from .autotune import Measurements, TileCosts
 from .bands import choose_pixels, notes_on
-from .exactness import GLOBAL_CONTEXT, exactness, weigh_graph
+from .exactness import exactness, weigh_graph
 from .memory import Schedule
 from .options import Options
 from .settings import Settings
@@ -38,9 +38,11 @@ class Forecast:
     plan: Plan
     classes: int | None
     """Number of classes; None if no model is given, or if its file does not state it."""
+    exact: bool | None = None
+    """Whether the output is identical to running the model on the whole image at once; None if the
+    model's receptive field was not measured."""
     exactness: str | None = None
-    """Whether the output is identical to running the model on the whole image at once, in a
-    sentence; None if the model's receptive field was not measured."""
+    """The same in a sentence."""
     schedule: Schedule | None = None
     """Panels, batches and threads; None if no run has been prepared."""
     pricing: TileCosts | None = None
@@ -82,6 +84,7 @@ class Forecast:
             "written_pixels": plan.written,
         }
         if self.exactness is not None:
+            figures["exact"] = self.exact
             figures["exactness"] = self.exactness
         if self.warning is not None:
             figures["warning"] = self.warning
@@ -209,12 +212,17 @@ def with_exactness(
         The user's options, for their tolerance.
     """
     plan = forecast.plan
-    sentence = None if probe is None else exactness(probe, plan, options.tolerance, model)
+    if probe is None:
+        exact, sentence = None, None
+    else:
+        batch_size = forecast.settings.tiling.batch_size.value
+        exact, sentence = exactness(probe, plan, options.tolerance, model, batch_size)
+    forecast = replace(forecast, exact=exact, exactness=sentence, warning=None)
     if plan.grid.shape == (1, 1):
-        return replace(forecast, exactness=sentence, warning=None)
-    verdict = weigh_graph(tile_wide_nodes(model), probe, sentence == GLOBAL_CONTEXT)
+        return forecast
+    verdict = weigh_graph(tile_wide_nodes(model), probe, sentence)
     settings = forecast.settings.noting(*verdict.notes)
-    return replace(forecast, settings=settings, exactness=sentence, warning=verdict.warning)
+    return replace(forecast, settings=settings, warning=verdict.warning)
 
 
 def model_choices(options: Options, model: Model) -> dict[str, Decision[Any]]:

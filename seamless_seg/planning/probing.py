@@ -11,13 +11,8 @@ from ..errors import ModelError, OptionError
 from ..models.base import Model
 from ..models.files import has_functions
 from ..models.load import LazyModel
-from ..models.receptive_field import (
-    Image,
-    Probe,
-    Side,
-    Source,
-    noise,
-)
+from ..models.probed_model import Image, Source, noise
+from ..models.receptive_field import Probe, Side
 from ..models.receptive_field import probe as probe_model
 from ..raster.source import gaps_extended, read_extended
 from .bands import choose_pixels
@@ -31,7 +26,7 @@ if TYPE_CHECKING:
 NOISE_SHARE = 0.1
 """White noise that is added to a raster's pixels, as a share of their standard deviation."""
 
-JSON_VERSION = 1
+JSON_VERSION = 2
 """Version of a probe as JSON: to be raised when a probe measures more, or otherwise."""
 
 
@@ -247,6 +242,8 @@ def to_json(probe: Probe) -> dict[str, Any]:
         "stride": list(probe.stride),
         "size": list(probe.size),
         "tile_wide": probe.tile_wide,
+        "equivariant": list(probe.equivariant),
+        "depends_on_size": probe.depends_on_size,
         "depends_on_batch": probe.depends_on_batch,
         "deterministic": probe.deterministic,
         "sides": {
@@ -278,6 +275,8 @@ def from_json(document: dict[str, Any]) -> Probe:
         **sides,
         stride=(document["stride"][0], document["stride"][1]),
         size=(document["size"][0], document["size"][1]),
+        equivariant=(document["equivariant"][0], document["equivariant"][1]),
+        depends_on_size=document["depends_on_size"],
         depends_on_batch=document["depends_on_batch"],
         deterministic=document["deterministic"],
     )

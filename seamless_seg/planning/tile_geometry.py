@@ -30,6 +30,9 @@ MAX_DEFAULT_BATCH = 8
 MEASURED = "measured"
 """Origin of a decision that follows from the measured receptive field."""
 
+DEPENDS_ON_BATCH = f"{MEASURED}, as other tiles of a batch change the output"
+"""Origin of a batch of one tile."""
+
 TIMED = "fastest by timing"
 """Origin of a decision that follows from timings."""
 
@@ -82,6 +85,7 @@ def decide_tiling(
     batch_size = decide(
         (options.batch_size, OPTION),
         (model.spec.batch if model else None, "the model's fixed batch"),
+        (1 if probe and probe.depends_on_batch else None, DEPENDS_ON_BATCH),
         (cost.batch if cost and cost.batch > 1 else None, TIMED),
         (_stated_batch(model, tile.value), SIDECAR),
         (default_batch, DEFAULT_OR_FEWER if default_batch > 1 else DEFAULT),
@@ -118,10 +122,12 @@ def exact_requirements(
         None if the tile size is fixed, or if the output depends on it.
     """
     is_tile_open = options.pair("tile") is None and model.spec.tile == (None, None)
-    if not is_tile_open or probe is None or probe.depends_on_batch or not probe.deterministic:
+    if not is_tile_open or probe is None or not probe.deterministic:
+        return None
+    if probe.depends_on_batch and (options.batch_size or 1) > 1:
         return None
     fields = [probe.reach(axis) for axis in (0, 1)]
-    if any(field.across for field in fields):
+    if probe.depends_on_size or not all(field.is_tileable for field in fields):
         return None
     constraints = _constraints(options, model, None)
     down, across = map(choose_tiling, constraints, fields)

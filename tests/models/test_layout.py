@@ -268,7 +268,10 @@ def test_a_model_with_answers_at_a_fraction_equals_its_enlarged_answer_to_the_wh
     made.raster(raster, image)
     shrinking(model, times)
     summary = segment(raster, model, output, tile=96)
-    assert summary.exactness == "exact: identical to running the model on the whole image at once"
+    assert (
+        summary.exactness
+        == "tiling exact: identical to running the model on the whole image at once"
+    )
     right = upsample(whole(model, image), times)[0]
     np.testing.assert_array_equal(made.read(output), right)
     assert check(raster, model, output).judged.identical == 1
@@ -310,7 +313,8 @@ def test_what_valid_convolutions_lose_is_read_around_each_tile(paths, size, fixe
     assert summary.settings.tiling.overlap.value == (0, 0), "all that it sees is read around it"
     if max(size) > 64:
         assert (
-            summary.exactness == "exact: identical to running the model on the whole image at once"
+            summary.exactness
+            == "tiling exact: identical to running the model on the whole image at once"
         )
     assert check(raster, model, output).judged.identical == 1
 
@@ -383,7 +387,10 @@ def test_a_u_net_of_valid_convolutions(paths, size):
     networks.save(model, layers, channels=1, **lengths)
     opened = open_models(model)
     summary = segment(raster, model, output, **({} if size[0] else {"tile": 100}))
-    assert summary.exactness == "exact: identical to running the model on the whole image at once"
+    assert (
+        summary.exactness
+        == "tiling exact: identical to running the model on the whole image at once"
+    )
     if size[0]:
         assert opened.spec.tile == tuple(out)
     assert check(raster, model, output).judged.identical == 1
@@ -401,7 +408,7 @@ def test_a_u_net_that_crops_by_numbers(paths):
         border = 2 * border + 4
     sizes = {"height": "h", "width": "w", "out_size": ["oh", "ow"]}
     networks.save(model, layers, channels=1, **sizes)
-    assert segment(raster, model, output).exactness.startswith("exact")
+    assert segment(raster, model, output).exactness.startswith("tiling exact")
     assert check(raster, model, output).judged.identical == 1
     odd = segment(raster, model, output, tile=124, overwrite=True)
     assert "not a multiple of the model's stride of 8 px" in odd.exactness

@@ -126,7 +126,7 @@ def test_the_default_run_is_the_model_s_answer_to_the_whole_image(tmp_path, laye
     (whole,) = onnxruntime.InferenceSession(model).run(None, {"image": values})
     whole = whole[0, :, : size[0], : size[1]]
     logits = made.read(tmp_path / "out.tif")
-    assert summary.exactness.startswith("exact: ")
+    assert summary.exactness.startswith("tiling exact: ")
     assert (logits == whole).mean() >= 0.99
     np.testing.assert_allclose(logits, whole, rtol=0, atol=1e-5)
     np.testing.assert_array_equal(logits.argmax(axis=0), whole.argmax(axis=0))
@@ -135,14 +135,14 @@ def test_the_default_run_is_the_model_s_answer_to_the_whole_image(tmp_path, laye
 @pytest.mark.parametrize(
     ("layers", "options", "sentence"),
     [
-        ([CONV], {}, "exact: identical to running the model on the whole image at once"),
-        ([CONV], {"tile": 512, "overlap": 0}, "exact: one tile holds the whole image"),
+        ([CONV], {}, "tiling exact: identical to running the model on the whole image at once"),
+        ([CONV], {"tile": 512, "overlap": 0}, "tiling exact: one tile holds the whole image"),
         (
             [CONV],
             {"tile": 64, "overlap": 0},
             "not exact: the margin is smaller than the receptive-field radius; logits",
         ),
-        ([CONV], {"tile": 64, "trust": "crop"}, "exact: identical"),
+        ([CONV], {"tile": 64, "trust": "crop"}, "tiling exact: identical"),
         (
             networks.u_net(2),
             {"align": 2},
@@ -178,7 +178,7 @@ def test_a_fixed_size_that_a_raster_does_not_fill_is_said(tmp_path):
     model = networks.save(tmp_path / "model.onnx", [CONV], height=64, width=64)
     summary = segment(raster, model, tmp_path / "out.tif")
     extended = "padded by reflection to the model's 64x64"
-    assert summary.exactness == f"exact: one tile holds the whole image, {extended}"
+    assert summary.exactness == f"tiling exact: one tile holds the whole image, {extended}"
 
 
 def test_a_function_is_probed_only_if_asked_to(tmp_path):
@@ -192,7 +192,10 @@ def test_a_function_is_probed_only_if_asked_to(tmp_path):
     assert segment(raster, model, tmp_path / "out.tif").exactness is None
     assert len(calls) == 2  # the trial and the tile
     summary = segment(raster, model, tmp_path / "again.tif", tile=64, margin="auto")
-    assert summary.exactness == "exact: identical to running the model on the whole image at once"
+    assert (
+        summary.exactness
+        == "tiling exact: identical to running the model on the whole image at once"
+    )
 
 
 def test_a_model_that_cannot_be_probed_is_run_all_the_same(tmp_path):

@@ -1,0 +1,242 @@
+"""Total stride: by which shifts, and at which sizes, a model's output is the same, shifted.
+
+A model on a grid of ``s`` px gives the shifted output for an input that is shifted by a multiple
+of ``s``, and for no other. A shift by 384 px stands for all its divisors: where the output is
+another, so it is for each of them, and where it is the same, the divisors tell which is the least.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import ModelError
+from .layout import SIZE_PERIOD
+from .probed_model import LENGTHS, SIZE_MULTIPLES, ProbedModel, absolute_difference, spread
+
+COMMON_MULTIPLES = (384, 640, 720, 672, 700, 756, 660, 572, 646, 667, 496, 736, 783)
+"""Shifts in px, of which each stands for its divisors: together for all of ``SIZE_MULTIPLES``."""
+
+SHIFTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
+"""Shifts in px that are compared for a model with global context, which reproduces none."""
+
+ROUNDING = 1e-4
+"""Share of the logits' standard deviation by which rounding may change a shifted output."""
+
+HALF_ROUNDING = 1e-2
+"""The same for logits in half precision."""
+
+SAME = 1e-3
+"""Share below which outputs count as the same for a model with global context."""
+
+MIN_SHOWN = 64
+"""Outputs in px along an axis that show whether two are the same."""
+
+FACTORS = (1, 2, 3, 4, 5, 6, 7, 8, 16, 32)
+"""Multiples of the stride that may have to divide a length for its output not to depend on it."""
+
+LARGEST_STRIDE = 256
+"""Pixels: no stride beyond is worth tiles on its grid."""
+
+
+class Reproduced(NamedTuple):
+    """What was found along one axis."""
+
+    stride: int
+    """Total stride, px; 1 where no shift reproduces the output."""
+    by_shifts: bool
+    """Whether a shift did reproduce the output."""
+    at_sizes: bool = True
+    """Whether the same pixels in a longer image give the same output."""
+
+
+def measure_stride(probed: ProbedModel, axis: int, radii: tuple[int, int]) -> Reproduced:
+    """Find the least shift of the input that shifts the output and changes nothing else.
+
+    Parameters
+    ----------
+    probed : ProbedModel
+        The model.
+    axis : int
+        0 for down, 1 for across.
+    radii : (int, int)
+        Receptive-field radius towards the start and the end of the axis, px.
+    """
+    shifted = _Shifted(probed, axis, radii)
+    for shift in (*COMMON_MULTIPLES, *SIZE_MULTIPLES[::-1]):
+        if shifted.reproduces(shift):
+            stride = _least(shifted, shift)
+            if probed.spec.tile[axis] is not None:
+                return Reproduced(stride, True)
+            return _grid_of_sizes(probed, axis, radii, stride)
+    return Reproduced(1, False)
+
+
+def nearest_stride(probed: ProbedModel, axis: int, length: int, radii: tuple[int, int]) -> int:
+    """Return the stride of a model with global context, by the shift that changes least.
+
+    No shift gives quite the same: it is the first that is clearly nearer to the least difference
+    than to that of a shift by 1.
+
+    Parameters
+    ----------
+    probed, axis, radii
+        As for ``measure_stride``.
+    length : int
+        Length of the images that the radii were measured with, px.
+    """
+    if probed.spec.tile[axis] is None:
+        length = max(length, min(LENGTHS[-1], 2 * length))
+        length -= (length - probed.spec.remainder[axis]) % math.lcm(SIZE_PERIOD, probed.multiple)
+    shifted = _Shifted(probed, axis, radii)
+    differences: dict[int, float] = {}
+    for shift in SHIFTS:
+        apart = shifted.apart(shift, length, SHIFTS[-1])
+        if apart is None:
+            break
+        differences[shift] = apart
+        if apart < SAME:
+            return shift
+    least, first = min(differences.values(), default=0.0), differences.get(1, 0.0)
+    near = math.sqrt(least * first) if first > 3 * least else first
+    return next((shift for shift, share in differences.items() if share <= near), 1)
+
+
+class _Shifted:
+    """A model's outputs for inputs that are shifted along an axis."""
+
+    def __init__(self, probed: ProbedModel, axis: int, radii: tuple[int, int]) -> None:
+        self._probed, self._axis = probed, axis
+        self._radii = tuple(radius + probed.spec.border for radius in radii)
+        self._known: dict[int, bool] = {}
+        self._length, self._image, self._logits = 0, np.empty(0, np.float32), np.empty(0)
+
+    def reproduces(self, shift: int) -> bool:
+        """Tell whether the output for an input shifted so far is the output, shifted."""
+        if any(not found and other % shift == 0 for other, found in self._known.items()):
+            return False
+        if shift not in self._known:
+            length = self._probed.spec.tile[self._axis] or self._length_for(shift)
+            with suppress(ModelError):  # it may not take that length
+                apart = self.apart(shift, length, length)
+                if apart is None:
+                    return False
+                self._known[shift] = apart < tolerance(self._logits)
+        return self._known.get(shift, False)
+
+    def apart(self, shift: int, length: int, longest: int) -> float | None:
+        """Return the largest difference, as a share of the logits' standard deviation.
+
+        Parameters
+        ----------
+        shift : int
+            Pixels by which the input is shifted.
+        length : int
+            Length of the images, px.
+        longest : int
+            Longest of the shifts with images of that length, px.
+
+        Returns
+        -------
+        float or None
+            None where an image of that length is too short to show it.
+        """
+        # Of a receptive field that covers the image, the middle third is looked at.
+        before, after = (min(radius, length // 3) for radius in self._radii)
+        low, high = before, length - shift - after
+        if high - low < 1:
+            return None
+        if length != self._length:
+            shape = self._probed.channels, self._probed.breadth(self._axis), length + longest
+            self._image = self._probed.source(np.random.default_rng([7, self._axis]), shape)
+            self._logits = self._probed.logits(self._axis, self._image[..., :length])
+            self._length = length
+        shifted = self._probed.logits(self._axis, self._image[..., shift : shift + length])
+        inner = self._logits[..., low + shift : high + shift]
+        return float(absolute_difference(shifted[..., low:high], inner).max()) / spread(inner)
+
+    def _length_for(self, shift: int) -> int:
+        """Return a length that is a multiple of the shift, and shows it."""
+        group = next((each for each in COMMON_MULTIPLES if each % shift == 0), shift)
+        remainder = self._probed.spec.remainder[self._axis]
+        step = SIZE_PERIOD if remainder else math.lcm(group, self._probed.multiple)
+        needed = max(2 * group, group + sum(self._radii) + MIN_SHOWN)
+        return math.ceil(needed / step) * step + remainder
+
+
+def _least(shifted: _Shifted, shift: int) -> int:
+    """Return the least divisor of a shift by which the output is reproduced, too."""
+    if shifted.reproduces(1):
+        return 1
+    for prime in _prime_factors(shift):
+        power = prime
+        while shift % (power * prime) == 0:
+            power *= prime
+        rest, powers = shift // power, [prime**n for n in range(round(math.log(power, prime)) + 1)]
+        shift = rest * powers[bisect_left(powers, True, key=lambda n: shifted.reproduces(rest * n))]
+    return shift
+
+
+def _prime_factors(number: int) -> list[int]:
+    """Return the primes that divide a number, the largest first."""
+    primes, rest = [], number
+    for n in range(2, number + 1):
+        if rest % n == 0:
+            primes.append(n)
+            while rest % n == 0:
+                rest //= n
+    return primes[::-1]
+
+
+def _grid_of_sizes(
+    probed: ProbedModel, axis: int, radii: tuple[int, int], stride: int
+) -> Reproduced:
+    """Find the multiple of the stride that has to divide a length, so that the length is no matter.
+
+    A model may pad its input to a multiple of 32 at both sides, say, and has a stride of 8: pixels
+    come to lie elsewhere on its grid in an image that is longer by 8 px.
+    """
+    for factor in FACTORS:
+        multiple = math.lcm(stride * factor, probed.multiple)
+        if multiple > LARGEST_STRIDE and factor > 1:
+            break
+        if _agrees_at_sizes(probed, axis, radii, multiple):
+            return Reproduced(multiple if factor > 1 else stride, True)
+    return Reproduced(stride, True, at_sizes=False)
+
+
+def _agrees_at_sizes(probed: ProbedModel, axis: int, radii: tuple[int, int], multiple: int) -> bool:
+    """Tell whether the same pixels in images of two lengths give the same output."""
+    remainder = probed.spec.remainder[axis]
+    step = math.lcm(multiple, SIZE_PERIOD) if remainder else multiple
+    needed = max(LENGTHS[0], sum(radii) + 2 * probed.spec.border + MIN_SHOWN)
+    length = math.ceil(needed / (2 * step)) * 2 * step
+    longer = length + step * (2 * (length // (4 * step)) + 1)
+    image = probed.source(
+        np.random.default_rng([8, axis]),
+        (probed.channels, probed.breadth(axis), longer + remainder),
+    )
+    try:
+        one = probed.logits(axis, image[..., : length + remainder])
+        other = probed.logits(axis, image)
+    except ModelError:
+        return False
+    shown = length + remainder - radii[1] - probed.spec.border
+    return same_up_to_rounding(one[..., :shown], other[..., :shown])
+
+
+def same_up_to_rounding(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> bool:
+    """Tell whether logits differ by no more than rounding explains."""
+    return bool(absolute_difference(one, other).max() <= tolerance(one) * spread(one))
+
+
+def tolerance(logits: npt.NDArray[Any]) -> float:
+    """Return the share of the logits' standard deviation that rounding may change."""
+    with np.errstate(over="ignore"):
+        is_half = np.array_equal(logits, logits.astype(np.float16), equal_nan=True)
+    return HALF_ROUNDING if is_half else ROUNDING

@@ -1,0 +1,158 @@
+"""A model that is run on made-up images, along one axis at a time, to see what its output does."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from ..arrays import difference
+from ..errors import ModelError
+from .base import Model
+
+Image: TypeAlias = npt.NDArray[np.float32]
+"""An image, ``(channels, height, width)``."""
+
+Source: TypeAlias = "Callable[[np.random.Generator, tuple[int, int, int]], Image]"
+"""Makes an image of shape ``(channels, height, width)``, normalized as the model expects it."""
+
+LENGTHS = (384, 768, 1536)
+"""Lengths in px of images along the axis that is measured: the first that holds the radius."""
+
+BREADTHS = (192, 384, 768)
+"""Lengths in px along the other axis: the first that the model takes.
+
+Like the others they are multiples of 3 and of powers of 2, as the strides of most models are.
+"""
+
+SIZE_MULTIPLES = (*range(1, 33), 36, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224)
+"""Numbers that may have to divide a tile's sides, and strides that models have, px."""
+
+JOINT_MULTIPLES = (72, 120, 144, 168, 180, 240, 336, 360, 720)
+"""The same for models that join two grids."""
+
+
+def noise(random: np.random.Generator, shape: tuple[int, int, int]) -> Image:
+    """Return white noise on the scale of normalized pixels."""
+    return random.standard_normal(shape, np.float32)
+
+
+class ProbedModel:
+    """A model that is run along one axis at a time, which is the last of the images here.
+
+    Parameters
+    ----------
+    model : Model
+        The model, resolved.
+    channels : int
+        Bands of the images.
+    source : callable
+        Makes the images.
+
+    Attributes
+    ----------
+    multiple : int
+        Smallest number found that divides the sides of images which the model takes, px.
+
+    Raises
+    ------
+    ModelError
+        Where the model fails at every size that is tried.
+    """
+
+    def __init__(self, model: Model, channels: int, source: Source) -> None:
+        self.model, self.spec = model, model.spec
+        self.channels = channels
+        self.source = source
+        self.multiple, self._breadths = self._first_that_works()
+
+    def lengths(self, axis: int, stride: int = 1) -> tuple[int, ...]:
+        """Return the lengths along an axis at which the model can be measured, on a stride."""
+        fixed, remainder = self.spec.tile[axis], self.spec.remainder[axis]
+        if fixed is not None:
+            return (fixed,)
+        multiple = math.lcm(self.multiple, stride)
+        return tuple(_rounded_up(length, multiple) + remainder for length in LENGTHS)
+
+    def breadth(self, axis: int) -> int:
+        """Return the length of images along the other axis, px."""
+        return self._breadths[1 - axis]
+
+    def image(self, axis: int, length: int, seed: int) -> Image:
+        """Return a new image, the axis in question last."""
+        random = np.random.default_rng([seed, axis, length])
+        return self.source(random, (self.channels, self.breadth(axis), length))
+
+    def logits(self, axis: int, image: Image) -> npt.NDArray[Any]:
+        """Return the logits of an image, shape ``(classes, breadth, length)``."""
+        oriented = image if axis == 1 else image.transpose(0, 2, 1)
+        logits: npt.NDArray[Any] = self.batch([oriented])[0]
+        if logits.shape[1:] != oriented.shape[1:]:
+            raise ModelError(
+                f"{self.spec.name} maps a tile of {list(oriented.shape)} to {list(logits.shape)}: "
+                f"logits must have its height and width"
+            )
+        return logits if axis == 1 else logits.transpose(0, 2, 1)
+
+    def batch(self, images: list[Image]) -> npt.NDArray[Any]:
+        """Return the logits of a batch, filled up with its last image where its size is fixed."""
+        size = self.spec.batch or len(images)
+        filled = np.stack(images + [images[-1]] * (size - len(images))).astype(np.float32)
+        border = self.spec.border
+        around = np.pad(filled, [(0, 0), (0, 0), (border, border), (border, border)], "reflect")
+        return self.model(np.ascontiguousarray(around))
+
+    def _first_that_works(self) -> tuple[int, tuple[int, int]]:
+        """Return the multiple of the first shape that the model takes, and its two breadths.
+
+        A breadth is the length along an axis of images that are longer along the other.
+        """
+        failure: ModelError | None = None
+        for multiple, breadth in self._candidates():
+            shapes = [self._shape_across(axis, breadth, multiple) for axis in (0, 1)]
+            try:
+                for shape in shapes:
+                    self.batch([np.zeros((self.channels, *shape), np.float32)])
+            except ModelError as error:
+                failure = failure or error
+            else:
+                return multiple, (shapes[0][0], shapes[1][1])
+        raise failure or ModelError(f"{self.spec.name} takes no tile of any size that was tried")
+
+    def _candidates(self) -> Iterator[tuple[int, int]]:
+        """Yield multiples and breadths to try."""
+        yield from ((1, breadth) for breadth in BREADTHS)
+        if None in self.spec.tile:
+            yield from (
+                (multiple, BREADTHS[0]) for multiple in (*SIZE_MULTIPLES[1:], *JOINT_MULTIPLES)
+            )
+
+    def _shape_across(self, axis: int, breadth: int, multiple: int) -> tuple[int, int]:
+        """Height and width of an image that is narrow along an axis."""
+        lengths = [_rounded_up(length, multiple) for length in (LENGTHS[0], LENGTHS[0])]
+        lengths[axis] = _rounded_up(breadth, multiple)
+        height, width = (
+            fixed or length + remainder
+            for fixed, length, remainder in zip(
+                self.spec.tile, lengths, self.spec.remainder, strict=True
+            )
+        )
+        return height, width
+
+
+def absolute_difference(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Return the absolute difference of logits, in finite numbers."""
+    return np.nan_to_num(difference(one, other), posinf=float(np.finfo(np.float32).max))
+
+
+def spread(logits: npt.NDArray[Any]) -> float:
+    """Return the standard deviation of the finite logits, above 0."""
+    finite = logits[np.isfinite(logits)].astype(np.float64)
+    return max(float(finite.std()) if finite.size else 0.0, float(np.finfo(np.float32).tiny))
+
+
+def _rounded_up(length: int, multiple: int) -> int:
+    return math.ceil(length / multiple) * multiple
