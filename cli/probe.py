@@ -66,18 +66,25 @@ def sentence(found: Probe) -> str:
             "The model has global context: its output depends on the whole tile and its size, so "
             "no margin makes tiles exact. Tiles are blended."
         )
-    if found.depends_on_batch or not found.deterministic:
-        if found.depends_on_batch:
-            why = "The model's output for a tile depends on the other tiles of its batch"
-        else:
-            why = "The model is not deterministic"
-        return f"{why}: no margin makes tiles exact."
+    if not found.deterministic:
+        return "The model is not deterministic: no margin makes tiles exact."
+    if not all(found.equivariant):
+        return (
+            "A shifted input does not give a shifted answer: the output depends on where pixels "
+            "lie in a tile, so no margin makes tiles exact. Tiles are blended."
+        )
     radius, stride = max(found.radius), max(found.stride)
     overlap = 2 * radius + 1 if radius else 0
+    one = "one by one (--batch-size 1) " if found.depends_on_batch else ""
+    if found.depends_on_size:
+        return (
+            f"The output depends on the size of the input: with --margin {radius} --align {stride} "
+            f"tiles of one size {one}agree, but differ from one run over the whole image."
+        )
     return (
         f"The receptive-field radius is {radius} px and the total stride {stride} px: --margin "
         f"{radius} --align {stride} --overlap {overlap} or more, with tile sizes that are "
-        f"multiples of {stride}, give the result of one run over the whole image."
+        f"multiples of {stride}, {one}give the result of one run over the whole image."
     )
 
 
@@ -91,6 +98,8 @@ def _table(found: Probe) -> Iterator[str]:
     yield f"{'stride':<14}{found.stride[0]} x {found.stride[1]}"
     yield f"{'measured at':<14}{found.size[0]} x {found.size[1]} px"
     yield f"{'global context':<15}{_word(found.tile_wide)}"
+    yield f"{'shift-equivariant':<18}{_word(all(found.equivariant))}"
+    yield f"{'depends on size':<16}{_word(found.depends_on_size)}"
     yield f"{'depends on batch':<17}{_word(found.depends_on_batch)}"
     yield f"{'deterministic':<14}{_word(found.deterministic)}"
 

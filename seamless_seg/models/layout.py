@@ -126,6 +126,11 @@ class Trials:
             return tuple(self.run(zeros).shape)
         return None
 
+    def takes(self, size: Pair) -> bool:
+        """Tell whether the graph gives logits for images of a size."""
+        shape = self.output_shape(size)
+        return shape is not None and bool(self.layouts(shape, size))
+
     def layouts(self, shape: Sequence[int], size: Pair) -> list[LogitsLayout]:
         """Return the possible layouts of such an output, the likeliest first."""
         return list(possible_layouts(shape, self.batch, size, self.channels_last))
@@ -135,6 +140,8 @@ class InferredLayout(NamedTuple):
     """The layout of an output, and the sizes at which it holds."""
 
     layout: LogitsLayout
+    size: Pair
+    """Height and width of an image that the graph takes."""
     remainder: Pair = (0, 0)
     """Height and width of logits modulo ``SIZE_PERIOD`` at which the border is no wider."""
 
@@ -165,7 +172,7 @@ def infer_layout(
         if shape is None:
             continue
         if declared is not None and declared.fits(shape, trials.batch, size):
-            return InferredLayout(declared)
+            return InferredLayout(declared, size)
         if inferred := _inferred_at(trials, size, shape, is_free):
             return inferred
     return None
@@ -177,7 +184,7 @@ def _inferred_at(
     """Infer the layout of an output of that shape, with more runs where it leaves a doubt."""
     found = trials.layouts(shape, size)
     if not is_free or (found and found[0].border == 0 and found[0].output_stride == 1):
-        return InferredLayout(found[0]) if found else None
+        return InferredLayout(found[0], size) if found else None
     if len(found) > 1:
         # Three periods, so that what was divisible by 3 still is.
         larger = size[0] + 3 * SIZE_PERIOD, size[1] + 3 * SIZE_PERIOD
@@ -187,7 +194,7 @@ def _inferred_at(
         smallest = _smallest_border(trials, size[0])
         if smallest is not None:
             return smallest
-    return InferredLayout(found[0]) if found else None
+    return InferredLayout(found[0], size) if found else None
 
 
 def _smallest_border(trials: Trials, known: int) -> InferredLayout | None:
@@ -224,7 +231,7 @@ def _with_border(trials: Trials, side: int, both: int) -> InferredLayout | None:
     shape = trials.output_shape((side, side)) or ()
     found = [way for way in trials.layouts(shape, (side, side)) if way.output_stride == 1]
     remainder = (side - both) % SIZE_PERIOD
-    return InferredLayout(found[0], (remainder, remainder)) if found else None
+    return InferredLayout(found[0], (side, side), (remainder, remainder)) if found else None
 
 
 def possible_layouts(

@@ -25,7 +25,13 @@ from .base import (
     naming_failure,
 )
 from .io_binding import BUFFER_SETS, DEVICES, DeviceRunner, can_write_graphs, normalization_graph
-from .layout import LogitsLayout, Trials, infer_layout, possible_layouts
+from .layout import (
+    COMMON_OUTPUT_STRIDES,
+    LogitsLayout,
+    Trials,
+    infer_layout,
+    possible_layouts,
+)
 from .metadata import parse
 from .mlm import with_sidecar
 from .onnx_session import OnnxFile
@@ -110,19 +116,26 @@ class OnnxModel:
             return self
         channels = self.spec.channels or channels or self.spec.metadata.channels or DEFAULT_CHANNELS
         is_channels_last = self._signature.image_layout.channels_last
+        trials = Trials(self._try, self.spec.batch or 1, channels, is_channels_last)
+        fixed = self._undeclared_size(trials)
+        size = fixed or self._signature.size
         found = infer_layout(
-            Trials(self._try, self.spec.batch or 1, channels, is_channels_last),
-            self._trial_sizes(),
-            is_free=self._signature.size == (None, None),
+            trials,
+            [fixed] if fixed else self._trial_sizes(),
+            is_free=size == (None, None),
             declared=self._signature.logits_layout,
         )
         resolved = copy(self)
         resolved._is_resolved, resolved._is_certain = True, found is not None
         if found is not None:
-            border = found.layout.border
             resolved._signature = replace(self._signature, logits_layout=found.layout)
-            tile = _without_border(self._signature.size, border)
-            resolved.spec = replace(self.spec, tile=tile, border=border, remainder=found.remainder)
+            resolved.spec = replace(
+                self.spec,
+                tile=_without_border(size, found.layout.border),
+                border=found.layout.border,
+                remainder=found.remainder,
+                batch=self.spec.batch or _undeclared_batch(trials, found.size),
+            )
         return resolved
 
     def tune(self, tile: tuple[int, int], most_workers: int | None = None) -> None:
@@ -189,6 +202,22 @@ class OnnxModel:
         sizes.extend((side, side) for side in ODD_TRIAL_SIDES)
         yield from dict.fromkeys((height or down, width or across) for down, across in sizes)
 
+    def _undeclared_size(self, trials: Trials) -> Pair | None:
+        """Return the only size of images that the graph takes, where its output alone declares it.
+
+        Exporters of graphs with lengths built into them may name the axes of the image all the
+        same, so that they look free.
+        """
+        declared = self._signature.declared_size
+        if declared is None or self._signature.size != (None, None):
+            return None
+        for stride in (1, *COMMON_OUTPUT_STRIDES):
+            size = declared[0] * stride, declared[1] * stride
+            if trials.takes(size):
+                others = [(2 * size[0], 2 * size[1]), (TRIAL_SIDES[0], TRIAL_SIDES[1])]
+                return None if any(map(trials.takes, others)) else size
+        return None
+
     def _layout_of(self, shape: tuple[int, ...], batch: tuple[int, ...]) -> LogitsLayout:
         """Return the layout of an output: the model's, or where that is uncertain the likeliest."""
         count, _, height, width = batch
@@ -223,6 +252,17 @@ def _spec(signature: Signature, file: OnnxFile, batch_pixels: int) -> ModelSpec:
         metadata=signature.metadata,
         variant=variant,
     )
+
+
+def _undeclared_batch(trials: Trials, size: Pair) -> int | None:
+    """Return 1 where a batch of 1 is built into a graph that declares none; None for any number.
+
+    Of images so large that they run one by one anyway, no batch is tried.
+    """
+    if math.prod(size) > BATCH_PIXELS:
+        return None
+    shape = replace(trials, batch=2).output_shape(size)
+    return None if shape is not None and shape[0] == 2 else 1
 
 
 def _without_border(

@@ -85,6 +85,13 @@ class Signature:
         return height, width
 
     @property
+    def declared_size(self) -> Pair | None:
+        """Height and width of the logits; None where one is free, or more than two are given."""
+        lengths = self.logits.shape[1:] if len(self.logits.shape) == 3 else self.logits.shape[2:]
+        known = [length for length in lengths if length is not None]
+        return (known[0], known[1]) if len(lengths) == len(known) == 2 else None
+
+    @property
     def batch(self) -> int | None:
         """Images of a batch; None for any number, and 1 for logits ``[1, H, W]``."""
         if len(self.logits.shape) == 3 and self.logits.shape[0] == 1:
