@@ -96,7 +96,10 @@ def nearest_stride(probed: ProbedModel, axis: int, length: int, radii: tuple[int
     shifted = _Shifted(probed, axis, radii)
     differences: dict[int, float] = {}
     for shift in SHIFTS:
-        apart = shifted.apart(shift, length, SHIFTS[-1])
+        try:
+            apart = shifted.apart(shift, length, SHIFTS[-1])
+        except ModelError:  # it takes no image of that length
+            break
         if apart is None:
             break
         differences[shift] = apart

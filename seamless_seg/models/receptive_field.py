@@ -212,14 +212,22 @@ def _reproduced(
 
 def _sides(probed: ProbedModel, axis: int, stride: int) -> tuple[Side, Side, int]:
     """Measure the sides before and after along an axis; return the length of the images, too."""
+    measured = None
     for length in probed.lengths(axis, stride):
         first = _cut(probed, axis, length, stride)
         last = (length - first) // stride * stride
-        before = _side(probed, axis, length, first, False)
-        after = _side(probed, axis, length, last, True)
+        try:
+            before = _side(probed, axis, length, first, False)
+            after = _side(probed, axis, length, last, True)
+        except ModelError:
+            if measured is None:
+                raise
+            break  # the model takes no image of that length, though it takes a shorter one
+        measured = before, after, length
         if not (before.reaches_across or after.reaches_across):
             break
-    return before, after, length
+    assert measured is not None
+    return measured
 
 
 def _cut(probed: ProbedModel, axis: int, length: int, stride: int) -> int:
