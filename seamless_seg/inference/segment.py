@@ -28,6 +28,7 @@ from ..progress import OnProgress
 from ..raster.blocks import BlockWindows
 from ..raster.creation_options import Encoding, EncodingChoices
 from ..spill import Spill
+from ..system import peak_bytes
 from .pipeline import Pipeline, RunCounts
 from .prepared import PreparedRun, inputs_of, prepare
 
@@ -43,7 +44,7 @@ class SegmentChoices(OptionChoices, OutputChoices, EncodingChoices, total=False)
     """The fields of all option objects, as keywords of ``segment``."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Summary:
     """What a run did, and how long it took."""
 
@@ -66,6 +67,38 @@ class Summary:
     exactness: str | None
     """Whether the output is identical to running the model on the whole image at once, in a
     sentence; None if the model's receptive field was not measured."""
+    exact: bool | None
+    """Whether it is identical; None if that is unknown."""
+    peak_bytes: int | None
+    """Most memory that the process had at any time; None if the system does not report it."""
+    warnings: tuple[str, ...]
+    """Sentences on what may be wrong with the result."""
+    outputs: tuple[Path, ...]
+    """Files that were written, the main output first."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences about the decisions of the run."""
+        return self.settings.notes
+
+    def figures(self) -> dict[str, Any]:
+        """Return what a program may want to know, as JSON can represent it."""
+        return {
+            "tiles": self.tiles,
+            "skipped": self.skipped,
+            "seconds": self.seconds,
+            "exact": self.exact,
+            "exactness": self.exactness,
+            "peak_bytes": self.peak_bytes,
+            "warnings": list(self.warnings),
+            "notes": list(self.notes),
+            "outputs": [str(path) for path in self.outputs],
+        }
+
+    def __repr__(self) -> str:
+        verdict = {True: "exact", False: "not exact", None: "exactness unknown"}[self.exact]
+        outputs = ", ".join(str(path) for path in self.outputs)
+        return f"<Summary: {self.tiles} tiles in {self.seconds:.1f} s, {verdict}, {outputs}>"
 
 
 def segment(
@@ -171,7 +204,17 @@ def segment(
         skipped=run.plan.skipped + counts.skipped,
         settings=prepared.forecast.settings,
         exactness=prepared.forecast.exactness,
+        exact=prepared.forecast.exact,
+        peak_bytes=peak_bytes(),
+        warnings=(*prepared.forecast.warnings, *_warnings_on(counts)),
+        outputs=tuple(paths),
     )
+
+
+def _warnings_on(counts: RunCounts) -> Iterator[str]:
+    """Yield sentences on what a run has found to be wrong."""
+    if counts.not_finite:
+        yield f"{counts.not_finite} logits are not finite (NaN or infinite)"
 
 
 class _Decided(NamedTuple):

@@ -18,8 +18,19 @@ GLOBAL_CONTEXT = "not exact: the model has global context, so its output depends
 """The sentence for a model whose receptive field covers the whole tile."""
 
 
-def exactness(probe: Probe, plan: Plan, tolerance: float | None, model: Model | None = None) -> str:
-    """Say in one sentence how exact the tiles of a plan are.
+class Exactness(NamedTuple):
+    """How exact the tiles of a plan are."""
+
+    exact: bool
+    """Whether the output is identical to running the model on the whole image at once."""
+    sentence: str
+    """The same in words: it begins with ``exact:``, ``within the tolerance:`` or ``not exact:``."""
+
+
+def exactness(
+    probe: Probe, plan: Plan, tolerance: float | None, model: Model | None = None
+) -> Exactness:
+    """Tell how exact the tiles of a plan are.
 
     Parameters
     ----------
@@ -34,32 +45,36 @@ def exactness(probe: Probe, plan: Plan, tolerance: float | None, model: Model | 
 
     Returns
     -------
-    str
-        A sentence that begins with ``exact:``, ``within the tolerance:`` or ``not exact:``.
+    Exactness
     """
     if probe.depends_on_batch:
-        return "not exact: the model's output for a tile depends on the other tiles of its batch"
+        return Exactness(
+            False,
+            "not exact: the model's output for a tile depends on the other tiles of its batch",
+        )
     if not probe.deterministic:
-        return "not exact: the model is not deterministic"
+        return Exactness(False, "not exact: the model is not deterministic")
     axes = [
         (axis, probe.reach(n))
         for n, axis in enumerate((plan.grid.rows, plan.grid.cols))
         if axis.count > 1
     ]
     if not axes:
-        return f"exact: one tile holds the whole image{_padding(plan, model)}"
+        return Exactness(True, f"exact: one tile holds the whole image{_padding(plan, model)}")
     if any(field.across for _, field in axes):
-        return GLOBAL_CONTEXT
+        return Exactness(False, GLOBAL_CONTEXT)
     stride = max(field.stride for _, field in axes)
     if any(axis.align % field.stride for axis, field in axes):
-        return (
+        return Exactness(
+            False,
             f"not exact: tiles do not start at multiples of the model's stride of {stride} px; use "
-            f"--align {stride}"
+            f"align={stride}",
         )
     if any(axis.tile % field.stride for axis, field in axes):
-        return (
+        return Exactness(
+            False,
             f"not exact: the tile size is not a multiple of the model's stride of {stride} px; "
-            f"choose such a --tile"
+            f"choose such a tile=",
         )
     return _compared(max(_change(axis, field, plan.trust) for axis, field in axes), plan, tolerance)
 
@@ -102,19 +117,21 @@ def weigh_graph(nodes: str | None, probe: Probe | None, is_global: bool) -> Verd
     return Verdict(notes=(note,))
 
 
-def _compared(change: float, plan: Plan, tolerance: float | None) -> str:
-    """The sentence for logits that change by up to so many of their standard deviations."""
+def _compared(change: float, plan: Plan, tolerance: float | None) -> Exactness:
+    """The exactness for logits that change by up to so many of their standard deviations."""
     if change == 0:
-        return EXACT
+        return Exactness(True, EXACT)
     if tolerance is not None and change < tolerance:
-        return (
+        return Exactness(
+            False,
             f"within the tolerance: logits near tile edges change by less than {tolerance:g} of "
-            f"their standard deviation"
+            f"their standard deviation",
         )
     discarded = "half of the overlap" if plan.trust == "crop" else "the margin"
-    return (
+    return Exactness(
+        False,
         f"not exact: {discarded} is smaller than the receptive-field radius; logits near tile "
-        f"edges may change by up to {change:.2g} of their standard deviation"
+        f"edges may change by up to {change:.2g} of their standard deviation",
     )
 
 

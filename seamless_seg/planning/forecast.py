@@ -41,6 +41,8 @@ class Forecast:
     exactness: str | None = None
     """Whether the output is identical to running the model on the whole image at once, in a
     sentence; None if the model's receptive field was not measured."""
+    exact: bool | None = None
+    """Whether it is identical; None if that is unknown."""
     schedule: Schedule | None = None
     """Panels, batches and threads; None if no run has been prepared."""
     pricing: TileCosts | None = None
@@ -49,6 +51,11 @@ class Forecast:
     """Bytes of a pixel in all outputs; if None, those of logits."""
     warning: str | None = None
     """Why tiles differ whatever their overlap; None if they do not, as far as known."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Sentences on what may be wrong with the result; the user must see them."""
+        return () if self.warning is None else (self.warning,)
 
     @property
     def held_bytes(self) -> int | None:
@@ -82,6 +89,7 @@ class Forecast:
             "written_pixels": plan.written,
         }
         if self.exactness is not None:
+            figures["exact"] = self.exact
             figures["exactness"] = self.exactness
         if self.warning is not None:
             figures["warning"] = self.warning
@@ -209,12 +217,15 @@ def with_exactness(
         The user's options, for their tolerance.
     """
     plan = forecast.plan
-    sentence = None if probe is None else exactness(probe, plan, options.tolerance, model)
+    exact, sentence = None, None
+    if probe is not None:
+        exact, sentence = exactness(probe, plan, options.tolerance, model)
+    forecast = replace(forecast, exact=exact, exactness=sentence, warning=None)
     if plan.grid.shape == (1, 1):
-        return replace(forecast, exactness=sentence, warning=None)
+        return forecast
     verdict = weigh_graph(tile_wide_nodes(model), probe, sentence == GLOBAL_CONTEXT)
     settings = forecast.settings.noting(*verdict.notes)
-    return replace(forecast, settings=settings, exactness=sentence, warning=verdict.warning)
+    return replace(forecast, settings=settings, warning=verdict.warning)
 
 
 def model_choices(options: Options, model: Model) -> dict[str, Decision[Any]]:
