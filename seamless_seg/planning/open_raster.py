@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..decisions import METADATA, OPTION, Decision
-from ..errors import OptionError
+from ..errors import OptionError, RasterError
+from ..models.foreign_files import IMAGE, MODEL, ORDER, identify
 from ..models.load import LazyModel
 from ..raster.source import Reading
 from ..validation import nodata_of
@@ -41,7 +44,12 @@ def open_raster(path: Any, options: Options, model: LazyModel | None = None) -> 
     """
     from ..raster.reader import RasterReader
 
-    reader = RasterReader(path, _reading(options, path, model))
+    try:
+        reader = RasterReader(path, _reading(options, path, model))
+    except RasterError as error:
+        if (reason := _not_a_raster(path, model)) is None:
+            raise
+        raise RasterError(reason) from error
     try:
         if reader.has_palette and model is not None:
             reader.expand(model.opened.spec.channels or max(options.bands or [1]))
@@ -49,6 +57,20 @@ def open_raster(path: Any, options: Options, model: LazyModel | None = None) -> 
         reader.close()
         raise
     return reader
+
+
+def _not_a_raster(path: Any, model: LazyModel | None) -> str | None:
+    """Say what a file is that cannot be opened, and is no image; None where that is unknown."""
+    found = identify(Path(path)) if isinstance(path, str | PathLike) else None
+    if found is None or found.kind == IMAGE or Path(path).is_dir():
+        return None
+    if found.kind != MODEL:
+        return f"{path} is {found.what}, not a raster: {found.advice}"
+    given = None if model is None else model.source
+    other = identify(Path(given)) if isinstance(given, str | PathLike) else None
+    is_swapped = other is not None and other.kind == IMAGE
+    also = f", and {given} is {other.what}" if other is not None and is_swapped else ""
+    return f"{path} is {found.what}, not a raster{also}: {ORDER}"
 
 
 def _reading(options: Options, path: Any, model: LazyModel | None) -> Reading:
