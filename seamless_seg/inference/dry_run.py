@@ -83,9 +83,9 @@ def _notes_on_unused(result: Forecast, options: Options, execution: Execution) -
     """Notes on options whose effect is unknown without a raster and a model."""
     notes = []
     if execution.max_memory is not None and result.schedule is None:
-        notes.append("the effect of --max-memory depends on INPUT and MODEL: give both")
+        notes.append("the effect of max_memory= depends on the raster and the model: give both")
     if options.normalize is not None and result.settings.pixels is None:
-        notes.append("the effect of --normalize depends on INPUT and MODEL: give both")
+        notes.append("the effect of normalize= depends on the raster and the model: give both")
     return notes
 
 

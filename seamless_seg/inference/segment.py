@@ -180,7 +180,7 @@ def segment(
     execution = Execution(provider, threads, max_memory)
     lazy = execution.model(model, options)
     if crop and area is None and bbox is None:
-        raise OptionError("--crop needs --area or --bbox: give one of them, too")
+        raise OptionError("crop=True needs area= or bbox=: give one of them, too")
     with ExitStack() as stack:
         reader = stack.enter_context(open_raster(raster, options, lazy))
         paths = _destinations((output, *outputs.paths), inputs_of(model, reader), overwrite)

@@ -92,13 +92,15 @@ def _stated_resolution(path: Any, model: LazyModel | None) -> tuple[float, float
     from ..raster.reader import RasterReader
 
     if model is None:
-        raise OptionError("match-resolution takes the resolution from the model: give MODEL, too")
+        raise OptionError(
+            "match_resolution=True takes the resolution from the model: give a model, too"
+        )
     network = model.opened
     centimeters = network.spec.metadata.resolution
     if centimeters is None:
         raise OptionError(
-            f"match-resolution: the metadata of {network.spec.name} states no resolution: give the "
-            f"pixel size with --resolution"
+            f"match_resolution=True: the metadata of {network.spec.name} states no resolution: "
+            f"give the pixel size with resolution="
         )
     with RasterReader(path) as reader:
         return reader.resolution_for_pixel_size(centimeters)

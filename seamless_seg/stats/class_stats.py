@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ..raster.reader import RasterReader
     from ..raster.surface_areas import PixelAreas
 
-HOW_TO_WRITE_CLASSES = "write classes with `seamless-seg run --kind classes`"
+HOW_TO_WRITE_CLASSES = 'a run with kind="classes" writes them'
 
 
 def class_stats(
