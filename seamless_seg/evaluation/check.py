@@ -122,7 +122,7 @@ def check(
     SeamlessError
         As ``segment`` does, and if the output does not belong to the raster and the model.
     """
-    from ..atomic import check_destination
+    from ..inference.output_files import check_destination_of_raster
     from ..raster.reader import RasterReader
     from .checked_output import CheckedOutput
     from .disagreement import map_disagreement
@@ -139,7 +139,7 @@ def check(
         destination = None
         if disagreement_map is not None:
             inputs = inputs_of(model, reader, *([] if checked is None else [checked.reader]))
-            destination = check_destination(disagreement_map, inputs, overwrite)
+            destination = check_destination_of_raster(disagreement_map, inputs, overwrite)
         run, found = _probed(prepare(reader, lazy, tiling, execution), tiling)
         if checked is not None:
             checked.require_raster(reader)

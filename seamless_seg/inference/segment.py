@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, Unpack
 
 from ..areas.geojson import area_of, bounding_window
-from ..atomic import check_destination
 from ..errors import OptionError
 from ..planning.forecast import Forecast
 from ..planning.open_raster import open_raster
@@ -251,9 +250,9 @@ def _decide(
 
 def _destinations(paths: Sequence[Any], inputs: Sequence[Any], overwrite: bool) -> list[Path]:
     """Check that no output would replace an input or another output; return their paths."""
-    from .output_files import check_distinct
+    from .output_files import check_destination_of_raster, check_distinct
 
-    checked = [check_destination(path, inputs, overwrite) for path in paths]
+    checked = [check_destination_of_raster(path, inputs, overwrite) for path in paths]
     check_distinct(checked)
     return checked
 

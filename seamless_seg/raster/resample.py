@@ -13,6 +13,7 @@ from rasterio.windows import Window
 
 from ..arrays import Pixels
 from ..errors import OptionError
+from ..validation import format_length
 from .ellipsoid import WGS84
 from .georeference import apply_affine, pixel_size
 
@@ -198,4 +199,4 @@ def _is_upright(transform: Affine) -> bool:
 
 
 def _joined(lengths: tuple[float, float]) -> str:
-    return " x ".join(f"{length:.6g}" for length in lengths)
+    return " x ".join(format_length(length) for length in lengths)

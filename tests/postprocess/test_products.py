@@ -426,7 +426,7 @@ def test_entropy_is_refused_of_a_model_that_ends_in_sigmoids(paths):
     raster, model, output = paths
     made.raster(raster, made.pixels(3, 20, 30, "float32"))
     ending_in(model, "Sigmoid")
-    with pytest.raises(OptionError, match="needs probabilities that sum to one, and those of"):
+    with pytest.raises(OptionError, match="needs probabilities that sum to one, and sigmoid's do"):
         segment(raster, model, output, kind="confidence", confidence="entropy")
 
 
@@ -508,7 +508,7 @@ def test_outputs_appear_together_or_not_at_all(paths):
         ({"blend": "probabilities"}, 'blend="probabilities" leaves no logits'),
         (
             {"kind": "confidence", "activation": "sigmoid", "confidence": "entropy"},
-            "needs probabilities that sum to one, and those of",
+            "needs probabilities that sum to one, and sigmoid's do",
         ),
     ],
 )
