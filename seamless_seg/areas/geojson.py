@@ -54,7 +54,7 @@ def area_of(
         Where both are given, or do not overlap the raster.
     """
     if path is not None and bounds is not None:
-        raise OptionError("give either area or bbox, not both")
+        raise OptionError("give either area= or bbox=, not both")
     if bounds is not None:
         return read_bounds(bounds, size, georeference)
     return None if path is None else read_area(path, size, georeference)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+import os
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Unpack
@@ -18,6 +19,7 @@ from ..planning.open_raster import open_raster
 from ..planning.options import Execution, OptionChoices, Options, merged
 from ..planning.probing import needs_probe, try_probe
 from ..progress import OnProgress, Progress
+from ..signatures import showing_fields
 from ..tiling.trust import Profile, name_of
 from ..validation import whole_number
 from ..windows import Window
@@ -60,16 +62,17 @@ class Report:
         return self.qualities[0]
 
 
+@showing_fields(Options)
 def check(
-    raster: Any,
-    model: Any,
-    output: Any = None,
+    raster: str | os.PathLike[str],
+    model: str | os.PathLike[str] | Callable[..., Any] | Sequence[Any],
+    output: str | os.PathLike[str] | None = None,
     *,
     options: Options | None = None,
     windows: int | None = None,
     seed: int = 0,
     compare: Iterable[str | Profile] = (),
-    disagreement_map: Any = None,
+    disagreement_map: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
     provider: str = "cpu",
     threads: int | None = None,

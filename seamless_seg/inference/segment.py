@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -26,6 +27,7 @@ from ..postprocess.products import ACTIVATIONS
 from ..progress import OnProgress
 from ..raster.blocks import BlockWindows
 from ..raster.creation_options import Encoding, EncodingChoices
+from ..signatures import showing_fields
 from ..spill import Spill
 from ..system import peak_bytes
 from .pipeline import Pipeline, RunCounts
@@ -100,17 +102,18 @@ class Summary:
         return f"<Summary: {self.tiles} tiles in {self.seconds:.1f} s, {verdict}, {outputs}>"
 
 
+@showing_fields(Options, OutputOptions, Encoding)
 def segment(
-    raster: Any,
-    model: Any,
-    output: Any,
+    raster: str | os.PathLike[str],
+    model: str | os.PathLike[str] | Callable[..., Any] | Sequence[Any],
+    output: str | os.PathLike[str],
     *,
     options: Options | None = None,
     provider: str = "cpu",
     threads: int | None = None,
     max_memory: int | None = None,
     overwrite: bool = False,
-    area: Any = None,
+    area: str | os.PathLike[str] | None = None,
     bbox: Sequence[float] | None = None,
     crop: bool = False,
     command: str | None = None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,11 @@ class OnnxFile:
     """
 
     def __init__(self, path: Any, provider: str = "cpu", threads: int | None = None) -> None:
+        if not isinstance(path, str | PathLike):
+            raise ModelError(
+                f"the model must be an ONNX file, a function or a torch module, not "
+                f"{type(path).__name__}"
+            )
         self.name = str(path)
         self.provider = provider.lower()
         self.threads = threads
@@ -134,7 +140,7 @@ def _unloadable(path: Path, reason: str) -> ModelError:
 
 
 def _unavailable(provider: str, available: Iterable[str]) -> str:
-    is_gpu = provider.lower() in ("cuda", "tensorrt")
+    is_gpu = provider.lower().startswith(("cuda", "gpu", "tensorrt"))
     advice = "install seamless-seg[gpu] in place of seamless-seg[cpu], or " if is_gpu else ""
     return (
         f"provider {provider!r} is not available in this onnxruntime: {advice}choose one of "

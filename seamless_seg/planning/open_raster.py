@@ -44,6 +44,11 @@ def open_raster(path: Any, options: Options, model: LazyModel | None = None) -> 
     """
     from ..raster.reader import RasterReader
 
+    if not isinstance(path, str | PathLike):
+        raise OptionError(
+            f"the raster must be the path of a file, not {type(path).__name__}: write it with "
+            f"rasterio first, or blend arrays with run_plan"
+        )
     try:
         reader = RasterReader(path, _reading(options, path, model))
     except RasterError as error:
@@ -61,7 +66,7 @@ def open_raster(path: Any, options: Options, model: LazyModel | None = None) -> 
 
 def _not_a_raster(path: Any, model: LazyModel | None) -> str | None:
     """Say what a file is that cannot be opened, and is no image; None where that is unknown."""
-    found = identify(Path(path)) if isinstance(path, str | PathLike) else None
+    found = identify(Path(path))
     if found is None or found.kind == IMAGE or Path(path).is_dir():
         return None
     if found.kind != MODEL:

@@ -50,8 +50,8 @@ class PolygonSummary:
 
 
 def polygonize(
-    raster: Any,
-    output: Any,
+    raster: str | os.PathLike[str],
+    output: str | os.PathLike[str],
     *,
     classes: Sequence[int | str] | None = None,
     min_area: float | None = None,

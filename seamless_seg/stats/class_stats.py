@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -27,8 +28,8 @@ HOW_TO_WRITE_CLASSES = 'a run with kind="classes" writes them'
 
 
 def class_stats(
-    path: Any,
-    zones: Any = None,
+    path: str | os.PathLike[str],
+    zones: str | os.PathLike[str] | None = None,
     *,
     zone_key: str | None = None,
     nodata: float | None = None,

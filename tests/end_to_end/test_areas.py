@@ -224,7 +224,7 @@ class TestRefusals:
         write_area(folder / "a.json", RING)
         run = ("run", "in.tif", "model.onnx", "out/out.tif", "-q")
         result = cli(*run, "--bbox", "0,0,1,1", "--area", "a.json")
-        refused(result, 2, "give either area or bbox")
+        refused(result, 2, "give either --area or --bbox")
         refused(cli(*run, "--crop"), 2, "--crop needs --area or --bbox")
 
     def test_ground_control_points_alone(self, paths):
