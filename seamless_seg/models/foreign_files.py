@@ -186,7 +186,7 @@ def _tensorflow(head: bytes, path: Path) -> ForeignFile | None:
         return None
     if head[:1] == b"\x08":  # a SavedModel begins with its version, a graph with a node
         advice = f"{TF2ONNX} --saved-model {path.parent} --output model.onnx"
-        return ForeignFile("the graph of a TensorFlow SavedModel", advice)
+        return ForeignFile("a graph of a TensorFlow SavedModel", advice)
     advice = f"{TF2ONNX} --graphdef {path} --output model.onnx --inputs NAME:0 --outputs NAME:0"
     return ForeignFile("a TensorFlow graph", advice)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +44,6 @@ class OnnxFile:
     """
 
     def __init__(self, path: Any, provider: str = "cpu", threads: int | None = None) -> None:
-        if not isinstance(path, str | PathLike):
-            raise ModelError(
-                f"the model must be an ONNX file, a function or a torch module, not "
-                f"{type(path).__name__}"
-            )
         self.name = str(path)
         self.provider = provider.lower()
         self.threads = threads

@@ -52,8 +52,11 @@ def check_is_geotiff(path: Any) -> None:
     if suffix.lower() in SUFFIXES:
         return
     if not suffix:
+        raise OptionError(f"output {name} has no ending: outputs are GeoTIFF; name it {name}.tif")
+    if suffix.lower() in VECTORS:
         raise OptionError(
-            f"output {name} has no ending: outputs are GeoTIFF, so name it {name}.tif"
+            f"output {name}: polygons are made from classes; write them to {root}.tif with "
+            f'kind="classes", and convert it with polygonize'
         )
     raise OptionError(
         f"output {name}: outputs are GeoTIFF, whose names end in .tif or .tiff; write {root}.tif, "
