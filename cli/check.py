@@ -15,7 +15,8 @@ from seamless_seg.tiling.trust import name_of
 from . import options
 from .command import Command, Section, argument, option
 from .formatting import plain, to_json
-from .messages import say
+from .keywords import in_options
+from .messages import note, warn
 from .progress import ProgressBar
 from .types import Bound
 
@@ -122,10 +123,10 @@ def check_command(
             click.echo(to_json(figures(report)))
         else:
             click.echo("\n".join(_lines(report)))
-        if report.forecast.warning and not quiet:
-            say(f"warning: {report.forecast.warning}")
         for sentence in [] if quiet else report.forecast.settings.notes:
-            say(f"note: {sentence}")
+            note(sentence)
+        for sentence in [] if quiet else report.forecast.warnings:
+            warn(sentence)
 
     with ProgressBar() as bar:
         report = check(
@@ -164,7 +165,7 @@ def _lines(report: Report) -> Iterator[str]:
     trust = name_of(tiling.trust.value)
     yield f"{'tiles':<11}{plain(tiling.tile.value)}, {pixels}, trust {trust}"
     if report.forecast.exactness is not None:
-        yield f"{'exactness':<11}{report.forecast.exactness}"
+        yield f"{'exactness':<11}{in_options(report.forecast.exactness)}"
     yield (
         f"{'windows':<11}{report.windows} of {report.population}, {report.pixels / 1e6:.3g} Mpx, "
         f"seed {report.seed}"

@@ -67,6 +67,11 @@ def to_json(document: Any) -> str:
     return json.dumps(known(document))
 
 
+def counted(count: int, noun: str) -> str:
+    """``1 tile``, ``2 tiles``."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 def size(count: float) -> str:
     """Bytes as ``512 B``, ``1.5 MB``, ``32 GB``."""
     for unit in ("B", "kB", "MB", "GB"):

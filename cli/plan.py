@@ -14,8 +14,9 @@ from seamless_seg.atomic import Document
 
 from . import options
 from .command import Command, Section, argument, option
-from .formatting import decisions, prices, schedule, size, to_json
-from .messages import say
+from .formatting import counted, decisions, prices, schedule, size, to_json
+from .keywords import in_options
+from .messages import note, warn
 from .types import Kind, Size
 
 
@@ -94,10 +95,10 @@ def plan(
     if document is not None:
         document.write(json.dumps(made.figures() | made.starts(), indent=1) + "\n")
     click.echo(to_json(made.figures()) if as_json else "\n".join(_report(made)))
-    if made.warning:
-        say(f"warning: {made.warning}")
     for sentence in made.settings.notes:
-        say(f"note: {sentence}")
+        note(sentence)
+    for sentence in made.warnings:
+        warn(sentence)
 
 
 def _report(made: Forecast) -> Iterator[str]:
@@ -106,16 +107,16 @@ def _report(made: Forecast) -> Iterator[str]:
     rows, cols = plan.grid.shape
     yield f"{'image':<12}{height} x {width} px"
     yield from decisions(made.settings)
-    yield f"{'grid':<12}{rows} x {cols}, {plan.tiles} tiles, {plan.skipped} skipped"
+    yield f"{'grid':<12}{rows} x {cols}, {counted(plan.tiles, 'tile')}, {plan.skipped} skipped"
     yield from prices(made.pricing)
     yield f"{'redundancy':<12}{plan.redundancy:.2f} x the pixels written"
     held = f"{plan.peak.pixels} px at most between tiles, {plan.peak.fraction:.2%} of the image"
-    written = f"{plan.tiles} windows, {plan.written / 1e6:.6g} Mpx"
+    written = f"{counted(plan.tiles, 'window')}, {plan.written / 1e6:.6g} Mpx"
     if made.held_bytes is not None and made.written_bytes is not None:
         held += f", {size(made.held_bytes)}"
         written += f", {size(made.written_bytes)} before compression"
     if made.exactness is not None:
-        yield f"{'exactness':<12}{made.exactness}"
+        yield f"{'exactness':<12}{in_options(made.exactness)}"
     yield f"{'held':<12}{held}"
     yield f"{'written':<12}{written}"
     yield from schedule(made.schedule)

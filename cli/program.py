@@ -16,6 +16,7 @@ import click
 
 from seamless_seg import GeometryError, OptionError, SeamlessError, __version__
 
+from .keywords import in_options
 from .messages import say
 
 NOTHING_WRITTEN = "interrupted, nothing was written"
@@ -50,6 +51,8 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command of that name; None where there is none."""
         if cmd_name not in COMMANDS:
+            if "." in cmd_name:  # a file
+                ctx.fail(f"{cmd_name!r} is no command: begin with one, such as run {cmd_name}")
             return None
         module = importlib.import_module(f".{cmd_name}", __package__)
         command: click.Command = getattr(module, COMMANDS[cmd_name][0])
@@ -88,10 +91,13 @@ def run_program(arguments: list[str]) -> int:
         return _complain(NOTHING_WRITTEN, INTERRUPTED, debug)
     except click.ClickException as error:
         return _complain(f"{error.format_message()}{_hint(error)}", WRONG_USAGE, debug)
-    except (OptionError, GeometryError) as error:
-        return _complain(str(error), WRONG_USAGE, debug)
     except SeamlessError as error:
-        return _complain(str(error), FAILED, debug)
+        is_usage = isinstance(error, OptionError | GeometryError)
+        message = in_options(str(error), _command_of(arguments))
+        status = _complain(message, WRONG_USAGE if is_usage else FAILED, debug)
+        for line in (getattr(error, "example", None) or "").splitlines():
+            say(f"    {line}")
+        return status
     except ModuleNotFoundError as error:
         message = f"{error.name} is not installed: pip install 'seamless-seg[cpu]' (or [gpu])"
         return _complain(message, FAILED, debug)
@@ -155,6 +161,11 @@ def _interrupt_main_thread() -> None:
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
     else:
         _thread.interrupt_main()
+
+
+def _command_of(arguments: list[str]) -> click.Command | None:
+    name = next((argument for argument in arguments if argument in COMMANDS), None)
+    return None if name is None else program.get_command(click.Context(program), name)
 
 
 def _hint(error: click.ClickException) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import shutil
 import sys
 import time
@@ -10,9 +12,16 @@ from typing import Self, TextIO
 
 from seamless_seg import Progress
 
-BAR = 28
-LINE_EVERY, DRAW_EVERY = 10.0, 0.2
-"""Seconds between two lines in a log, and between two states of the bar."""
+from .messages import say
+
+BAR, JSON = "bar", "json"
+"""How progress is shown: names in ``PROGRESS``."""
+
+BAR_LENGTH = 28
+"""Characters of the bar at most."""
+
+LINE_EVERY, DRAW_EVERY, JSON_EVERY = 10.0, 0.2, 1.0
+"""Seconds between two lines in a log, two states of the bar, and two lines of JSON."""
 
 
 class ProgressBar:
@@ -67,8 +76,41 @@ class ProgressBar:
                 self._stream.flush()
 
 
+class JsonProgress:
+    """Prints a line of JSON on stderr, at most once per second and at the end.
+
+    Its keys are ``done`` and ``total`` (in units of ``unit``), ``pixels`` that are finished,
+    ``seconds`` since the start and ``eta``, seconds that are left.
+    """
+
+    def __init__(self) -> None:
+        self._started = time.monotonic()
+        self._shown = -math.inf
+
+    def __call__(self, progress: Progress) -> None:
+        """Print ``progress`` if it is time to."""
+        now = time.monotonic()
+        if now - self._shown < JSON_EVERY and progress.done != progress.total:
+            return
+        self._shown, seconds = now, now - self._started
+        eta = seconds * (progress.total / progress.done - 1) if progress.done else None
+        times = {"seconds": seconds, "eta": eta}
+        rounded = {key: value and round(value, 3) for key, value in times.items()}
+        say(json.dumps(progress._asdict() | rounded))
+
+    def interrupt(self) -> None:
+        """Do nothing: each line is complete."""
+
+
+PROGRESS: dict[str, type[ProgressBar] | type[JsonProgress]] = {
+    BAR: ProgressBar,
+    JSON: JsonProgress,
+}
+"""How progress is shown, by the value of ``--progress``."""
+
+
 def _bar(progress: Progress, text: str, columns: int) -> str:
-    length = min(BAR, columns - len(text) - 3)
+    length = min(BAR_LENGTH, columns - len(text) - 3)
     if length < 1:
         return text[:columns]
     filled = length * progress.done // progress.total

@@ -28,4 +28,18 @@ class RasterError(SeamlessError, OSError):
 
 
 class ModelError(SeamlessError, ValueError):
-    """A model that cannot be loaded, or is no segmentation model."""
+    """A model that cannot be loaded, or is no segmentation model.
+
+    Parameters
+    ----------
+    message : str
+        What is wrong, and what to do.
+    example : str, optional
+        Python that does it, which a traceback shows below the message.
+    """
+
+    def __init__(self, message: str, example: str | None = None) -> None:
+        super().__init__(message)
+        self.example = example
+        if example is not None:
+            self.add_note(example)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -10,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, Unpack
 
 from ..areas.geojson import area_of, bounding_window
-from ..atomic import check_destination
 from ..errors import OptionError
 from ..planning.forecast import Forecast
 from ..planning.open_raster import open_raster
@@ -27,7 +27,9 @@ from ..postprocess.products import ACTIVATIONS
 from ..progress import OnProgress
 from ..raster.blocks import BlockWindows
 from ..raster.creation_options import Encoding, EncodingChoices
+from ..signatures import showing_fields
 from ..spill import Spill
+from ..system import peak_bytes
 from .pipeline import Pipeline, RunCounts
 from .prepared import PreparedRun, inputs_of, prepare
 
@@ -43,7 +45,7 @@ class SegmentChoices(OptionChoices, OutputChoices, EncodingChoices, total=False)
     """The fields of all option objects, as keywords of ``segment``."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Summary:
     """What a run did, and how long it took."""
 
@@ -66,19 +68,52 @@ class Summary:
     exactness: str | None
     """Whether the output is identical to running the model on the whole image at once, in a
     sentence; None if the model's receptive field was not measured."""
+    exact: bool | None
+    """Whether it is identical; None if that is unknown."""
+    peak_bytes: int | None
+    """Most memory that the process had at any time; None if the system does not report it."""
+    warnings: tuple[str, ...]
+    """Sentences on what may be wrong with the result."""
+    outputs: tuple[Path, ...]
+    """Files that were written, the main output first."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences about the decisions of the run."""
+        return self.settings.notes
+
+    def figures(self) -> dict[str, Any]:
+        """Return what a program may want to know, as JSON can represent it."""
+        return {
+            "tiles": self.tiles,
+            "skipped": self.skipped,
+            "seconds": self.seconds,
+            "exact": self.exact,
+            "exactness": self.exactness,
+            "peak_bytes": self.peak_bytes,
+            "warnings": list(self.warnings),
+            "notes": list(self.notes),
+            "outputs": [str(path) for path in self.outputs],
+        }
+
+    def __repr__(self) -> str:
+        verdict = {True: "exact", False: "not exact", None: "exactness unknown"}[self.exact]
+        outputs = ", ".join(str(path) for path in self.outputs)
+        return f"<Summary: {self.tiles} tiles in {self.seconds:.1f} s, {verdict}, {outputs}>"
 
 
+@showing_fields(Options, OutputOptions, Encoding)
 def segment(
-    raster: Any,
-    model: Any,
-    output: Any,
+    raster: str | os.PathLike[str],
+    model: str | os.PathLike[str] | Callable[..., Any] | Sequence[Any],
+    output: str | os.PathLike[str],
     *,
     options: Options | None = None,
     provider: str = "cpu",
     threads: int | None = None,
     max_memory: int | None = None,
     overwrite: bool = False,
-    area: Any = None,
+    area: str | os.PathLike[str] | None = None,
     bbox: Sequence[float] | None = None,
     crop: bool = False,
     command: str | None = None,
@@ -147,7 +182,7 @@ def segment(
     execution = Execution(provider, threads, max_memory)
     lazy = execution.model(model, options)
     if crop and area is None and bbox is None:
-        raise OptionError("--crop needs --area or --bbox: give one of them, too")
+        raise OptionError("crop=True needs area= or bbox=: give one of them, too")
     with ExitStack() as stack:
         reader = stack.enter_context(open_raster(raster, options, lazy))
         paths = _destinations((output, *outputs.paths), inputs_of(model, reader), overwrite)
@@ -171,7 +206,17 @@ def segment(
         skipped=run.plan.skipped + counts.skipped,
         settings=prepared.forecast.settings,
         exactness=prepared.forecast.exactness,
+        exact=prepared.forecast.exact,
+        peak_bytes=peak_bytes(),
+        warnings=(*prepared.forecast.warnings, *_warnings_on(counts)),
+        outputs=tuple(paths),
     )
+
+
+def _warnings_on(counts: RunCounts) -> Iterator[str]:
+    """Yield sentences on what a run has found to be wrong."""
+    if counts.not_finite:
+        yield f"{counts.not_finite} logits are not finite (NaN or infinite)"
 
 
 class _Decided(NamedTuple):
@@ -208,9 +253,9 @@ def _decide(
 
 def _destinations(paths: Sequence[Any], inputs: Sequence[Any], overwrite: bool) -> list[Path]:
     """Check that no output would replace an input or another output; return their paths."""
-    from .output_files import check_distinct
+    from .output_files import check_destination_of_raster, check_distinct
 
-    checked = [check_destination(path, inputs, overwrite) for path in paths]
+    checked = [check_destination_of_raster(path, inputs, overwrite) for path in paths]
     check_distinct(checked)
     return checked
 

@@ -14,6 +14,7 @@ from ..errors import ModelError
 from ..normalization import Normalization
 from ..windows import Pair
 from .metadata import ModelMetadata
+from .runtime_errors import reason_of
 
 DEFAULT_CHANNELS = 3
 """Bands of a trial image where neither the model nor the caller states a number."""
@@ -132,10 +133,4 @@ def naming_failure(name: str, batch: npt.NDArray[Any]) -> Iterator[None]:
         raise
     except Exception as error:
         shape = " x ".join(map(str, batch.shape))
-        raise ModelError(f"{name} fails on a batch of {shape}: {first_line(error)}") from error
-
-
-def first_line(error: Exception) -> str:
-    """Return the first line of an exception's message, cut to what fits into a sentence."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0][:300]
+        raise ModelError(f"{name} fails on a batch of {shape}: {reason_of(error)}") from error

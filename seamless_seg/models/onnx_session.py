@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ import numpy.typing as npt
 
 from ..errors import ModelError, OptionError, SeamlessError
 from ..system import cores
-from .base import first_line
+from .foreign_files import identify
+from .runtime_errors import reason_of
 from .signature import to_tensor
 
 MAX_THREADS = 1024
@@ -110,20 +112,29 @@ def _open_session(path: Path, provider: str, threads: int | None) -> Any:
     if provider.lower() not in available:
         raise OptionError(_unavailable(provider, available))
     if path.is_dir():
-        raise ModelError(f"{path} is a folder, not a model file")
+        raise _unloadable(path, "a folder")
     if not path.is_file():
+        if re.match(r"[a-z0-9]{2,}:/", str(path)):
+            raise ModelError(f"{path} is an address, not a file: download the model first")
         raise ModelError(f"{path}: there is no such model file")
     try:
         return _start_session(path, provider.lower(), threads)
     except SeamlessError:
         raise
     except Exception as error:
-        reason = first_line(error)
-        raise ModelError(f"{path} is not a model that onnxruntime can load: {reason}") from error
+        raise _unloadable(path, reason_of(error)) from error
+
+
+def _unloadable(path: Path, reason: str) -> ModelError:
+    """Return the error for a file or folder that onnxruntime cannot load, for that reason."""
+    found = identify(path)
+    if found is None or not found.advice:
+        return ModelError(f"{path} is not a model that onnxruntime can load: {reason}")
+    return ModelError(f"{path} is {found.what}, not an ONNX model: {found.advice}", found.code)
 
 
 def _unavailable(provider: str, available: Iterable[str]) -> str:
-    is_gpu = provider.lower() in ("cuda", "tensorrt")
+    is_gpu = provider.lower().startswith(("cuda", "gpu", "tensorrt"))
     advice = "install seamless-seg[gpu] in place of seamless-seg[cpu], or " if is_gpu else ""
     return (
         f"provider {provider!r} is not available in this onnxruntime: {advice}choose one of "

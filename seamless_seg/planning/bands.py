@@ -114,8 +114,8 @@ def choose_pixels(reader: RasterReader, model: Model, options: Options) -> tuple
     bands = decide_bands(options, model, count, has_alpha, reader.descriptions)
     if model.spec.dtype.kind in "iu":
         raise OptionError(
-            f"--normalize gives fractions, and the model's input is {model.spec.dtype}: leave it "
-            f"out, or give a --scale"
+            f"normalize= gives fractions, and the model's input is {model.spec.dtype}: leave it "
+            f"out, or give a scale="
         )
     reader.select(bands.value)
     from .raster_statistics import measure_pixels
@@ -191,7 +191,7 @@ def bands_by_name(
 
 def _check_range(dtype: np.dtype[Any], input_dtype: np.dtype[Any]) -> None:
     """Raise if the range of pixels is unknown, so that there is no default scale."""
-    advice = "give the factor for pixel values with --scale (1 leaves them unchanged)"
+    advice = "give the factor for pixel values with scale= (1 leaves them unchanged)"
     if input_dtype.kind in "iu" and dtype != input_dtype:
         raise OptionError(f"the model's input is {input_dtype} and pixels are {dtype}: {advice}")
     if dtype.kind in "iu" and dtype != np.uint8:
@@ -242,12 +242,12 @@ def decide_bands(
 def _advice(takes: int, count: int, has_alpha: bool) -> str:
     """Advise how to choose as many of ``count`` bands as the model takes."""
     if count >= takes:
-        return f"choose {takes} with --bands"
+        return f"choose {takes} with bands="
     without_alpha = count - has_alpha
     has = f"the raster has only {without_alpha}" + " beside an alpha band" * has_alpha
     if without_alpha == 1:
-        return f"{has}; repeat it with --bands {_listed([1] * takes)}"
-    return f"{has}; --bands may repeat bands, if that makes sense for the model"
+        return f"{has}; repeat it with bands={tuple([1] * takes)}"
+    return f"{has}; bands= may repeat bands, if that makes sense for the model"
 
 
 def _bands(count: int) -> str:
@@ -298,7 +298,7 @@ def notes_on(
         if origin == METADATA and dtype != np.uint8:
             notes.append(
                 f"the model's metadata is for 8-bit pixels, and these are {dtype}: check that, or "
-                f"give a --scale"
+                f"give a scale="
             )
     return notes
 

@@ -81,7 +81,7 @@ def _obstacle(probe: Probe, axes: list[tuple[Axis, Reach]], batch_size: int) -> 
     if probe.depends_on_batch and batch_size > 1:
         return (
             "not exact: the model's output for a tile depends on the other tiles of its batch; "
-            "use --batch-size 1"
+            "use batch_size=1"
         )
     if not probe.deterministic:
         return "not exact: the model is not deterministic"
@@ -95,12 +95,12 @@ def _obstacle(probe: Probe, axes: list[tuple[Axis, Reach]], batch_size: int) -> 
     if any(axis.align % field.stride for axis, field in axes):
         return (
             f"not exact: tiles do not start at multiples of the model's stride of {stride} px; use "
-            f"--align {stride}"
+            f"align={stride}"
         )
     if any(axis.tile % field.stride for axis, field in axes):
         return (
             f"not exact: the tile size is not a multiple of the model's stride of {stride} px; "
-            f"choose such a --tile"
+            f"choose such a tile="
         )
     return None
 

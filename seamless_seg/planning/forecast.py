@@ -53,6 +53,11 @@ class Forecast:
     """Why tiles differ whatever their overlap; None if they do not, as far as known."""
 
     @property
+    def warnings(self) -> tuple[str, ...]:
+        """Sentences on what may be wrong with the result; the user must see them."""
+        return () if self.warning is None else (self.warning,)
+
+    @property
     def held_bytes(self) -> int | None:
         """Bytes of the carry at most; None if the number of classes is unknown."""
         return self._bytes(self.plan.peak.pixels)
