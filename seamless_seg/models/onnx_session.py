@@ -163,6 +163,8 @@ def _start_session(graph: Path | bytes, provider: str, threads: int | None) -> A
                 f"threads must be a whole number from 1 to {MAX_THREADS}, not {threads!r}"
             )
         options.intra_op_num_threads = threads
+    elif cores() < (os.cpu_count() or 1):  # which is what onnxruntime goes by
+        options.intra_op_num_threads = cores()
     chain = [
         available[name] for name in (provider, *FALLBACKS.get(provider, ())) if name in available
     ]
