@@ -52,7 +52,7 @@ def training_scenes(seed: int, count: int) -> list[Landscape]:
 
 def make_scene(seed: int) -> None:
     """Write scene.tif and labels.tif."""
-    scene = make_landscape(SCENE_SIZE, seed)
+    scene = filed_landscape(SCENE_SIZE, seed)
     write_scene(scene, FOLDER / "scene.tif", FOLDER / "labels.tif")
 
 

@@ -15,7 +15,8 @@ CRS = "EPSG:32632"
 ORIGIN = (568_000.0, 5_934_000.0)  # easting and northing of the north-west corner, meters
 
 PHOTO = {"compress": "JPEG", "photometric": "YCBCR", "jpeg_quality": 90, "interleave": "pixel"}
-CLASSES = {"compress": "DEFLATE", "zlevel": 9}
+LOSSLESS = {"compress": "DEFLATE", "zlevel": 9}
+PICTURE = {**LOSSLESS, "photometric": "RGB", "interleave": "pixel", "predictor": 2}
 
 
 def _profile(size: int, bands: int, **options: object) -> dict[str, object]:
@@ -35,11 +36,11 @@ def _profile(size: int, bands: int, **options: object) -> dict[str, object]:
 
 
 def write_scene(scene: Landscape, image_path: Path, labels_path: Path) -> None:
-    """Write the picture as JPEG in TIFF, as orthophotos often are, and the classes losslessly."""
+    """Write the picture and the classes losslessly: decoders of JPEG differ by a value or two."""
     size = scene.labels.shape[0]
-    with rasterio.open(image_path, "w", **_profile(size, 3, **PHOTO)) as file:
+    with rasterio.open(image_path, "w", **_profile(size, 3, **PICTURE)) as file:
         file.write(scene.image.transpose(2, 0, 1))
-    with rasterio.open(labels_path, "w", **_profile(size, 1, **CLASSES)) as file:
+    with rasterio.open(labels_path, "w", **_profile(size, 1, **LOSSLESS)) as file:
         file.write(scene.labels, 1)
 
 
@@ -51,7 +52,7 @@ def read_image(path: Path) -> NDArray[np.uint8]:
 
 
 def as_filed(scene: Landscape) -> Landscape:
-    """Return the scene with its picture as it comes back from a file, traces of JPEG included."""
+    """Return the scene with its picture as it comes back from JPEG in TIFF, as an orthophoto."""
     with MemoryFile() as memory:
         with memory.open(**_profile(scene.labels.shape[0], 3, **PHOTO)) as file:
             file.write(scene.image.transpose(2, 0, 1))

@@ -9,29 +9,40 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+from .cgroups import ROOT, memory_left, processors
+
 TYPICAL_BYTES = 120_000_000
 """Bytes that Python and the libraries take, assumed where the system does not report them."""
 
 
-def cores() -> int:
-    """Return the number of processors that this process may use."""
+def cores(root: Path = ROOT) -> int:
+    """Return the number of processors that this process may use, rounded up.
+
+    Parameters
+    ----------
+    root : Path
+        Folder that holds ``proc`` and ``sys``, for the limits of a container or batch job.
+    """
     try:
-        return len(os.sched_getaffinity(0))
+        usable = len(os.sched_getaffinity(0))
     except AttributeError:  # macOS and Windows
-        return os.cpu_count() or 1
+        usable = os.cpu_count() or 1
+    return max(1, math.ceil(min(usable, processors(root))))
 
 
-def available_bytes() -> float:
-    """Return the bytes of memory left for this process; infinity if the system reports none."""
-    left = math.inf
+def available_bytes(root: Path = ROOT) -> float:
+    """Return the bytes of memory left for this process; infinity if the system reports none.
+
+    Parameters
+    ----------
+    root : Path
+        Folder that holds ``proc`` and ``sys``.
+    """
+    left = memory_left(root)  # a container may have less memory than the machine
     with suppress(OSError, ValueError):
-        for line in Path("/proc/meminfo").read_text().splitlines():
+        for line in (root / "proc/meminfo").read_text().splitlines():
             if line.startswith("MemAvailable:"):
-                left = int(line.split()[1]) * 1024
-    with suppress(OSError, ValueError):  # a container may have less memory than the machine
-        group = Path("/sys/fs/cgroup")
-        most = int((group / "memory.max").read_text())
-        left = min(left, most - int((group / "memory.current").read_text()))
+                left = min(left, int(line.split()[1]) * 1024)
     return left
 
 

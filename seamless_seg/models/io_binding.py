@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..normalization import Normalization
+from .onnx_session import runtime
 
 DEVICES = {"cuda": "cuda", "tensorrt": "cuda"}
 """onnxruntime's name of the device of an execution provider; those not listed use the CPU."""
@@ -77,7 +78,7 @@ class DeviceRunner:
             self._free.put(buffers)
 
     def _allocate(self, batch: npt.NDArray[Any]) -> _Buffers:
-        import onnxruntime
+        onnxruntime = runtime()
 
         # A copy, as on a CPU the buffer would be the caller's own array.
         first = onnxruntime.OrtValue.ortvalue_from_numpy(batch.copy(), self._device, 0)

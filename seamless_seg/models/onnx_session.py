@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -94,11 +95,23 @@ class OnnxFile:
         return _start_session(graph, self.provider, self.threads)
 
 
-def providers() -> dict[str, str]:
-    """Return the names of the available execution providers by their short names."""
+def runtime() -> Any:
+    """Return onnxruntime with its telemetry switched off.
+
+    Since release 1.29 it reports each session to Microsoft, on Linux too, and keeps a database and
+    a device's number in the user's cache folder from the moment it is imported. The variable
+    prevents that; the call is for a program that has imported onnxruntime itself.
+    """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime
 
-    names = onnxruntime.get_available_providers()
+    onnxruntime.disable_telemetry_events()
+    return onnxruntime
+
+
+def providers() -> dict[str, str]:
+    """Return the names of the available execution providers by their short names."""
+    names = runtime().get_available_providers()
     # Azure's provider runs models elsewhere, and local ones silently on the CPU.
     return {
         name.removesuffix("ExecutionProvider").lower(): name
@@ -144,17 +157,13 @@ def _unavailable(provider: str, available: Iterable[str]) -> str:
 
 def _releasing_memory() -> Any:
     """Return options of a run after which onnxruntime gives back what it allocated for it."""
-    import onnxruntime
-
-    options = onnxruntime.RunOptions()
+    options = runtime().RunOptions()
     options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
     return options
 
 
 def _start_session(graph: Path | bytes, provider: str, threads: int | None) -> Any:
-    import onnxruntime
-
-    available = providers()
+    onnxruntime, available = runtime(), providers()
     options = onnxruntime.SessionOptions()
     options.enable_mem_pattern = False
     options.log_severity_level = 4  # errors are raised, and must not be printed besides
@@ -165,6 +174,8 @@ def _start_session(graph: Path | bytes, provider: str, threads: int | None) -> A
                 f"threads must be a whole number from 1 to {MAX_THREADS}, not {threads!r}"
             )
         options.intra_op_num_threads = threads
+    elif cores() < (os.cpu_count() or 1):  # which is what onnxruntime goes by
+        options.intra_op_num_threads = cores()
     chain = [
         available[name] for name in (provider, *FALLBACKS.get(provider, ())) if name in available
     ]

@@ -1,3 +1,4 @@
+import hashlib
 import json
 import re
 import subprocess
@@ -40,6 +41,13 @@ def expected(scene):
     values = (np.pad(image, beyond, mode="reflect") * np.float32(1 / 255) - mean) / std
     (logits,) = session.run(None, {"image": values[None]})
     return logits[0, :, :height, :width]
+
+
+def test_every_decoder_gives_the_pixels_that_the_figures_are_about():
+    with rasterio.open(SAMPLE / "scene.tif") as dataset:
+        pixels = dataset.read()
+    digest = hashlib.sha256(pixels.tobytes()).hexdigest()
+    assert digest == "ac72081cbbc17e6e5ba876ea069b64511716f306f68407d5c081de57055ca452"
 
 
 def test_with_its_margin_and_alignment_it_is_the_whole_image_s_answer(scene, expected, tmp_path):
