@@ -49,6 +49,8 @@ def open_raster(path: Any, options: Options, model: LazyModel | None = None) -> 
             f"the raster must be the path of a file, not {type(path).__name__}: write it with "
             f"rasterio first, or blend arrays with run_plan"
         )
+    if path == "":
+        raise OptionError("the raster's name is empty: give a file (a shell variable is empty?)")
     try:
         reader = RasterReader(path, _reading(options, path, model))
     except RasterError as error:
