@@ -75,8 +75,7 @@ def _not_a_raster(path: Any, model: LazyModel | None) -> str | None:
         return f"{path} is {found.what}, not a raster: {found.advice}"
     given = None if model is None else model.source
     other = identify(Path(given)) if isinstance(given, str | PathLike) else None
-    is_swapped = other is not None and other.kind == IMAGE
-    also = f", and {given} is {other.what}" if other is not None and is_swapped else ""
+    also = f", and {given} is {other.what}" if other is not None and other.kind == IMAGE else ""
     return f"{path} is {found.what}, not a raster{also}: {ORDER}"
 
 
