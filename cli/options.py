@@ -13,9 +13,8 @@ from seamless_seg.raster.creation_options import COMPRESSIONS, DTYPES
 
 from .command import Decorated, Section, option
 from .trust import Trust
-from .types import Assignment, Bytes, Number, Numbers, Size
+from .types import Assignment, Bands, Bytes, Number, Numbers, Size
 
-INDICES = Numbers(int, "N,N,...")
 NUMBERS = Numbers(float, "F,F,...")
 
 POLYGON_COORDINATES = (
@@ -93,10 +92,10 @@ pixels = several(
     option(
         Section.INPUT,
         "--bands",
-        type=INDICES,
-        metavar=INDICES.name,
+        type=Bands(),
+        metavar=Bands.name,
         show_default="by name if the model names its bands, else all",
-        help="Bands for the model, counted from 1.",
+        help="Bands for the model: numbers, counted from 1, or names, such as nir,red,green.",
     ),
     option(
         Section.NORMALIZATION,
@@ -180,6 +179,14 @@ reading = several(
         is_flag=True,
         default=None,
         help="First apply the scale and offset that the file states for its bands.",
+    ),
+    option(
+        Section.INPUT,
+        "--mask-band",
+        type=click.IntRange(min=1),
+        metavar="N",
+        show_default="alpha bands and masks that the file declares",
+        help="Band that is zero where pixels are not valid. The model does not get it.",
     ),
 )
 
