@@ -103,8 +103,9 @@ pixels = several(
         metavar="percentile:L,H|zscore",
         show_default="none",
         help="Compute --scale, --mean and --std from INPUT, band by band, the same for all tiles. "
-        "percentile:2,98 maps the 2nd percentile to 0 and the 98th to 1; zscore uses mean and "
-        "standard deviation.",
+        "percentile:2,98 maps the 2nd percentile to 0 and the 98th to 1, in place of 1/255; the "
+        "model's mean and std follow. zscore uses mean and standard deviation in place of the "
+        "model's.",
     ),
     option(
         Section.NORMALIZATION,

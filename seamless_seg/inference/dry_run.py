@@ -35,7 +35,7 @@ def forecast(
     bbox: Sequence[float] | None = None,
     **choices: Unpack[OptionChoices],
 ) -> Forecast:
-    """Forecast what a run would do and cost. No pixel is read, except for ``normalize``.
+    """Forecast what a run would do and cost, from a sample of pixels at most.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Forecast what a run would do and cost, before a pixel is read."""
+"""Forecast what a run would do and cost, before it begins."""
 
 from __future__ import annotations
 

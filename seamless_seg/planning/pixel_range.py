@@ -22,6 +22,10 @@ MAX_FLOAT16 = float(np.finfo(np.float16).max)
 """Largest finite number of a model whose input is float16."""
 
 STRETCH = 'normalize="percentile:2,98", which stretches each band'
+"""Advice for a model of pixels from 0 to 1."""
+
+ZSCORE = 'normalize="zscore", which standardizes each band'
+"""Advice for a model with a mean and a std of its own."""
 
 
 class RangeCheck(NamedTuple):
@@ -130,7 +134,7 @@ def _doubts_on_floats(dtype: np.dtype[Any], values: ValueRange) -> tuple[str, ..
         return ()
     if values.low >= 0 and values.p98 <= MAX_FRACTION:
         return (f"{_for_bytes(dtype, values)}: give scale=1 if they are of 0 to 1 already",)
-    return (f"{_for_bytes(dtype, values)}: give {_options(values)}",)
+    return (f"{_for_bytes(dtype, values)}: give {_options(values, ZSCORE)}",)
 
 
 def _for_bytes(dtype: np.dtype[Any], values: ValueRange) -> str:
@@ -149,15 +153,15 @@ def _unfit(
             f"values, such as {options}"
         )
     if is_for_bytes:
-        return OptionError(f"{_for_bytes(dtype, values)}: give {_options(values)}")
+        return OptionError(f"{_for_bytes(dtype, values)}: give {_options(values, ZSCORE)}")
     return OptionError(
-        f"the range of {dtype} pixels is unknown: give {_options(values)}, or scale=1, which "
-        f"leaves pixels unchanged"
+        f"the range of {dtype} pixels is unknown: give {_options(values, STRETCH)}, or scale=1, "
+        f"which leaves pixels unchanged"
     )
 
 
-def _options(values: ValueRange) -> str:
-    return " or ".join([STRETCH, *_scales(values, 1.0)])
+def _options(values: ValueRange, normalize: str) -> str:
+    return " or ".join([normalize, *_scales(values, 1.0)])
 
 
 def _scales(values: ValueRange, most: float) -> list[str]:

@@ -39,23 +39,24 @@ class TestWideIntegers:
         made.pointwise("model.onnx", 3, 2, metadata=metadata)
         for command in (RUN, ("plan", *RUN[1:3]), ("check", *RUN[1:3])):
             result = cli(*command)
-            refused(result, 2, "give --normalize percentile:2,98, .* or --scale 0.000")
+            by = "zscore" if metadata else "percentile:2,98"
+            refused(result, 2, f"give --normalize {by}, .* or --scale 0.000")
             assert f"{dtype} from 300 to 9000" in result[2] or not metadata
         p98 = max(np.percentile(band, 98) for band in image)
         scale = float(re.search(r"--scale ([\d.]+),", result[2])[1])
         assert scale == pytest.approx(1 / p98, rel=5e-3)
 
-    @pytest.mark.parametrize("advised", [r"--normalize percentile:2,98", r"--scale [\d.]+"])
+    @pytest.mark.parametrize("advised", [r"--normalize zscore", r"--scale [\d.]+"])
     def test_what_is_advised_works(self, described, cli, advised):
         image, answer = described
         option = re.search(advised, cli(*RUN)[2])[0]
         status, _, err = cli(*RUN, *shlex.split(option))
         assert status == 0, err
-        low, span = np.zeros((3, 1, 1)), 1 / float(option.split()[1]) if "scale" in option else None
-        if span is None:
-            low, high = np.percentile(image.reshape(3, -1), [2, 98], axis=1)[:, :, None, None]
-            span = high - low
-        expected = answer(((image - low) / span - MEAN) / STD)
+        if "scale" in option:
+            expected = answer((image * float(option.split()[1]) - MEAN) / STD)
+        else:
+            mean, std = (band.reshape(3, 1, 1) for band in (image.mean((1, 2)), image.std((1, 2))))
+            expected = answer((image - mean) / std)
         np.testing.assert_allclose(made.read("out/out.tif"), expected, rtol=1e-4, atol=1e-3)
 
     @pytest.mark.parametrize(
@@ -95,7 +96,7 @@ class TestWideIntegers:
         made.raster("in.tif", scene("int16", -3000, 0))
         status, _, err = cli(*RUN)
         assert status == 2
-        assert "from -3000 to 0: give --normalize percentile:2,98, which stretches" in err
+        assert "from -3000 to 0: give --normalize zscore, which standardizes" in err
         assert "--scale" not in err
 
     def test_a_check_of_the_output_needs_no_options_again(self, described):
