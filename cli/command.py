@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
+from .mistakes import too_many_arguments, unknown_option
+
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 LEFT = 26
@@ -63,7 +65,28 @@ class Option(click.Option):
 
 
 class Command(click.Command):
-    """A command whose help has sections: arguments first, then groups of options."""
+    """A command whose help has sections: arguments first, then groups of options.
+
+    What is wrong on its command line is answered by what was probably meant.
+    """
+
+    allow_extra_args = True  # they are refused below, with better words than click's
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the command line; raise ``UsageError`` if it has unknown options or arguments."""
+        arguments = [each for each in self.params if isinstance(each, click.Argument)]
+        names = [(each.metavar or each.human_readable_name).strip("[]") for each in arguments]
+        try:
+            extra = super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            known = [name for each in self.params for name in each.opts]
+            if (meant := unknown_option(error.option_name, known, names)) is None:
+                raise
+            raise click.UsageError(meant, ctx) from None
+        if extra:
+            given = [str(ctx.params[each.name]) for each in arguments if each.name]
+            raise click.UsageError(too_many_arguments([*given, *extra], names), ctx)
+        return extra
 
     def sections(self, ctx: click.Context) -> dict[Section, list[tuple[str, str]]]:
         """Return the names and the help of all parameters, by section; no section is empty."""

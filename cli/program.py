@@ -51,6 +51,8 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command of that name; None where there is none."""
         if cmd_name not in COMMANDS:
+            if "." in cmd_name:  # a file
+                ctx.fail(f"{cmd_name!r} is no command: begin with one, such as run {cmd_name}")
             return None
         module = importlib.import_module(f".{cmd_name}", __package__)
         command: click.Command = getattr(module, COMMANDS[cmd_name][0])

@@ -30,7 +30,11 @@ class Size(click.ParamType):  # type: ignore[type-arg]  # generic in the newest 
         except ValueError:
             lengths = []
         if len(lengths) not in (1, 2):
-            self.fail(f"{value!r} is neither a number of pixels nor HEIGHTxWIDTH", param, ctx)
+            self.fail(
+                f"{value!r} is neither a number of pixels nor HEIGHTxWIDTH, such as 512 or 512x256",
+                param,
+                ctx,
+            )
         return lengths[0], lengths[-1]
 
 
@@ -71,6 +75,10 @@ class Bands(click.ParamType):  # type: ignore[type-arg]  # as above
         return tuple(int(part) if re.fullmatch(r"-?\d+", part) else part for part in parts)
 
 
+LEAST_BYTES = 1_000_000
+"""Bytes below which a number without a unit is no memory limit."""
+
+
 class Bytes(click.ParamType):  # type: ignore[type-arg]  # as above
     """``500MB``, ``2 GB``, ``1.5GiB``: bytes, in units of 1000 or 1024."""
 
@@ -84,6 +92,8 @@ class Bytes(click.ParamType):  # type: ignore[type-arg]  # as above
         if match is None:
             self.fail(f"{value!r} is not a size in bytes, such as 500MB or 2GB", param, ctx)
         number, unit, binary = match.groups()
+        if unit is None and float(number) < LEAST_BYTES and not value.lower().endswith("b"):
+            self.fail(f"{value} would be {value} bytes: add a unit, as in {value}GB", param, ctx)
         steps = " kmgt".index(unit or " ")
         return int(float(number) * (1024 if binary else 1000) ** steps)
 

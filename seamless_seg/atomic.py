@@ -50,12 +50,12 @@ def check_destination(path: Any, inputs: Sequence[Any], overwrite: bool) -> Path
     if destination.exists() and not destination.is_file():
         raise OptionError(f"output {path} exists and is not a regular file")
     if destination.exists() and not overwrite:
-        raise OptionError(f"output {path} exists already: --overwrite replaces it")
+        raise OptionError(f"output {path} exists already: overwrite=True replaces it")
     left = [name for name in taken[1:] if not overwrite and _is_there(name)]
     if left:
         raise OptionError(
             f"output {path}: {left[0].name} exists and would be read as part of the new raster: "
-            f"--overwrite removes it"
+            f"overwrite=True removes it"
         )
     if not os.access(destination.parent, os.W_OK):
         raise OptionError(f"output {path}: no permission to write in {destination.parent}")

@@ -172,7 +172,7 @@ class Scaling:
             return Scaling((tuple(steps[0] for steps in self.bands),))
         raise OptionError(
             f"value_scaling is for {len(self.bands)} bands and the model gets {count}: choose as "
-            f"many with --bands, or give --scale, --mean and --std"
+            f"many with bands=, or give scale=, mean= and std="
         )
 
     def apply(self, values: npt.NDArray[np.floating[Any]]) -> None:

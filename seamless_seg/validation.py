@@ -19,6 +19,10 @@ LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
 """Largest finite number in float32, the dtype of a model's input."""
 
 
+MAX_DEGREES = 540
+"""Largest coordinate that is taken for one in degrees."""
+
+
 def whole_number(name: str, value: object, least: int) -> int:
     """Return ``value`` as an int of at least ``least``.
 
@@ -113,6 +117,23 @@ def nodata_of(value: Any) -> float:
 def format_size(lengths: Any) -> str:
     """Format lengths as ``512x256``, None as ``any``."""
     return "x".join("any" if length is None else str(length) for length in lengths)
+
+
+def format_coordinates(values: Iterable[float]) -> str:
+    """Format coordinates as ``500000, 5599950.5``: to the centimeter, or 1e-7 degrees.
+
+    No number is in scientific notation.
+    """
+    listed = [float(value) for value in values]
+    decimals = 7 if max(map(abs, listed), default=0) <= MAX_DEGREES else 2
+    return ", ".join(
+        np.format_float_positional(round(value, decimals) + 0.0, trim="-") for value in listed
+    )
+
+
+def format_length(value: float) -> str:
+    """Format a length with six digits, never in scientific notation: ``0.0000898315``."""
+    return np.format_float_positional(value, precision=6, fractional=False, trim="-")
 
 
 def pair(name: str, value: object, least: int = 0) -> tuple[int, int]:

@@ -1,4 +1,6 @@
 import ast
+import inspect
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -55,3 +57,41 @@ def test_a_plain_run_loads_no_scipy(tmp_path):
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
     assert done.stdout == "[]\n"
+
+
+def test_signatures_name_their_types_and_all_keywords():
+    for function in (
+        seamless_seg.segment,
+        seamless_seg.forecast,
+        seamless_seg.check,
+        seamless_seg.probe,
+        seamless_seg.describe_model,
+        seamless_seg.polygonize,
+        seamless_seg.class_stats,
+    ):
+        parameters = inspect.signature(function).parameters.values()
+        assert not [each for each in parameters if each.annotation in ("Any", each.empty)]
+        assert not [each for each in parameters if each.kind is each.VAR_KEYWORD]
+    shown = inspect.signature(seamless_seg.segment).parameters
+    assert shown["output"].annotation == "str | os.PathLike[str]"
+    assert (shown["kind"].default, shown["compress"].default) == ("logits", "zstd")
+    assert {"tile", "normalize", "nodata", "also", "sieve", "cog"} <= set(shown)
+    with pytest.raises(TypeError, match="colour"):
+        seamless_seg.segment("in.tif", "model.onnx", "out.tif", colour=1)
+
+
+def test_messages_of_the_library_name_keywords_and_no_options():
+    folder = Path(seamless_seg.__file__).parent
+    found = []
+    for path in folder.rglob("*.py"):
+        tree = ast.parse(path.read_text())
+        docstrings = {node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        texts = [
+            node.value
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Constant) and isinstance(node.value, str)
+            if node not in docstrings
+        ]
+        found += [text for text in texts if re.search(r"(^|[ (])--[a-z]", text)]
+    other_programs = ("--saved-model", "--tflite", "--graphdef", "--crs", "--output model.onnx")
+    assert [text for text in found if not any(each in text for each in other_programs)] == []

@@ -15,8 +15,9 @@ import shapely.geometry
 from ..arrays import Floats, Geometries
 from ..errors import OptionError
 from ..raster.georeference import Georeference, apply_affine
-from ..validation import numbers_of
+from ..validation import format_coordinates, numbers_of
 from ..windows import Window
+from .misplaced import advice_on_area, advice_on_bounds, crs_name
 from .reproject import TargetGrid, reproject, reproject_each, wrap_longitudes
 
 GEOJSON_CRS = "OGC:CRS84"
@@ -53,7 +54,7 @@ def area_of(
         Where both are given, or do not overlap the raster.
     """
     if path is not None and bounds is not None:
-        raise OptionError("give either area or bbox, not both")
+        raise OptionError("give either area= or bbox=, not both")
     if bounds is not None:
         return read_bounds(bounds, size, georeference)
     return None if path is None else read_area(path, size, georeference)
@@ -85,13 +86,26 @@ def read_area(
     polygons = _polygons_of(document, path)
     if not polygons:
         raise OptionError(f"{name} holds no polygon")
-    area = _only_polygons(shapely.union_all(polygons))
+    given = _only_polygons(shapely.union_all(polygons))
     grid = _grid(size, georeference, name)
-    if grid is not None and not area.is_empty:
-        area = reproject(area, _crs_name(document), grid, name)
-        area = wrap_longitudes(_only_polygons(area), grid)
     transform = georeference.transform if georeference else None
-    check_overlap(area, size, transform, name)
+
+    def placed(area: shapely.Geometry) -> shapely.Geometry:
+        if grid is None or area.is_empty:
+            return area
+        area = reproject(area, _crs_name(document), grid, name)
+        return wrap_longitudes(_only_polygons(area), grid)
+
+    def meets_raster(area: shapely.Geometry) -> bool:
+        try:
+            return overlaps(placed(area), size, transform)
+        except OptionError:  # they are no coordinates of the area's CRS
+            return False
+
+    area = placed(given)
+    if not overlaps(area, size, transform):
+        advice = advice_on_area(given, georeference, meets_raster)
+        raise outside(area, size, georeference, name, advice)
     pixels = to_pixels(area, transform)
     # Where parts adjoin, rounding may have made them overlap.
     return pixels if pixels.is_valid else _only_polygons(shapely.make_valid(pixels))
@@ -117,16 +131,21 @@ def read_bounds(
     OptionError
         Where they are no bounds, or lie outside the raster.
     """
-    given = ",".join(map(str, bounds))
+    given = ",".join(map(_number, bounds))
     if len(bounds) != 4:
         raise OptionError(f"bbox must be four numbers, {BOUNDS_ORDER}, not {given}")
     west, south, east, north = numbers_of("bbox", bounds, 4) or ()
     _check_no_gcps(georeference, "bbox")
     transform = georeference.transform if georeference else None
     if west >= east or (south >= north if transform else north >= south):
-        raise OptionError(f"bbox {given} is empty: give it as {BOUNDS_ORDER}")
+        advice = advice_on_bounds(bounds, _extent(size, transform), georeference)
+        order = BOUNDS_ORDER if transform else "left, bottom, right, top, with rows from above"
+        reason = f"; {advice}" if advice else ""
+        raise OptionError(f"bbox {given} is empty: give it as {order}{reason}")
     area = shapely.box(west, min(south, north), east, max(south, north))
-    check_overlap(area, size, transform, f"bbox {given}")
+    if not overlaps(area, size, transform):
+        advice = advice_on_bounds(bounds, _extent(size, transform), georeference)
+        raise outside(area, size, georeference, f"bbox {given}", advice)
     return to_pixels(area, transform)
 
 
@@ -203,8 +222,8 @@ def to_pixels(areas: Any, transform: Any) -> Any:
     return shapely.transform(areas, placed)
 
 
-def check_overlap(areas: Any, size: tuple[int, int], transform: Any, name: str) -> None:
-    """Raise ``OptionError`` where a geometry, or all of an array, lie outside a raster.
+def overlaps(areas: Any, size: tuple[int, int], transform: Any) -> bool:
+    """Return whether a geometry, or one of an array, meets a raster.
 
     Parameters
     ----------
@@ -214,20 +233,49 @@ def check_overlap(areas: Any, size: tuple[int, int], transform: Any, name: str) 
         Pixels of the raster.
     transform : affine.Affine, optional
         The raster's; without one, coordinates are ``(column, row)``.
+    """
+    return bool(np.any(shapely.intersects(areas, _extent(size, transform))))
+
+
+def outside(
+    areas: Any,
+    size: tuple[int, int],
+    georeference: Georeference | None,
+    name: str,
+    advice: str | None = None,
+) -> OptionError:
+    """Return the error for areas that lie outside a raster.
+
+    Parameters
+    ----------
+    areas, size
+        As for ``overlaps``.
+    georeference : Georeference, optional
+        Where the raster lies.
     name : str
         What the areas are called in the error.
+    advice : str, optional
+        What the areas may be, and what to do.
     """
-    raster = _extent(size, transform)
-    if not np.any(shapely.intersects(areas, raster)):
-        order = BOUNDS_ORDER if transform else "in pixels: left, top, right, bottom"
-        raise OptionError(
-            f"{name} misses the raster: it spans {_bounds(areas)}, the raster {_bounds(raster)} "
-            f"({order})"
-        )
+    transform = georeference.transform if georeference else None
+    order = BOUNDS_ORDER if transform else "in pixels: left, top, right, bottom"
+    if transform and georeference and georeference.crs:
+        order += f" in {crs_name(georeference.crs)}"
+    return OptionError(
+        f"{name} misses the raster: it spans {_bounds(areas)}, the raster "
+        f"{_bounds(_extent(size, transform))} ({order}){f'; {advice}' if advice else ''}"
+    )
+
+
+def _number(value: Any) -> str:
+    """A number as the user may have given it, never in scientific notation."""
+    if not isinstance(value, float) or not math.isfinite(value):
+        return str(value)
+    return np.format_float_positional(value, trim="-")
 
 
 def _bounds(areas: Any) -> str:
-    return ", ".join(f"{bound:.6g}" for bound in shapely.total_bounds(areas))
+    return format_coordinates(shapely.total_bounds(areas))
 
 
 def _grid(size: tuple[int, int], georeference: Georeference | None, name: str) -> TargetGrid | None:

@@ -13,6 +13,7 @@ from shapely.affinity import translate
 
 from ..arrays import Floats, Geometries, Mask
 from ..errors import OptionError
+from ..validation import format_coordinates
 
 Points: TypeAlias = Floats
 """Coordinates (x, y), shape ``(n, 2)``."""
@@ -161,8 +162,13 @@ def _beyond_degrees(area: Any, crs: Any) -> Points | None:
 
 def _not_degrees(point: Points, source: str, grid: TargetGrid, name: str) -> OptionError:
     code = grid.crs.to_epsg() if grid.crs.is_projected else None
+    if abs(point[0]) <= MAX_LATITUDE and abs(point[1]) <= MAX_LONGITUDE / 3:
+        return OptionError(
+            f"{name} has coordinates such as {format_coordinates(point)}, which are latitude, "
+            f"longitude: in GeoJSON, the longitude comes first"
+        )
     return OptionError(
-        f"{name} has coordinates such as {point[0]:.10g}, {point[1]:.10g}, which are no longitude "
+        f"{name} has coordinates such as {format_coordinates(point)}, which are no longitude "
         f"and latitude of {source}: GeoJSON is in WGS 84 unless it names another CRS, as with "
         f'"crs": {{"type": "name", "properties": {{"name": "EPSG:{code or 32632}"}}}}'
     )

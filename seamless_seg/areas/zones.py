@@ -12,7 +12,8 @@ import shapely
 from ..arrays import Geometries
 from ..errors import OptionError
 from ..raster.georeference import Georeference
-from .geojson import check_overlap, read_features, to_pixels
+from .geojson import outside, overlaps, read_features, to_pixels
+from .misplaced import unreferenced
 
 NAME_PROPERTIES = ("name", "id")
 """Properties that name a zone, in order of preference."""
@@ -60,10 +61,11 @@ def read_zones(
             f"zone-key: no feature of {path} has a property {key!r}{_properties(features)}"
         )
     transform = georeference.transform if georeference else None
-    check_overlap(areas, size, transform, f"zones {path}")
+    if not overlaps(areas, size, transform):
+        raise outside(areas, size, georeference, f"zones {path}", unreferenced(georeference))
     polygons = to_pixels(areas, transform)
-    outside = ~shapely.intersects(polygons, shapely.box(0, 0, *size))
-    return Zones(names, polygons, _notes([names[k] for k in np.flatnonzero(outside)]))
+    is_outside = ~shapely.intersects(polygons, shapely.box(0, 0, *size))
+    return Zones(names, polygons, _notes([names[k] for k in np.flatnonzero(is_outside)]))
 
 
 def _name(feature: dict[str, Any], number: int, key: str | None) -> str:

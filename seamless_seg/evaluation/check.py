@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+import os
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Unpack
@@ -18,6 +19,7 @@ from ..planning.open_raster import open_raster, with_band_numbers
 from ..planning.options import Execution, OptionChoices, Options, merged
 from ..planning.probing import needs_probe, try_probe
 from ..progress import OnProgress, Progress
+from ..signatures import showing_fields
 from ..tiling.trust import Profile, name_of
 from ..validation import whole_number
 from ..windows import Window
@@ -60,16 +62,17 @@ class Report:
         return self.qualities[0]
 
 
+@showing_fields(Options)
 def check(
-    raster: Any,
-    model: Any,
-    output: Any = None,
+    raster: str | os.PathLike[str],
+    model: str | os.PathLike[str] | Callable[..., Any] | Sequence[Any],
+    output: str | os.PathLike[str] | None = None,
     *,
     options: Options | None = None,
     windows: int | None = None,
     seed: int = 0,
     compare: Iterable[str | Profile] = (),
-    disagreement_map: Any = None,
+    disagreement_map: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
     provider: str = "cpu",
     threads: int | None = None,
@@ -122,7 +125,7 @@ def check(
     SeamlessError
         As ``segment`` does, and if the output does not belong to the raster and the model.
     """
-    from ..atomic import check_destination
+    from ..inference.output_files import check_destination_of_raster
     from ..raster.reader import RasterReader
     from .checked_output import CheckedOutput
     from .disagreement import map_disagreement
@@ -140,7 +143,7 @@ def check(
         destination = None
         if disagreement_map is not None:
             inputs = inputs_of(model, reader, *([] if checked is None else [checked.reader]))
-            destination = check_destination(disagreement_map, inputs, overwrite)
+            destination = check_destination_of_raster(disagreement_map, inputs, overwrite)
         run, found = _probed(prepare(reader, lazy, tiling, execution), tiling)
         if checked is not None:
             checked.require_raster(reader)

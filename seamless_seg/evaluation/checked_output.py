@@ -40,7 +40,7 @@ class CheckedOutput:
         if kind not in (None, LOGITS):
             raise OptionError(
                 f"{self.path} holds {kind}, and check compares logits: give an output of logits, "
-                f"which --also logits=PATH adds to a run"
+                'which also={"logits": PATH} adds to a run'
             )
         self._require_place(raster)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Unpack
 
@@ -16,14 +17,16 @@ from ..planning.forecast import Forecast, forecast_raster, forecast_size
 from ..planning.open_raster import open_raster, with_band_numbers
 from ..planning.options import Execution, OptionChoices, Options, merged
 from ..planning.outputs import KINDS, LOGITS, copies_of, pixel_bytes
+from ..signatures import showing_fields
 from ..validation import check_among, pair
 from ..windows import Size
 from .prepared import prepare
 
 
+@showing_fields(Options)
 def forecast(
-    raster: Any = None,
-    model: Any = None,
+    raster: str | os.PathLike[str] | None = None,
+    model: str | os.PathLike[str] | Callable[..., Any] | Sequence[Any] | None = None,
     *,
     size: Size | None = None,
     options: Options | None = None,
@@ -31,7 +34,7 @@ def forecast(
     provider: str = "cpu",
     threads: int | None = None,
     max_memory: int | None = None,
-    area: Any = None,
+    area: str | os.PathLike[str] | None = None,
     bbox: Sequence[float] | None = None,
     **choices: Unpack[OptionChoices],
 ) -> Forecast:
@@ -83,9 +86,9 @@ def _notes_on_unused(result: Forecast, options: Options, execution: Execution) -
     """Notes on options whose effect is unknown without a raster and a model."""
     notes = []
     if execution.max_memory is not None and result.schedule is None:
-        notes.append("the effect of --max-memory depends on INPUT and MODEL: give both")
+        notes.append("the effect of max_memory= depends on the raster and the model: give both")
     if options.normalize is not None and result.settings.pixels is None:
-        notes.append("the effect of --normalize depends on INPUT and MODEL: give both")
+        notes.append("the effect of normalize= depends on the raster and the model: give both")
     return notes
 
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from ..arrays import Mask, Values
-from ..atomic import SIDECARS, beside
+from ..atomic import SIDECARS, beside, check_destination
 from ..errors import OptionError
 from ..models.metadata import ModelMetadata
 from ..planning.outputs import CLASSES, CONFIDENCE, LOGITS, PROBABILITIES, OutputOptions
@@ -23,6 +23,7 @@ from ..progress import OnProgress
 from ..raster.creation_options import Encoding
 from ..raster.geotiff import Output
 from ..raster.legend import colors_of
+from ..raster.output_name import check_is_geotiff, check_is_local
 from ..raster.writer import RasterWriter
 from ..windows import Window, common
 from .extent import Part
@@ -118,6 +119,20 @@ def _for_kind(output: Output, kind: str, metadata: ModelMetadata, classes: int) 
 def bytes_per_pixel(files: Sequence[OutputFile]) -> int:
     """Return the bytes of a pixel in all files, before compression."""
     return sum(file.output.count * file.output.dtype.itemsize for file in files)
+
+
+def check_destination_of_raster(path: Any, inputs: Sequence[Any], overwrite: bool) -> Path:
+    """Return the real path of a new GeoTIFF; raise ``OptionError`` if none can be written there.
+
+    Parameters
+    ----------
+    path, inputs, overwrite
+        As for ``atomic.check_destination``.
+    """
+    check_is_local(path)
+    destination = check_destination(path, inputs, overwrite)
+    check_is_geotiff(path)
+    return destination
 
 
 def check_distinct(paths: Sequence[Path]) -> None:

@@ -44,7 +44,7 @@ EXTRAPOLATION_FACTOR = 2
 """Safety factor where the memory of a large tile is extrapolated from a small one."""
 
 MEMORY_UNKNOWN = (
-    "this system does not report a process's memory, so --max-memory limits only what can be "
+    "this system does not report a process's memory, so max_memory= limits only what can be "
     "computed: tiles, queues and caches, but not the model's own memory"
 )
 """Note for a memory limit where memory cannot be measured."""
@@ -202,7 +202,7 @@ class PreparedRun:
         release_bytes()
         if program + expected > EXTRAPOLATION_FACTOR * limit:
             raise BudgetError(
-                f"--max-memory {limit / 1e6:.0f} MB is too little: tiles of "
+                f"max_memory= of {limit / 1e6:.0f} MB is too little: tiles of "
                 f"{shape[0]} x {shape[1]} px need about {(program + expected) / 1e6:.0f} MB; "
                 f"smaller tiles need less"
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -10,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, Unpack
 
 from ..areas.geojson import area_of, bounding_window
-from ..atomic import check_destination
 from ..errors import OptionError
 from ..planning.forecast import Forecast
 from ..planning.open_raster import open_raster, with_band_numbers
@@ -27,6 +27,7 @@ from ..postprocess.products import ACTIVATIONS
 from ..progress import OnProgress
 from ..raster.blocks import BlockWindows
 from ..raster.creation_options import Encoding, EncodingChoices
+from ..signatures import showing_fields
 from ..spill import Spill
 from ..system import peak_bytes
 from .pipeline import Pipeline, RunCounts
@@ -101,17 +102,18 @@ class Summary:
         return f"<Summary: {self.tiles} tiles in {self.seconds:.1f} s, {verdict}, {outputs}>"
 
 
+@showing_fields(Options, OutputOptions, Encoding)
 def segment(
-    raster: Any,
-    model: Any,
-    output: Any,
+    raster: str | os.PathLike[str],
+    model: str | os.PathLike[str] | Callable[..., Any] | Sequence[Any],
+    output: str | os.PathLike[str],
     *,
     options: Options | None = None,
     provider: str = "cpu",
     threads: int | None = None,
     max_memory: int | None = None,
     overwrite: bool = False,
-    area: Any = None,
+    area: str | os.PathLike[str] | None = None,
     bbox: Sequence[float] | None = None,
     crop: bool = False,
     command: str | None = None,
@@ -180,7 +182,7 @@ def segment(
     execution = Execution(provider, threads, max_memory)
     lazy = execution.model(model, options)
     if crop and area is None and bbox is None:
-        raise OptionError("--crop needs --area or --bbox: give one of them, too")
+        raise OptionError("crop=True needs area= or bbox=: give one of them, too")
     with ExitStack() as stack:
         reader = stack.enter_context(open_raster(raster, options, lazy))
         options = with_band_numbers(options, reader)
@@ -252,9 +254,9 @@ def _decide(
 
 def _destinations(paths: Sequence[Any], inputs: Sequence[Any], overwrite: bool) -> list[Path]:
     """Check that no output would replace an input or another output; return their paths."""
-    from .output_files import check_distinct
+    from .output_files import check_destination_of_raster, check_distinct
 
-    checked = [check_destination(path, inputs, overwrite) for path in paths]
+    checked = [check_destination_of_raster(path, inputs, overwrite) for path in paths]
     check_distinct(checked)
     return checked
 

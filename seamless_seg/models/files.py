@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import suppress
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,11 @@ def models_of(model: Any) -> list[Any]:
         if not model:
             raise ModelError("the list of models is empty: give one model at least")
         return [one for part in model for one in models_of(part)]
+    if not (callable(model) or isinstance(model, str | PathLike)):
+        raise ModelError(
+            f"the model must be an ONNX file, a function or a torch module, not "
+            f"{type(model).__name__}"
+        )
     if not isinstance(model, str) or "," not in model or _exists(model):
         return [model]
     names = [name.strip() for name in model.split(",")]

@@ -1,141 +1,115 @@
-"""Foreign files: what is given as a model and is none, told by its content."""
+"""Foreign files: what is given as a model or a raster and is something else, by its content."""
 
 from __future__ import annotations
 
 import json
-import re
 import zipfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from . import export_code
+
+MODEL, IMAGE, OTHER = "model", "image", "other"
+"""Kinds of files: models of any format, images, and what is neither."""
+
 HEAD = 4096
 """Bytes at the beginning of a file that tell most formats."""
 
 SEARCHED = 2**22
-"""Bytes at the beginning of a file in which names of operators are searched."""
+"""Bytes at the beginning of a file in which names of operators and classes are searched."""
 
-ONNX, IMAGE = "an ONNX model", "an image"
-"""Descriptions of the two files that may be confused with each other."""
+ORDER = "the raster comes first, then the model, then the output"
+"""Advice where a raster and a model are confused with each other."""
 
-_EXPORT = """\
-torch.onnx.export(model.eval(), torch.zeros(1, 3, 512, 512), "model.onnx",
-                  input_names=["image"], output_names=["logits"], dynamo=False,
-                  dynamic_axes={"image": [0, 2, 3], "logits": [0, 2, 3]})"""
+EXPORT = "export it to ONNX"
+TF2ONNX = "convert it to ONNX: python -m tf2onnx.convert"
 
-MODULE_EXPORT = f"""\
-import torch
-model = torch.load("FILE", map_location="cpu", weights_only=False)
-{_EXPORT}"""
-"""Python that exports a file with a whole PyTorch module to ONNX."""
+_IMAGES = {
+    "TIFF": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
+    "PNG": (b"\x89PNG\r\n",),
+    "JPEG": (b"\xff\xd8\xff",),
+    "JPEG 2000": (b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51"),
+}
+"""Formats of images, and how their files begin."""
 
-WEIGHTS_EXPORT = f"""\
-import torch
-model = build_network()  # your code: the network that was trained
-model.load_state_dict(torch.load("FILE", map_location="cpu"))
-{_EXPORT}"""
-"""Python that exports PyTorch weights, which are no network, to ONNX."""
-
-SAFETENSORS_EXPORT = f"""\
-import torch, safetensors.torch
-model = build_network()  # your code: the network that was trained
-model.load_state_dict(safetensors.torch.load_file("FILE"))
-{_EXPORT}"""
-"""Python that exports weights in a safetensors file to ONNX."""
-
-SCRIPT_EXPORT = f"""\
-import torch
-model = torch.jit.load("FILE", map_location="cpu")
-{_EXPORT}"""
-"""Python that exports a TorchScript module to ONNX."""
-
-TO_ONNX = "export it to ONNX"
-FROM_TENSORFLOW = "convert it to ONNX with tf2onnx: python -m tf2onnx.convert"
+_ARCHIVES = (b"\x1f\x8b", b"7z\xbc\xaf'\x1c", b"Rar!", b"BZh", b"\xfd7zXZ", b"(\xb5/\xfd")
+"""How files of gzip, 7-Zip, RAR, bzip2, xz and zstd begin."""
 
 _TORCH_MAGIC = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 """The number that begins what torch.save wrote before version 1.6, as pickle writes it."""
-
-_GLOBAL = re.compile(rb"c([\w.]+)\n(\w+)\n")
-"""A class or function in a pickle of protocol 2, torch's."""
 
 _TENSORFLOW_NODES = (b"\x12\x0bPlaceholder", b"\x12\x0bVarHandleOp", b"\x12\nVariableV2")
 """Operators in nodes of TensorFlow's graphs: field 2, where ONNX has the name of an output."""
 
 
+_ONNX_FIELDS = (b"\x12", b"\x1a", b"\x22", b"\x28", b"\x32", b"\x3a", b"\x42")
+"""How a field of an ONNX model begins that can follow the version of its format."""
+
+
 class ForeignFile(NamedTuple):
-    """A file that is no ONNX model."""
+    """What a file is, and what to do with it where an ONNX model is needed."""
 
     what: str
-    """What it is, as in "FILE is ..."."""
+    """As in "FILE is ..."."""
     advice: str
-    """What to do, as in "...: do this"."""
     code: str | None = None
     """Python that exports it to ONNX, where that is possible."""
+    kind: str = MODEL
+    """A name above."""
 
 
 def identify(path: Path) -> ForeignFile | None:
-    """Tell by its content what a file or folder is; None where it is unknown, or does not exist."""
-    if path.is_dir():
-        return _folder(path)
+    """Tell by its content what a file or folder is; None where that is unknown."""
     try:
+        if path.is_dir():
+            return _folder(path)
         with path.open("rb") as file:
             head = file.read(HEAD)
-    except OSError:
+        found = next((answer for tell in _TESTS if (answer := tell(head, path))), None)
+    except (OSError, ValueError):  # a name with a null character, for one
         return None
-    found = next((answer for tell in _TESTS if (answer := tell(head, path))), None)
-    if found is None or found.code is None:
-        return found
-    return found._replace(code=found.code.replace("FILE", str(path)))
+    if found is None:
+        return None
+    code = found.code and found.code.replace("FILE", str(path))
+    return found._replace(advice=found.advice.replace("FILE", repr(str(path))), code=code)
 
 
 def _folder(path: Path) -> ForeignFile:
     names = sorted(entry.name for entry in path.iterdir())
     if "saved_model.pb" in names or "saved_model.pbtxt" in names:
-        advice = f"{FROM_TENSORFLOW} --saved-model {path} --output model.onnx"
+        advice = f"{TF2ONNX} --saved-model {path} --output model.onnx"
         return ForeignFile("a TensorFlow SavedModel", advice)
-    models = [name for name in names if name.endswith(".onnx")]
-    advice = "give a file, such as model.onnx"
-    if models:
-        advice = f"give a file in it, such as {path / models[0]}"
-    return ForeignFile("a folder, not a model file", advice)
+    models = [path / name for name in names if name.endswith(".onnx")]
+    advice = f"give a file in it, such as {models[0]}" if models else "give an .onnx file"
+    return ForeignFile("a folder", advice, kind=OTHER)
 
 
 def _text(head: bytes, path: Path) -> ForeignFile | None:
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     if not start:
-        return ForeignFile("empty", "download or export it again")
+        return ForeignFile("an empty file", "download or export it again", kind=OTHER)
     if start.startswith(b"version https://git-lfs"):
-        return ForeignFile(
-            "a git-lfs pointer in place of the model",
-            "run `git lfs install` and `git lfs pull` in its repository, or download the file "
-            "itself",
-        )
+        advice = "run `git lfs pull` in its repository, or download the file itself"
+        return ForeignFile("a git-lfs pointer in place of the file", advice, kind=OTHER)
     if start.startswith((b"<!doctype html", b"<html")):
-        return ForeignFile(
-            "a web page (HTML), not a model",
-            "the download gave a page about the file; use the link to the file itself (on GitHub "
-            "'Raw', on Hugging Face /resolve/ in place of /blob/)",
+        advice = (
+            "download it again, from the link to the file itself (on GitHub: Raw; on Hugging Face: "
+            "/resolve/ in place of /blob/)"
         )
+        return ForeignFile("a web page (HTML)", advice, kind=OTHER)
     if start.startswith(b"<?xml") and b"<net " in start:
         return ForeignFile("an OpenVINO model", "export the original model to ONNX")
     if start.startswith((b"{", b"[")):
-        return ForeignFile("JSON, not a model", "give the .onnx file that it belongs to")
+        return ForeignFile("JSON", "give the .onnx file that it belongs to", kind=OTHER)
     return None
 
 
 def _image(head: bytes, path: Path) -> ForeignFile | None:
-    kinds = {
-        "a TIFF": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
-        "a PNG": (b"\x89PNG\r\n",),
-        "a JPEG": (b"\xff\xd8\xff",),
-        "a JPEG 2000": (b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51"),
-    }
-    for kind, magic in kinds.items():
-        if head.startswith(magic):
-            return ForeignFile(
-                f"{kind} image, not a model", "the raster comes first, then the model"
-            )
+    for name, beginnings in _IMAGES.items():
+        if head.startswith(beginnings):
+            return ForeignFile(f"a {name} image", ORDER, kind=IMAGE)
     return None
 
 
@@ -144,50 +118,45 @@ def _zip(head: bytes, path: Path) -> ForeignFile | None:
         return None
     try:
         with zipfile.ZipFile(path) as archive:
-            return _archive(archive)
-    except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError):
-        return ForeignFile("a damaged or incomplete ZIP file", "download it again")
+            return _zipped_model(archive) or _zipped_files(archive)
+    except (zipfile.BadZipFile, RuntimeError, NotImplementedError):
+        return ForeignFile("a damaged or incomplete ZIP file", "download it again", kind=OTHER)
 
 
-def _archive(archive: zipfile.ZipFile) -> ForeignFile:
+def _zipped_model(archive: zipfile.ZipFile) -> ForeignFile | None:
     names = archive.namelist()
-    folders = {name.partition("/")[2] for name in names}
+    inner = {name.partition("/")[2] for name in names}
     if "model.weights.h5" in names:
-        return _keras()
-    if "constants.pkl" in folders:
-        return ForeignFile("a TorchScript module of PyTorch", TO_ONNX, SCRIPT_EXPORT)
-    if any(name.endswith(("archive_format", "serialized_exported_program.json")) for name in names):
-        return ForeignFile(
-            "an exported program of PyTorch (torch.export)",
-            "export it to ONNX in Python: torch.onnx.export(torch.export.load(FILE), dynamo=True)",
-        )
-    pickles = [name for name in names if name.endswith("data.pkl")]
-    if pickles:
-        return _torch(archive.read(pickles[0]))
-    models = [name for name in names if name.endswith(".onnx")]
-    return ForeignFile(
-        "a ZIP file" + (f" with {models[0]} in it" if models else ", not a model"),
-        "unpack it first",
-    )
+        return _keras("a Keras model")
+    if "constants.pkl" in inner:
+        return ForeignFile("a TorchScript module", EXPORT, export_code.SCRIPT)
+    if "archive_format" in inner or "serialized_exported_program.json" in names:
+        advice = f"{EXPORT}: torch.onnx.export(torch.export.load(FILE), dynamo=True) in Python"
+        return ForeignFile("an exported program of PyTorch", advice)
+    pickles = [name for name in names if name.partition("/")[2] == "data.pkl"]
+    return _torch(archive.read(pickles[0])) if pickles else None
+
+
+def _zipped_files(archive: zipfile.ZipFile) -> ForeignFile:
+    models = [name for name in archive.namelist() if name.endswith(".onnx")]
+    inside = f" with {models[0]} in it" if models else ""
+    return ForeignFile(f"a ZIP file{inside}", "unpack it first", kind=OTHER)
 
 
 def _pickle(head: bytes, path: Path) -> ForeignFile | None:
     if head[:1] != b"\x80" or head[1:2] not in (b"\x02", b"\x03", b"\x04", b"\x05"):
         return None
-    if _TORCH_MAGIC not in head:
-        return ForeignFile("a Python pickle, not a model", TO_ONNX)
-    with path.open("rb") as file:
-        return _torch(file.read(SEARCHED))
+    if _TORCH_MAGIC in head:
+        return _torch(_beginning(path))
+    return ForeignFile("a Python pickle", f"load it in Python and {EXPORT}")
 
 
 def _torch(pickled: bytes) -> ForeignFile:
-    """Tell a module of PyTorch from weights alone: its pickle names the classes of its layers."""
-    modules = [name for name, _ in _GLOBAL.findall(pickled)]
-    own = (b"torch._utils", b"collections", b"numpy", b"builtins", b"__builtin__")
-    layers = [name for name in modules if name != b"torch" and not name.startswith(own)]
-    if any(name.startswith(b"torch.nn.modules") for name in layers):
-        return ForeignFile("a PyTorch module", TO_ONNX, MODULE_EXPORT)
-    return ForeignFile("PyTorch weights, without the network", TO_ONNX, WEIGHTS_EXPORT)
+    """Tell a module of PyTorch from weights alone by the names of its attributes."""
+    if b"_parameters" in pickled and b"_modules" in pickled:
+        return ForeignFile("a PyTorch module", EXPORT, export_code.MODULE)
+    code = export_code.CHECKPOINT if b"state_dict" in pickled else export_code.WEIGHTS
+    return ForeignFile("a file of PyTorch weights, without the network", EXPORT, code)
 
 
 def _safetensors(head: bytes, path: Path) -> ForeignFile | None:
@@ -196,54 +165,50 @@ def _safetensors(head: bytes, path: Path) -> ForeignFile | None:
         return None
     with path.open("rb") as file, suppress(ValueError):
         file.seek(8)
-        if isinstance(json.loads(file.read(length)), dict):
-            return ForeignFile(
-                "weights in the safetensors format, without the network",
-                TO_ONNX,
-                SAFETENSORS_EXPORT,
-            )
+        json.loads(file.read(length))
+        what = "a safetensors file of weights, without the network"
+        return ForeignFile(what, EXPORT, export_code.SAFETENSORS)
     return None
 
 
-def _keras() -> ForeignFile:
-    return ForeignFile(
-        "a Keras model",
-        "convert it to ONNX: in Python, keras.models.load_model(FILE).export('model.onnx', "
-        "format='onnx')",
-    )
+def _keras(what: str) -> ForeignFile:
+    convert = "keras.models.load_model(FILE).export('model.onnx', format='onnx')"
+    return ForeignFile(what, f"convert it to ONNX: {convert} in Python")
 
 
 def _tensorflow(head: bytes, path: Path) -> ForeignFile | None:
     if head.startswith(b"\x89HDF\r\n\x1a\n"):
-        return _keras()._replace(what="an HDF5 file, as Keras and TensorFlow write")
+        return _keras("an HDF5 file, as Keras and TensorFlow write")
     if head[4:8] == b"TFL3":
-        advice = f"{FROM_TENSORFLOW} --tflite {path} --output model.onnx"
+        advice = f"{TF2ONNX} --tflite {path} --output model.onnx"
         return ForeignFile("a TensorFlow Lite model", advice)
-    with path.open("rb") as file:
-        searched = file.read(SEARCHED)
-    if not any(node in searched for node in _TENSORFLOW_NODES):
+    if not any(node in _beginning(path) for node in _TENSORFLOW_NODES):
         return None
-    if head[:1] == b"\x08":  # SavedModel begins with a version, a graph with a node
-        advice = f"{FROM_TENSORFLOW} --saved-model {path.parent} --output model.onnx"
-        return ForeignFile("the graph of a TensorFlow SavedModel", advice)
-    advice = f"{FROM_TENSORFLOW} --graphdef {path} --output model.onnx"
+    if head[:1] == b"\x08":  # a SavedModel begins with its version, a graph with a node
+        advice = f"{TF2ONNX} --saved-model {path.parent} --output model.onnx"
+        return ForeignFile("a graph of a TensorFlow SavedModel", advice)
+    advice = f"{TF2ONNX} --graphdef {path} --output model.onnx --inputs NAME:0 --outputs NAME:0"
     return ForeignFile("a TensorFlow graph", advice)
 
 
-def _engine(head: bytes, path: Path) -> ForeignFile | None:
-    if head[:4] in (b"ftrt", b"ptrt"):
-        return ForeignFile("a TensorRT engine", "give the ONNX model from which it was built")
-    packed = (b"\x1f\x8b", b"7z\xbc\xaf'\x1c", b"Rar!", b"BZh", b"\xfd7zXZ", b"(\xb5/\xfd")
-    if head.startswith(packed) or head[257:262] == b"ustar":
-        return ForeignFile("a packed archive", "unpack it first")
+def _engine_or_archive(head: bytes, path: Path) -> ForeignFile | None:
+    if head.startswith((b"ftrt", b"ptrt")):
+        return ForeignFile("a TensorRT engine", "give the ONNX model that it was built from")
+    if head.startswith(_ARCHIVES) or head[257:262] == b"ustar":
+        return ForeignFile("a packed archive", "unpack it first", kind=OTHER)
     return None
 
 
 def _onnx(head: bytes, path: Path) -> ForeignFile | None:
-    """Tell an ONNX model, which begins with a version and goes on with its next field."""
-    if head[:1] == b"\x08" and head[1:2] < b"\x40" and head[2:3] in b"\x12\x1a\x22\x28\x32\x3a\x42":
-        return ForeignFile(ONNX, "")
+    """Tell an ONNX model, which begins with a version and goes on with the next field."""
+    if head[:1] == b"\x08" and head[1:2] < b"\x40" and head.startswith(_ONNX_FIELDS, 2):
+        return ForeignFile("an ONNX model", "")
     return None
+
+
+def _beginning(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(SEARCHED)
 
 
 _TESTS: list[Callable[[bytes, Path], ForeignFile | None]] = [
@@ -252,7 +217,7 @@ _TESTS: list[Callable[[bytes, Path], ForeignFile | None]] = [
     _zip,
     _pickle,
     _safetensors,
-    _engine,
+    _engine_or_archive,
     _tensorflow,
     _onnx,
 ]

@@ -114,8 +114,9 @@ def _open_session(path: Path, provider: str, threads: int | None) -> Any:
     if path.is_dir():
         raise _unloadable(path, "a folder")
     if not path.is_file():
-        advice = "; download it first" if re.match(r"\w+:/", str(path)) else ""
-        raise ModelError(f"{path}: there is no such model file{advice}")
+        if re.match(r"[a-z0-9]{2,}:/", str(path)):
+            raise ModelError(f"{path} is an address, not a file: download the model first")
+        raise ModelError(f"{path}: there is no such model file")
     try:
         return _start_session(path, provider.lower(), threads)
     except SeamlessError:
@@ -129,11 +130,11 @@ def _unloadable(path: Path, reason: str) -> ModelError:
     found = identify(path)
     if found is None or not found.advice:
         return ModelError(f"{path} is not a model that onnxruntime can load: {reason}")
-    return ModelError(f"{path} is {found.what}: {found.advice}", found.code)
+    return ModelError(f"{path} is {found.what}, not an ONNX model: {found.advice}", found.code)
 
 
 def _unavailable(provider: str, available: Iterable[str]) -> str:
-    is_gpu = provider.lower() in ("cuda", "tensorrt")
+    is_gpu = provider.lower().startswith(("cuda", "gpu", "tensorrt"))
     advice = "install seamless-seg[gpu] in place of seamless-seg[cpu], or " if is_gpu else ""
     return (
         f"provider {provider!r} is not available in this onnxruntime: {advice}choose one of "

@@ -133,7 +133,7 @@ def read_signature(
     if output is None and metadata.output is None and len(outputs) > 1:
         names = ", ".join(tensor.name for tensor in outputs)
         metadata = metadata.with_note(
-            f"the model has outputs {names}: the first is used, --model-output chooses another"
+            f"the model has outputs {names}: the first is used, model_output= chooses another"
         )
     image = _only_input(inputs)
     logits = _chosen_output(outputs, metadata.output if output is None else output, image)
@@ -264,7 +264,7 @@ def refused_shape(shape: Sequence[int], batch: Sequence[int]) -> str:
 def other_outputs(names: Iterable[str], chosen: str) -> str:
     """Return the end of a refusal, which names the outputs that may be chosen instead."""
     others = ", ".join(name for name in names if name != chosen)
-    return f", or choose another output ({others}) with --model-output" if others else ""
+    return f", or choose another output ({others}) with model_output=" if others else ""
 
 
 def _missing_pixels(shape: Sequence[int], image: Sequence[int]) -> str | None:

@@ -77,12 +77,12 @@ def decide_bands(options: Options, model: Model, raster: RasterBands) -> Decisio
 def _advice(takes: int, count: int, has_alpha: bool) -> str:
     """Advise how to choose as many of ``count`` bands as the model takes."""
     if count >= takes:
-        return f"choose {takes} with --bands"
+        return f"choose {takes} with bands="
     without_alpha = count - has_alpha
     has = f"the raster has only {without_alpha}" + " beside an alpha band" * has_alpha
     if without_alpha == 1:
-        return f"{has}; repeat it with --bands {listed([1] * takes)}"
-    return f"{has}; --bands may repeat bands, if that makes sense for the model"
+        return f"{has}; repeat it with bands={tuple([1] * takes)}"
+    return f"{has}; bands= may repeat bands, if that makes sense for the model"
 
 
 def _bands(count: int) -> str:

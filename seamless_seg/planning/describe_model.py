@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -63,7 +64,7 @@ class ModelDescription:
         }
 
 
-def describe_model(path: Any) -> ModelDescription:
+def describe_model(path: str | os.PathLike[str]) -> ModelDescription:
     """Describe an ONNX file.
 
     Parameters

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..decisions import METADATA, OPTION, Decision
-from ..errors import OptionError
+from ..errors import OptionError, RasterError
+from ..models.foreign_files import IMAGE, MODEL, ORDER, identify
 from ..models.load import LazyModel
 from ..raster.source import Reading
 from ..validation import nodata_of
@@ -42,7 +45,17 @@ def open_raster(path: Any, options: Options, model: LazyModel | None = None) -> 
     """
     from ..raster.reader import RasterReader
 
-    reader = RasterReader(path, _reading(options, path, model))
+    if not isinstance(path, str | PathLike):
+        raise OptionError(
+            f"the raster must be the path of a file, not {type(path).__name__}: write it with "
+            f"rasterio first, or blend arrays with run_plan"
+        )
+    try:
+        reader = RasterReader(path, _reading(options, path, model))
+    except RasterError as error:
+        if (reason := _not_a_raster(path, model)) is None:
+            raise
+        raise RasterError(reason) from error
     try:
         if reader.has_palette and model is not None:
             reader.expand(model.opened.spec.channels or _channels(options))
@@ -73,6 +86,20 @@ def _channels(options: Options) -> int:
     return max(int(band) for band in bands)
 
 
+def _not_a_raster(path: Any, model: LazyModel | None) -> str | None:
+    """Say what a file is that cannot be opened, and is no image; None where that is unknown."""
+    found = identify(Path(path))
+    if found is None or found.kind == IMAGE or Path(path).is_dir():
+        return None
+    if found.kind != MODEL:
+        return f"{path} is {found.what}, not a raster: {found.advice}"
+    given = None if model is None else model.source
+    other = identify(Path(given)) if isinstance(given, str | PathLike) else None
+    is_swapped = other is not None and other.kind == IMAGE
+    also = f", and {given} is {other.what}" if other is not None and is_swapped else ""
+    return f"{path} is {found.what}, not a raster{also}: {ORDER}"
+
+
 def _reading(options: Options, path: Any, model: LazyModel | None) -> Reading:
     resolution = None
     if (lengths := options.lengths()) is not None:
@@ -93,13 +120,15 @@ def _stated_resolution(path: Any, model: LazyModel | None) -> tuple[float, float
     from ..raster.reader import RasterReader
 
     if model is None:
-        raise OptionError("match-resolution takes the resolution from the model: give MODEL, too")
+        raise OptionError(
+            "match_resolution=True takes the resolution from the model: give a model, too"
+        )
     network = model.opened
     centimeters = network.spec.metadata.resolution
     if centimeters is None:
         raise OptionError(
-            f"match-resolution: the metadata of {network.spec.name} states no resolution: give the "
-            f"pixel size with --resolution"
+            f"match_resolution=True: the metadata of {network.spec.name} states no resolution: "
+            f"give the pixel size with resolution="
         )
     with RasterReader(path) as reader:
         return reader.resolution_for_pixel_size(centimeters)

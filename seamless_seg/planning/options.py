@@ -132,18 +132,17 @@ class Options:
         """Raise ``OptionError`` if an option is about how a raster is read: there is none."""
         for name in READING_OPTIONS:
             if getattr(self, name) is not None:
-                shown = name.replace("_", "-")
-                raise OptionError(f"--{shown} is about how INPUT is read: give INPUT, too")
+                raise OptionError(f"{name}= is about how the raster is read: give a raster, too")
 
     def _check_reading(self) -> None:
         chosen = {
             "level": self.level,
             "resolution": self.resolution,
-            "match-resolution": self.match_resolution or None,
+            "match_resolution": self.match_resolution or None,
         }
         given = [name for name, value in chosen.items() if value is not None]
         if len(given) > 1:
-            raise OptionError(f"{' and '.join(given)} exclude each other: give only one of them")
+            raise OptionError(f"{_named(given)} exclude each other: give only one of them")
         if self.nodata is not None:
             nodata_of(self.nodata)
         if self.mask_band is not None:
@@ -164,8 +163,7 @@ class Options:
         given = [name for name in (*LINEAR, "value_scaling") if getattr(self, name) is not None]
         if given:
             raise OptionError(
-                f"normalize measures scale, mean and std: leave out {' and '.join(given)}, or "
-                f"normalize"
+                f"normalize= measures scale, mean and std: leave out {_named(given)}, or normalize="
             )
 
 
@@ -247,6 +245,11 @@ class Execution:
     def model(self, source: Any, options: Options) -> LazyModel:
         """Return the model as the options describe it, not yet opened."""
         return LazyModel(source, self.provider, self.threads, options.tta, options.model_output)
+
+
+def _named(options: Sequence[str]) -> str:
+    """Name options in a message."""
+    return " and ".join(f"{name}=" for name in options)
 
 
 def _listed(value: Any) -> list[Any]:

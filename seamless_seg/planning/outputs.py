@@ -77,18 +77,18 @@ class OutputOptions:
             ("smooth_by", SMOOTHINGS),
         ):
             if (value := getattr(self, name)) is not None:
-                check_among(name.replace("_", "-"), value, among)
+                check_among(f"{name}=", value, among)
         _check_pixels("smooth", self.smooth, 1, MAX_SMOOTH_RADIUS)
         _check_pixels("sieve", self.sieve, 2)
         threshold = number_of("threshold", self.threshold)
         if threshold is not None and not 0 <= threshold <= 1:
             raise OptionError(f"threshold must be a probability, 0 to 1, not {self.threshold}")
         if self.smooth_by is not None and self.smooth is None:
-            raise OptionError("--smooth-by needs --smooth: give the radius of the filter, too")
+            raise OptionError("smooth_by= needs smooth=: give the radius of the filter, too")
         if self.blend == PROBABILITIES and LOGITS in self.kinds:
             raise OptionError(
-                "--blend probabilities leaves no logits to write: choose another --kind, or leave "
-                "out --blend"
+                'blend="probabilities" leaves no logits to write: choose another kind=, or leave '
+                "out blend="
             )
         self._refuse_unused()
 
@@ -104,8 +104,8 @@ class OutputOptions:
                 if getattr(self, name) is not None and not kinds & set(self.kinds):
                     needed = [kind for kind in KINDS if kind in kinds]
                     raise OptionError(
-                        f"--{name} needs an output of {' or '.join(needed)}: give --kind "
-                        f"{needed[0]} or --also {needed[0]}=FILE"
+                        f"{name}= needs an output of {' or '.join(needed)}: give "
+                        f'kind="{needed[0]}" or also={{"{needed[0]}": FILE}}'
                     )
 
     @property
@@ -150,7 +150,7 @@ class OutputOptions:
             return decided
         if self.threshold is not None and classes > 1:
             raise OptionError(
-                f"--threshold is for models of one class, and this one has {classes}: leave it "
+                f"threshold= is for models of one class, and this one has {classes}: leave it "
                 f"out, the class of the largest logit is written"
             )
         decided["blend"] = decide((self.blend, OPTION), (LOGITS, DEFAULT))
@@ -230,7 +230,7 @@ def decide_activation(option: str | None, model: Model, classes: int) -> Decisio
         check_among("activation", option, ACTIVATIONS)
     if option == "softmax" and classes == 1:
         raise OptionError(
-            "--activation softmax needs several classes, and this model has one: choose sigmoid"
+            'activation="softmax" needs several classes, and this model has one: choose sigmoid'
         )
     is_regressor = (model.spec.metadata.model_type or "").lower() in REGRESSORS
     return decide(
@@ -249,7 +249,7 @@ def _check_confidence(decided: Mapping[str, Decision[Any]], model: Model, classe
     is_per_class = activation in ("sigmoid", "hardsigmoid")
     if is_per_class and classes > 1 and decided["confidence"].value == "entropy":
         raise OptionError(
-            "--confidence entropy needs probabilities that sum to one, and the sigmoid's do not: "
+            'confidence="entropy" needs probabilities that sum to one, and sigmoid\'s do not: '
             "choose another confidence"
         )
 

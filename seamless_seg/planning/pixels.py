@@ -136,8 +136,8 @@ def _measured(
     """Measure the normalization that the user asks for; the reader is set to the bands."""
     if model.spec.dtype.kind in "iu":
         raise OptionError(
-            f"--normalize gives fractions, and the model's input is {model.spec.dtype}: leave it "
-            f"out, or give a --scale"
+            f"normalize= gives fractions, and the model's input is {model.spec.dtype}: leave it "
+            f"out, or give a scale="
         )
     standardization = _standardization(model.spec.metadata, len(bands.value), normalize)
     pixels, notes = measure_pixels(reader, bands, normalize, standardization)
@@ -248,7 +248,7 @@ def _given_instead(options: Options) -> str:
 
 def _check_range(dtype: np.dtype[Any], input_dtype: np.dtype[Any]) -> None:
     """Raise if the range of pixels is unknown, so that there is no default scale."""
-    advice = "give the factor for pixel values with --scale (1 leaves them unchanged)"
+    advice = "give the factor for pixel values with scale= (1 leaves them unchanged)"
     if input_dtype.kind in "iu" and dtype != input_dtype:
         raise OptionError(f"the model's input is {input_dtype} and pixels are {dtype}: {advice}")
     if dtype.kind in "iu" and dtype != np.uint8:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, Unpack
 
@@ -20,9 +22,10 @@ from ..models.receptive_field import (
 )
 from ..models.receptive_field import probe as probe_model
 from ..raster.source import gaps_extended, read_extended
+from ..signatures import showing_fields
 from .cache import load_cached, save_cached
 from .open_raster import open_raster
-from .options import Options, ReadingChoices
+from .options import READING_OPTIONS, Options, ReadingChoices
 from .pixels import choose_pixels
 
 if TYPE_CHECKING:
@@ -35,12 +38,13 @@ JSON_VERSION = 1
 """Version of a probe as JSON: to be raised when a probe measures more, or otherwise."""
 
 
+@showing_fields(Options, only=READING_OPTIONS)
 def probe(
-    model: Any,
+    model: str | os.PathLike[str] | Callable[..., Any] | Sequence[Any],
     channels: int | None = None,
     source: Source = noise,
     *,
-    raster: Any = None,
+    raster: str | os.PathLike[str] | None = None,
     tta: str | None = None,
     model_output: str | int | None = None,
     provider: str = "cpu",

@@ -298,7 +298,7 @@ def _means_and_stds(
         if not abs(std) < LARGEST_FLOAT32:
             raise OptionError(
                 f"normalize: the values of band {number} span more than float32 can represent; if "
-                f"the lowest or the highest means nodata, declare it with --nodata"
+                f"the lowest or the highest means nodata, declare it with nodata="
             )
         if np.float32(std) <= 0:
             warnings.append(f"all values of band {number} are {mean:g}: its std is taken as 1")

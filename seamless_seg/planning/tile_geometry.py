@@ -209,7 +209,7 @@ def _tile(options: Options, model: Model | None) -> Decision[Pair]:
     if given and any(length not in (None, own) for own, length in zip(given, fixed, strict=True)):
         raise OptionError(
             f"tile {format_size(given)} contradicts the model, {_fixed_size(model)}: leave out "
-            f"--tile"
+            f"tile="
         )
     lengths = default if stated is None else stated.value
     height, width = (length or other for length, other in zip(fixed, lengths, strict=True))

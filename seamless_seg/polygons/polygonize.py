@@ -50,8 +50,8 @@ class PolygonSummary:
 
 
 def polygonize(
-    raster: Any,
-    output: Any,
+    raster: str | os.PathLike[str],
+    output: str | os.PathLike[str],
     *,
     classes: Sequence[int | str] | None = None,
     min_area: float | None = None,
@@ -172,7 +172,7 @@ def _class_names(reader: RasterReader) -> list[str]:
         bands = "1 band" if reader.count == 1 else f"{reader.count} bands"
         raise RasterError(
             f"{reader.path} has {bands} of {reader.dtype}, but polygons need one of integers: "
-            f"seamless-seg run --kind classes writes it"
+            f'a run with kind="classes" writes it'
         )
     if reader.georeference.gcps:
         raise RasterError(

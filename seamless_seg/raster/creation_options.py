@@ -46,21 +46,21 @@ RASTERIO_ARGUMENTS = (
 """Arguments of rasterio's functions, which take creation options beside them."""
 
 RESERVED = {
-    "COMPRESS": "--compress sets it",
-    "ZSTD_LEVEL": "--compress-level sets it",
-    "ZLEVEL": "--compress-level sets it",
-    "LEVEL": "--compress-level sets it",
-    "MAX_Z_ERROR": "--max-error sets it",
-    "NBITS": "--dtype sets it",
+    "COMPRESS": "compress= sets it",
+    "ZSTD_LEVEL": "compress_level= sets it",
+    "ZLEVEL": "compress_level= sets it",
+    "LEVEL": "compress_level= sets it",
+    "MAX_Z_ERROR": "max_error= sets it",
+    "NBITS": "dtype= sets it",
     "TILED": "outputs are always tiled",
     "SPARSE_OK": "the area determines which blocks are left out",
-    "COPY_SRC_OVERVIEWS": "--cog makes overviews",
+    "COPY_SRC_OVERVIEWS": "cog=True makes overviews",
     "APPEND_SUBDATASET": "every output is a file of its own",
     "STREAMABLE_OUTPUT": "blocks are written in any order",
     "TFW": "an output is one file",
     "WORLDFILE": "an output is one file",
     "STATISTICS": "GDAL's COG driver drops other metadata where it computes them",
-    "DISCARD_LSB": "--dtype and --max-error set the precision",
+    "DISCARD_LSB": "dtype= and max_error= set the precision",
     "TILING_SCHEME": "outputs are in the raster's own grid",
     "TARGET_SRS": "outputs are in the raster's own grid",
     "RES": "outputs are in the raster's own grid",
@@ -118,21 +118,21 @@ class Encoding:
         if level is None:
             return
         if levels is None:
-            raise OptionError(f"{self.compress} has no levels: leave out compress-level")
+            raise OptionError(f"{self.compress} has no levels: leave out compress_level=")
         if level not in levels:
             raise OptionError(
-                f"compress-level of {self.compress} must be {levels[0]} to {levels[-1]}, "
+                f"compress_level= of {self.compress} must be {levels[0]} to {levels[-1]}, "
                 f"not {level}"
             )
 
     def _check_error(self) -> None:
-        error = number_of("max-error", self.max_error)
+        error = number_of("max_error=", self.max_error)
         if error is None:
             return
         if self.compress != "lerc":
-            raise OptionError("max-error is for lerc: choose --compress lerc")
+            raise OptionError('max_error= is for lerc: choose compress="lerc"')
         if error < 0:
-            raise OptionError(f"max-error must be a number from 0 on, not {error}")
+            raise OptionError(f"max_error= must be a number from 0 on, not {error}")
 
     def to_tags(self) -> dict[str, Any]:
         """Return the lossy choices, as tags of the output's file."""

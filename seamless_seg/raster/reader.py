@@ -15,6 +15,7 @@ from rasterio.windows import Window
 
 from ..arrays import Mask, Pixels
 from ..errors import OptionError, RasterError
+from ..validation import format_length
 from .band_names import BandNames, names_of, number_of_band
 from .block_layout import layout_of
 from .blocks import BlockLayout
@@ -294,7 +295,7 @@ class RasterReader:
         with reporting(f"cannot resample {self.path}"):
             dataset = resampled(self._file, wanted.value, nodata, mask_band)
         if dataset is not self._file:
-            length = " x ".join(f"{length:.6g}" for length in wanted.value)
+            length = " x ".join(format_length(length) for length in wanted.value)
             self.notes.append(
                 f"pixels are resampled to {length} units of the CRS ({wanted.origin})"
             )

@@ -13,6 +13,7 @@ from rasterio.windows import Window
 
 from ..arrays import Pixels
 from ..errors import OptionError
+from ..validation import format_length
 from .ellipsoid import WGS84
 from .georeference import apply_affine, pixel_size
 
@@ -124,11 +125,11 @@ def resolution_for_pixel_size(dataset: Any, centimeters: float) -> Resolution:
     OptionError
         Where the raster has no CRS or no affine transform.
     """
-    check_has_transform(dataset, "match-resolution")
+    check_has_transform(dataset, "match_resolution=")
     if not dataset.crs:
         raise OptionError(
-            f"match-resolution: {dataset.name} has no CRS that gives its pixel size in meters: "
-            f"give --resolution in units of its transform"
+            f"match_resolution=True: {dataset.name} has no CRS that gives its pixel size in "
+            f"meters: give resolution= in units of its transform"
         )
     return _resolution(dataset, centimeters)
 
@@ -169,7 +170,7 @@ def _check_chunk_size(dataset: Any, resolution: Resolution, old: Resolution) -> 
         raise OptionError(
             f"resolution: pixels of {_joined(resolution)} are so much larger than those of "
             f"{dataset.name}, {_joined(old)}, that resampling would need "
-            f"{pixels * pixel_bytes / 1e6:.0f} MB at once: read an overview with --level"
+            f"{pixels * pixel_bytes / 1e6:.0f} MB at once: read an overview with level="
         )
 
 
@@ -202,8 +203,8 @@ def _validity(dataset: Any, nodata: float | None) -> tuple[float | None, bool, b
     if nodata is not None and has_mask:
         # GDAL applies one or the other.
         raise OptionError(
-            f"resolution: {dataset.name} has a mask, beside which no --nodata can be used: leave "
-            f"--nodata out"
+            f"resolution: {dataset.name} has a mask, beside which no nodata= can be used: leave "
+            f"nodata= out"
         )
     if nodata is not None or has_mask:
         return nodata, False, has_mask
@@ -211,7 +212,7 @@ def _validity(dataset: Any, nodata: float | None) -> tuple[float | None, bool, b
     if len(values) > 1 or MaskFlags.per_dataset in flags:
         raise OptionError(
             f"resolution: the nodata value of {dataset.name} differs from band to band: give one "
-            f"for all with --nodata"
+            f"for all with nodata="
         )
     return dataset.nodata, False, False
 
@@ -227,4 +228,4 @@ def _is_upright(transform: Affine) -> bool:
 
 
 def _joined(lengths: tuple[float, float]) -> str:
-    return " x ".join(f"{length:.6g}" for length in lengths)
+    return " x ".join(format_length(length) for length in lengths)

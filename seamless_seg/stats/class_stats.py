@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -23,12 +24,12 @@ if TYPE_CHECKING:
     from ..raster.reader import RasterReader
     from ..raster.surface_areas import PixelAreas
 
-HOW_TO_WRITE_CLASSES = "write classes with `seamless-seg run --kind classes`"
+HOW_TO_WRITE_CLASSES = 'a run with kind="classes" writes them'
 
 
 def class_stats(
-    path: Any,
-    zones: Any = None,
+    path: str | os.PathLike[str],
+    zones: str | os.PathLike[str] | None = None,
     *,
     zone_key: str | None = None,
     nodata: float | None = None,

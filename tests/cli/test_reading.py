@@ -103,13 +103,15 @@ def test_plan_needs_a_model_to_match_its_resolution(answer, cli):
     refused(
         cli("plan", "in.tif", "--match-resolution"),
         2,
-        "match-resolution takes the resolution from the model: give MODEL",
+        "--match-resolution takes the resolution from the model: give a model",
     )
 
 
 def test_reading_options_need_a_raster(answer, cli):
     result = cli("plan", "--size", "100x100", "--tile", 50, "--level", 1)
-    refused(result, 2, "level is about how INPUT is read: give INPUT")
+    refused(result, 2, "--level is about how the raster is read: give")
     refused(
-        cli("probe", "model.onnx", "--unscale"), 2, "unscale is about how INPUT is read: give INPUT"
+        cli("probe", "model.onnx", "--unscale"),
+        2,
+        "--unscale is about how the raster is read: give",
     )

@@ -132,7 +132,7 @@ class TestBadInput:
             (("run", "out", *RUN[2:]), 1, "cannot open out: "),
             (("run", "in.tif", "gone.onnx", RUN[3]), 1, "gone.onnx: there is no such model file"),
             (("run", "in.tif", "noise.tif", RUN[3]), 1, "not a model that onnxruntime can load"),
-            (("run", "in.tif", "out", RUN[3]), 1, "out is a folder, not a model file"),
+            (("run", "in.tif", "out", RUN[3]), 1, "out is a folder, not an ONNX model"),
             ((*RUN, "--bands", "1,2,9"), 2, "in.tif has bands 1 to 3, no 9"),
             (
                 (*RUN, "--bands", "1,x"),

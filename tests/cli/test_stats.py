@@ -187,4 +187,8 @@ class TestRefusals:
     def test_rasters(self, folder, cli):
         refused(cli("stats", "none.tif"), 1, "cannot open none.tif")
         made.raster("logits.tif", made.pixels(2, 20, 30, "float32"))
-        refused(cli("stats", "logits.tif"), 1, "logits.tif has 2 bands, .*seamless-seg run --kind")
+        refused(
+            cli("stats", "logits.tif"),
+            1,
+            "logits.tif has 2 bands, .*run with --kind cl",
+        )

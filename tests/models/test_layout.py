@@ -703,7 +703,7 @@ class TestNoSegmentation:
         logits = made.tensor("logits", ["n", 3, "h", "w"])
         self.model(paths[1], nodes, ["n", 3, "h"][:axes], more=[logits])
         seems = {2: "as of a classifier", 3: "as the boxes of a detector"}[axes]
-        self.refused(paths, rf"{seems}, or choose another output \(logits\) with --model-output")
+        self.refused(paths, rf"{seems}, or choose another output \(logits\) with model_output=")
         raster, model, output = paths
         segment(raster, model, output, model_output="logits")
         np.testing.assert_array_equal(made.read(output), -made.read(raster))

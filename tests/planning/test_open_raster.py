@@ -209,7 +209,7 @@ class TestResolution:
     def test_a_nodata_value_beside_a_mask_is_refused(self, tmp_path):
         there = np.full((80, 80), 255, "uint8")
         path = masked(tmp_path / "in.tif", made.pixels(3, 80, 80), there, True)
-        with pytest.raises(OptionError, match=r"in.tif has a mask, beside which no --nodata can"):
+        with pytest.raises(OptionError, match=r"in.tif has a mask, beside which no nodata= can"):
             open_raster(path, Options(resolution=1, nodata=3))
 
     def test_a_rotated_raster_comes_to_lie_upright_and_its_corners_are_empty(self, tmp_path):
@@ -254,8 +254,8 @@ class TestResolution:
                 {"resolution": 1, "level": 0},
                 "level and resolution exclude each other: give only one",
             ),
-            ({"level": 1, "match_resolution": True}, "level and match-resolution exclude"),
-            ({"resolution": 1, "match_resolution": True}, "resolution and match-resolution excl"),
+            ({"level": 1, "match_resolution": True}, "level= and match_resolution= exclude"),
+            ({"resolution": 1, "match_resolution": True}, "resolution= and match_resolution= excl"),
         ],
     )
     def test_what_cannot_be_is_refused(self, tmp_path, options, message):
@@ -299,7 +299,7 @@ class TestResolution:
             'rasterYSize="70"><GeoTransform>0, 1, 0, 70, 0, -1</GeoTransform>',
         )
         path.write_text(text)
-        with pytest.raises(OptionError, match=r"differs from band to band: give one .* --nodata"):
+        with pytest.raises(OptionError, match=r"differs from band to band: give one .* nodata="):
             open_raster(path, Options(resolution=2))
         with open_raster(path, Options(resolution=2, nodata=1)) as reader:
             assert reader.size == (35, 45)
@@ -349,7 +349,7 @@ class TestMatchResolution:
         ):
             open_raster(raster, options, LazyModel(self.model(model, None)))
         made.raster(raster, made.pixels(3, 50, 60), crs=None)
-        with pytest.raises(OptionError, match=r"in.tif has no CRS .*: give --resolution"):
+        with pytest.raises(OptionError, match=r"in.tif has no CRS .*: give resolution="):
             open_raster(raster, options, LazyModel(self.model(model, 100)))
 
 

@@ -44,7 +44,7 @@ def test_keywords_for_reading_are_among_them():
         ({"nodata": "none"}, OptionError, "nodata must be a number or nan, not 'none'"),
         ({"normalize": "minmax"}, OptionError, "normalize must be zscore or percentile:LOW,HIGH"),
         ({"normalize": "zscore", "mean": 1}, OptionError, "leave out mean"),
-        ({"level": 1, "resolution": 2.0}, OptionError, "level and resolution exclude each other"),
+        ({"level": 1, "resolution": 2.0}, OptionError, "level= and resolution= exclude each other"),
     ],
 )
 def test_what_is_wrong_is_refused_when_options_are_made(choice, error, message):

@@ -256,7 +256,9 @@ class TestWhatIsSaid:
     def test_a_plan_without_pixels_says_that_it_does_not_know(self, folder, cli, of):
         status, _, err = cli("plan", *of, "--normalize", "zscore")
         assert status == 0
-        assert "note: the effect of --normalize depends on INPUT and MODEL: give both" in err
+        assert (
+            "note: the effect of --normalize depends on the raster and the model: give both" in err
+        )
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,7 @@ class TestBands:
         made.raster(raster, image, alpha="yes")
         _, answer = made.pointwise(model, 3, 2)
         with pytest.raises(
-            OptionError, match="only 1 beside an alpha band; repeat it with --bands 1,1,1"
+            OptionError, match=r"only 1 beside an alpha band; repeat it with bands=.1, 1, 1."
         ):
             segment(raster, model, output)
         segment(raster, model, output, bands=[1, 1, 1])
@@ -116,19 +116,19 @@ class TestBands:
         raster, model, output = paths
         made.raster(raster, made.pixels(3, 50, 60))
         made.pointwise(model, 1, 2)
-        with pytest.raises(OptionError, match=r"takes 1 band, not 3 .*: choose 1 with --b"):
+        with pytest.raises(OptionError, match=r"takes 1 band, not 3 .*: choose 1 with b"):
             segment(raster, model, output)
 
     @pytest.mark.parametrize(
         ("count", "bands", "message"),
         [
-            (4, None, "takes 3 bands, not 4 .1,2,3,4.: choose 3 with --bands"),
-            (1, None, r"not 1 \(1\): the raster has only 1; repeat it with --bands 1,1,1$"),
-            (2, None, "the raster has only 2; --bands may repeat bands, if that"),
-            (2, [1], "takes 3 bands, not 1 .1.: the raster has only 2; --bands may repeat bands"),
+            (4, None, "takes 3 bands, not 4 .1,2,3,4.: choose 3 with bands="),
+            (1, None, r"not 1 \(1\): the raster has only 1; repeat it with bands=\(1, 1, 1\)$"),
+            (2, None, "the raster has only 2; bands= may repeat bands, if that"),
+            (2, [1], "takes 3 bands, not 1 .1.: the raster has only 2; bands= may repeat bands"),
             (3, [1, 2, 7], "has bands 1 to 3, no 7"),
             (3, [1, 2, 0], "has bands 1 to 3, no 0"),
-            (3, [1, 2], "takes 3 bands, not 2 .1,2.: choose 3 with --bands"),
+            (3, [1, 2], "takes 3 bands, not 2 .1,2.: choose 3 with bands="),
         ],
     )
     def test_bands_that_do_not_fit_are_refused(self, paths, count, bands, message):

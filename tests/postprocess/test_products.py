@@ -426,9 +426,7 @@ def test_entropy_is_refused_of_a_model_that_ends_in_sigmoids(paths):
     raster, model, output = paths
     made.raster(raster, made.pixels(3, 20, 30, "float32"))
     ending_in(model, "Sigmoid")
-    with pytest.raises(
-        OptionError, match="needs probabilities that sum to one, and the sigmoid's do not"
-    ):
+    with pytest.raises(OptionError, match="needs probabilities that sum to one, and sigmoid's do"):
         segment(raster, model, output, kind="confidence", confidence="entropy")
 
 
@@ -481,21 +479,21 @@ def test_outputs_appear_together_or_not_at_all(paths):
         ({"kind": "shapes"}, "kind 'shapes' is unknown: choose one of logits, probabilities"),
         ({"also": {"shapes": "x.tif"}}, "kind 'shapes' is unknown"),
         ({"kind": "classes", "activation": "tanh"}, "activation 'tanh' is unknown"),
-        ({"kind": "confidence", "confidence": "gut"}, "confidence 'gut' is unknown"),
-        ({"blend": "classes"}, "blend 'classes' is unknown"),
+        ({"kind": "confidence", "confidence": "gut"}, "confidence= 'gut' is unknown"),
+        ({"blend": "classes"}, "blend= 'classes' is unknown"),
         ({"kind": "classes", "threshold": 0.3}, "models of one class, and this one has 2"),
         ({"kind": "classes", "threshold": 3}, "threshold must be a probability, 0 to 1, not 3"),
         (
             {"activation": "softmax"},
-            "activation needs an output of probabilities or classes or confidence",
+            "activation= needs an output of probabilities or classes or confidence",
         ),
         (
             {"confidence": "margin"},
-            "confidence needs an output of confidence: give --kind confidence",
+            'confidence= needs an output of confidence: give kind="confidence"',
         ),
         (
             {"smooth": 2},
-            "smooth needs an output of classes: give --kind classes or --also classes=FILE",
+            'smooth= needs an output of classes: give kind="classes" or also={"classes": FILE}',
         ),
         ({"kind": "classes", "smooth": 0}, "smooth must be a whole number of pixels from 1 to 256"),
         ({"kind": "classes", "smooth": 257}, "from 1 to 256, not 257"),
@@ -506,11 +504,11 @@ def test_outputs_appear_together_or_not_at_all(paths):
             "also must be pairs of an output type and a path, not 'classes=x.tif'",
         ),
         ({"kind": "classes", "sieve": 1}, "sieve must be a whole number of pixels of at least 2"),
-        ({"kind": "classes", "smooth_by": "median"}, "smooth-by needs --smooth: give the radius"),
-        ({"blend": "probabilities"}, "--blend probabilities leaves no logits"),
+        ({"kind": "classes", "smooth_by": "median"}, "smooth_by= needs smooth=: give the radius"),
+        ({"blend": "probabilities"}, 'blend="probabilities" leaves no logits'),
         (
             {"kind": "confidence", "activation": "sigmoid", "confidence": "entropy"},
-            "needs probabilities that sum to one, and the sigmoid's do not",
+            "needs probabilities that sum to one, and sigmoid's do",
         ),
     ],
 )
@@ -527,7 +525,7 @@ def test_one_class_has_no_softmax(paths):
     raster, model, output = paths
     made.raster(raster, made.pixels(3, 20, 30, "float32"))
     made.pointwise(model, 3, 1)
-    with pytest.raises(OptionError, match="softmax needs several classes, and this model has one"):
+    with pytest.raises(OptionError, match=r'activation="softmax" needs several classes'):
         segment(raster, model, output, kind="classes", activation="softmax")
 
 

@@ -1,0 +1,84 @@
+"""Common mistakes on the command line: each is answered by what was meant."""
+
+import pytest
+
+from builders import made
+from builders.command import RUN, refused
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--device", "cuda"), r"there is no --device: use --provider \(such as --provider cuda\)"),
+        (("--gpu",), "there is no --gpu: use --provider cuda"),
+        (("--tile-size", "512"), "there is no --tile-size: use --tile "),
+        (("--force",), "there is no --force: use --overwrite"),
+        (("--batch_size", "2"), "there is no --batch_size: it is written --batch-size"),
+        (
+            ("-o", "x.tif"),
+            "there is no -o: give OUTPUT without it, in the order INPUT MODEL OUT",
+        ),
+        (("-q", "-v"), "--quiet and --verbose contradict each other: give only one"),
+        (("--max-memory", "2"), "2 would be 2 bytes: add a unit, as in 2GB"),
+        (("--tile", "0.5"), "'0.5' is neither a number of pixels .*, such as 512 or 512x256"),
+        (("--bbox", "1", "2", "3", "4"), "join the numbers of an option with commas, as in --bbox"),
+        (("--provider", "gpu"), "'gpu' is not available .*: install seamless-seg.gpu"),
+        (("--crop",), "--crop needs --area or --bbox: give one"),
+        (
+            ("--smooth", "2"),
+            "--smooth needs .*: give --kind classes or --also classes=FILE",
+        ),
+        (("--level", "0", "--resolution", "2"), "--level and --resolution exclude each other"),
+    ],
+)
+def test_options(folder, cli, arguments, message):
+    refused(cli(*RUN, *arguments), 2, message)
+    assert made.names("out") == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ("a.tif", "b.tif", "c.tif", "model.onnx", "out/o.tif"),
+            r"5 arguments in place of INPUT MODEL OUTPUT: 'a.tif', .*a pattern such as \*.tif "
+            r"becomes the names of all files that match: .*gdalbuildvrt all.vrt \*.tif",
+        ),
+        (("in.tif", "a.onnx", "b.onnx", "out/o.tif"), "join models with commas: a.onnx,b.onnx"),
+        (("my", "image", "model.onnx", "out/o.tif"), "4 arguments .*; put names with spaces in q"),
+    ],
+)
+def test_arguments(folder, cli, arguments, message):
+    refused(cli("run", *arguments), 2, message)
+
+
+def test_a_file_in_place_of_a_command(cli):
+    refused(cli("in.tif", "model.onnx"), 2, "'in.tif' is no command: begin with one, such as run")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (
+            "out/o.png",
+            r"end in .tif or .tiff; write out/o.tif, .*gdal_translate out/o.tif ",
+        ),
+        ("out/o.jp2", r"end in .tif or .tiff"),
+        ("out/o", "out/o has no ending: outputs are GeoTIFF; name it out/o.tif"),
+        ("out/o.gpkg", "write them to out/o.tif with --kind classes, and convert it with polygoni"),
+        ("-", "standard output, to which no GeoTIFF can be written.*: name a local file"),
+        ("s3://bucket/o.tif", "is not a local file: write to a local file, such as out.tif, and"),
+        ("/vsis3/bucket/o.tif", "is not a local file: write to a local file"),
+        ("out", "output out is a folder: name a file in it"),
+    ],
+)
+def test_outputs(folder, cli, name, message):
+    refused(cli(*RUN[:3], name), 2, message)
+    refused(cli(*RUN, "--also", f"classes={name}"), 2, message)
+    assert made.names("out") == []
+
+
+@pytest.mark.parametrize("name", ["out/o.tif", "out/o.TIF", "out/o.tiff"])
+def test_outputs_that_are_geotiff(folder, cli, name):
+    assert cli(*RUN[:3], name, "-q") == (0, "", "")
+    assert made.names("out") == [name.removeprefix("out/")]
