@@ -13,9 +13,8 @@ from seamless_seg.raster.creation_options import COMPRESSIONS, DTYPES
 
 from .command import Decorated, Section, option
 from .trust import Trust
-from .types import Assignment, Bytes, Number, Numbers, Size
+from .types import Assignment, Bands, Bytes, Number, Numbers, Size
 
-INDICES = Numbers(int, "N,N,...")
 NUMBERS = Numbers(float, "F,F,...")
 
 POLYGON_COORDINATES = (
@@ -93,10 +92,10 @@ pixels = several(
     option(
         Section.INPUT,
         "--bands",
-        type=INDICES,
-        metavar=INDICES.name,
+        type=Bands(),
+        metavar=Bands.name,
         show_default="by name if the model names its bands, else all",
-        help="Bands for the model, counted from 1.",
+        help="Bands for the model: numbers, counted from 1, or names, such as nir,red,green.",
     ),
     option(
         Section.NORMALIZATION,
@@ -104,8 +103,9 @@ pixels = several(
         metavar="percentile:L,H|zscore",
         show_default="none",
         help="Compute --scale, --mean and --std from INPUT, band by band, the same for all tiles. "
-        "percentile:2,98 maps the 2nd percentile to 0 and the 98th to 1; zscore uses mean and "
-        "standard deviation.",
+        "percentile:2,98 maps the 2nd percentile to 0 and the 98th to 1, in place of 1/255; the "
+        "model's mean and std follow. zscore uses mean and standard deviation in place of the "
+        "model's.",
     ),
     option(
         Section.NORMALIZATION,
@@ -180,6 +180,14 @@ reading = several(
         is_flag=True,
         default=None,
         help="First apply the scale and offset that the file states for its bands.",
+    ),
+    option(
+        Section.INPUT,
+        "--mask-band",
+        type=click.IntRange(min=1),
+        metavar="N",
+        show_default="alpha bands and masks that the file declares",
+        help="Band that is zero where pixels are not valid. The model does not get it.",
     ),
 )
 

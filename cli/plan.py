@@ -80,7 +80,7 @@ def plan(
 ) -> None:
     """Show the tiles and the memory of a run beforehand.
 
-    Give INPUT or --size. No pixel is read, except by --normalize, and nothing is segmented.
+    Give INPUT or --size. Next to no pixels are read, and nothing is segmented.
     """
     if image_size is not None and raster is not None and model is None:
         raster, model = None, raster

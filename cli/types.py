@@ -58,6 +58,23 @@ class Numbers(click.ParamType):  # type: ignore[type-arg]  # as above
             self.fail(f"{value!r} is not a list of {kind} separated by commas", param, ctx)
 
 
+class Bands(click.ParamType):  # type: ignore[type-arg]  # as above
+    """``4,3,2`` or ``nir,red,green``: numbers or names of bands, separated by commas."""
+
+    name = "B,B,..."
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int | str, ...]:
+        """Parse the text, or fail and say what is expected."""
+        if isinstance(value, tuple):
+            return value
+        parts = [part.strip() for part in value.split(",")]
+        if not all(parts):
+            self.fail(f"{value!r} is not a list of bands separated by commas", param, ctx)
+        return tuple(int(part) if re.fullmatch(r"-?\d+", part) else part for part in parts)
+
+
 LEAST_BYTES = 1_000_000
 """Bytes below which a number without a unit is no memory limit."""
 

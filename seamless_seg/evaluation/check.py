@@ -15,7 +15,7 @@ from ..inference.provenance import mismatches, options_from_tags
 from ..inference.segment import OnStart
 from ..models.receptive_field import Probe
 from ..planning.forecast import Forecast, with_exactness
-from ..planning.open_raster import open_raster
+from ..planning.open_raster import open_raster, with_band_numbers
 from ..planning.options import Execution, OptionChoices, Options, merged
 from ..planning.probing import needs_probe, try_probe
 from ..progress import OnProgress, Progress
@@ -139,6 +139,7 @@ def check(
         execution = Execution(provider, threads)
         lazy = execution.model(model, tiling)
         reader = stack.enter_context(open_raster(raster, tiling, lazy))
+        options, tiling = (with_band_numbers(own, reader) for own in (options, tiling))
         destination = None
         if disagreement_map is not None:
             inputs = inputs_of(model, reader, *([] if checked is None else [checked.reader]))

@@ -14,7 +14,7 @@ from ..errors import OptionError
 from ..models.base import DEFAULT_CHANNELS
 from ..planning.autotune import measure_model
 from ..planning.forecast import Forecast, forecast_raster, forecast_size
-from ..planning.open_raster import open_raster
+from ..planning.open_raster import open_raster, with_band_numbers
 from ..planning.options import Execution, OptionChoices, Options, merged
 from ..planning.outputs import KINDS, LOGITS, copies_of, pixel_bytes
 from ..signatures import showing_fields
@@ -38,7 +38,7 @@ def forecast(
     bbox: Sequence[float] | None = None,
     **choices: Unpack[OptionChoices],
 ) -> Forecast:
-    """Forecast what a run would do and cost. No pixel is read, except for ``normalize``.
+    """Forecast what a run would do and cost, from a sample of pixels at most.
 
     Parameters
     ----------
@@ -122,6 +122,7 @@ def _of_raster(
 ) -> Forecast:
     lazy = None if model is None else execution.model(model, options)
     with open_raster(raster, options, lazy) as reader:
+        options = with_band_numbers(options, reader)
         region = area_of(*part, reader.size, reader.georeference)
         if lazy is None:
             return forecast_raster(reader, None, options, region)

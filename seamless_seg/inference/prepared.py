@@ -21,7 +21,7 @@ from ..models.mlm import sidecar_paths
 from ..models.receptive_field import Probe
 from ..models.tile_model import TileModel
 from ..planning.autotune import Measurements, measure_model
-from ..planning.bands import bands_by_name
+from ..planning.bands import count_bands
 from ..planning.forecast import Forecast, forecast_raster
 from ..planning.memory import MemoryNeeds, Schedule, schedule
 from ..planning.options import Execution, Options
@@ -289,10 +289,8 @@ def prepare(
         If the model cannot be opened, or does not fit the raster or the options.
     """
     execution = execution or Execution()
-    network, bands = model.opened, options.bands
-    if bands is None:
-        bands = bands_by_name(options, network, reader.descriptions)
-    channels = reader.count if bands is None else len(bands)
+    network = model.opened
+    channels = count_bands(options, network, reader)
     if not is_empty or network.spec.classes is None:
         network = network.resolved(channels)
     measured = Measurements()

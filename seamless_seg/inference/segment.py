@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, Unpack
 from ..areas.geojson import area_of, bounding_window
 from ..errors import OptionError
 from ..planning.forecast import Forecast
-from ..planning.open_raster import open_raster
+from ..planning.open_raster import open_raster, with_band_numbers
 from ..planning.options import Execution, OptionChoices, Options, merged, pop_options
 from ..planning.outputs import (
     PROBABILITIES,
@@ -185,6 +185,7 @@ def segment(
         raise OptionError("crop=True needs area= or bbox=: give one of them, too")
     with ExitStack() as stack:
         reader = stack.enter_context(open_raster(raster, options, lazy))
+        options = with_band_numbers(options, reader)
         paths = _destinations((output, *outputs.paths), inputs_of(model, reader), overwrite)
         region = area_of(area, bbox, reader.size, reader.georeference)
         if options.bands is not None:

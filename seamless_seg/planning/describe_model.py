@@ -19,10 +19,11 @@ from ..models.onnx_model import OnnxModel
 from ..models.onnx_session import OnnxFile
 from ..models.receptive_field import Probe
 from ..models.signature import Tensor
-from .bands import decide_pixels
+from .bands import RasterBands
 from .exactness import limitation, weigh_graph
 from .forecast import model_choices
 from .options import Options
+from .pixels import decide_pixels
 from .probing import probe_if_needed
 from .settings import Settings
 from .tile_geometry import decide_tiling
@@ -106,7 +107,7 @@ def describe_model(path: str | os.PathLike[str]) -> ModelDescription:
 def _settings(model: OnnxModel, options: Options, probe: Probe | None) -> Settings:
     """Return the settings of a run over a uint8 raster."""
     count = model.spec.channels or model.spec.metadata.channels or 1
-    pixels = decide_pixels(options, model, count, False, np.dtype(np.uint8))
+    pixels = decide_pixels(options, model, RasterBands(count), np.dtype(np.uint8))
     tiling = decide_tiling(options, model, probe)
     return Settings(tiling, pixels, model=model_choices(options, model))
 

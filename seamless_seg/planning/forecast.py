@@ -1,4 +1,4 @@
-"""Forecast what a run would do and cost, before a pixel is read."""
+"""Forecast what a run would do and cost, before it begins."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from ..tiling.trust import name_of
 from ..validation import pair
 from ..windows import Size
 from .autotune import Measurements, TileCosts
-from .bands import choose_pixels, notes_on
 from .exactness import exactness, weigh_graph
 from .memory import Schedule
 from .options import Options
+from .pixels import choose_pixels, notes_on
 from .settings import Settings
 from .tile_geometry import decide_tiling
 
@@ -55,7 +55,8 @@ class Forecast:
     @property
     def warnings(self) -> tuple[str, ...]:
         """Sentences on what may be wrong with the result; the user must see them."""
-        return () if self.warning is None else (self.warning,)
+        own = () if self.warning is None else (self.warning,)
+        return (*own, *self.settings.warnings)
 
     @property
     def held_bytes(self) -> int | None:
@@ -161,10 +162,10 @@ def forecast_raster(
     tiling = decide_tiling(options, model, measured.probe, reader.size, measured.tile_cost)
     settings = Settings(tiling, None, _tta(options), tuple(reader.notes), reading=reader.reading)
     if model is not None:
-        pixels, notes = choose_pixels(reader, model, options)
-        settings = replace(settings, pixels=pixels, model=model_choices(options, model)).noting(
-            *notes_on(options, model, tiling, pixels, reader.dtype), *notes
-        )
+        pixels, notes, warnings = choose_pixels(reader, model, options)
+        settings = replace(settings, pixels=pixels, model=model_choices(options, model))
+        settings = settings.noting(*notes_on(options, model, tiling, pixels), *notes)
+        settings = settings.warning(*warnings)
     return _forecast(settings, model, reader.size, area, options, measured)
 
 

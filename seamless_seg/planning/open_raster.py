@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,11 +60,32 @@ def open_raster(path: Any, options: Options, model: LazyModel | None = None) -> 
         raise RasterError(reason) from error
     try:
         if reader.has_palette and model is not None:
-            reader.expand(model.opened.spec.channels or max(options.bands or [1]))
+            reader.expand(model.opened.spec.channels or _channels(options))
     except BaseException:
         reader.close()
         raise
     return reader
+
+
+def with_band_numbers(options: Options, reader: RasterReader) -> Options:
+    """Return the options with bands by number, where they are given by name.
+
+    Raises
+    ------
+    OptionError
+        If a name is that of no band, or of several; it lists the names.
+    """
+    if options.bands is None or isinstance(options.bands, str):
+        return options
+    return replace(options, bands=reader.numbers_of(options.bands))
+
+
+def _channels(options: Options) -> int:
+    """Colors of a table that the bands need; 1 for its indices."""
+    bands = options.bands or [1]
+    if any(isinstance(band, str) for band in bands):
+        return 4 if "alpha" in bands else 3
+    return max(int(band) for band in bands)
 
 
 def _not_a_raster(path: Any, model: LazyModel | None) -> str | None:
@@ -90,6 +112,7 @@ def _reading(options: Options, path: Any, model: LazyModel | None) -> Reading:
         level=None if options.level is None else Decision(int(options.level), OPTION),
         resolution=resolution,
         unscale=Decision(True, OPTION) if options.unscale else None,
+        mask_band=None if options.mask_band is None else Decision(int(options.mask_band), OPTION),
     )
 
 

@@ -24,7 +24,7 @@ AUTO = "auto"
 SMALLEST_LENGTHS = {"tile": 1, "overlap": 0, "margin": 0, "align": 1}
 """Smallest value in pixels of each option about the geometry of tiles."""
 
-READING_OPTIONS = ("nodata", "level", "resolution", "match_resolution", "unscale")
+READING_OPTIONS = ("nodata", "level", "resolution", "match_resolution", "unscale", "mask_band")
 """Names of the options about how a raster is read."""
 
 
@@ -52,8 +52,9 @@ class Options:
     """Blending weights: name of a profile, or a profile."""
     batch_size: int | None = None
     """Tiles of a batch."""
-    bands: Sequence[int] | None = None
-    """Bands of the raster for the model's input, counted from 1, in this order."""
+    bands: Sequence[int | str] | None = None
+    """Bands of the raster for the model's input, in this order: numbers, counted from 1, or
+    names."""
     tolerance: float | None = None
     """Accepted change of logits near tile edges, in standard deviations of the logits."""
     scale: float | None = None
@@ -82,6 +83,8 @@ class Options:
     """Whether to resample to the resolution that the model's metadata state."""
     unscale: bool | None = None
     """Whether to apply the scales and offsets of the file's bands."""
+    mask_band: int | None = None
+    """Band, counted from 1, that is zero where pixels are not valid; the model does not get it."""
 
     def __post_init__(self) -> None:
         for name, least in SMALLEST_LENGTHS.items():
@@ -142,6 +145,8 @@ class Options:
             raise OptionError(f"{_named(given)} exclude each other: give only one of them")
         if self.nodata is not None:
             nodata_of(self.nodata)
+        if self.mask_band is not None:
+            whole_number("mask band", self.mask_band, 1)
         level = self.level
         is_whole = isinstance(level, int | np.integer) and not isinstance(level, bool)
         if level is not None and not (is_whole and level >= 0):
@@ -170,6 +175,7 @@ class ReadingChoices(TypedDict, total=False):
     resolution: Sequence[float] | float | None
     match_resolution: bool | None
     unscale: bool | None
+    mask_band: int | None
 
 
 class OptionChoices(ReadingChoices, total=False):
@@ -181,7 +187,7 @@ class OptionChoices(ReadingChoices, total=False):
     align: Size | Literal["auto"] | None
     trust: str | Profile | None
     batch_size: int | None
-    bands: Sequence[int] | None
+    bands: Sequence[int | str] | None
     tolerance: float | None
     scale: float | None
     mean: Sequence[float] | float | None

@@ -18,10 +18,10 @@ from ..models.receptive_field import Probe, Side
 from ..models.receptive_field import probe as probe_model
 from ..raster.source import gaps_extended, read_extended
 from ..signatures import showing_fields
-from .bands import choose_pixels
 from .cache import load_cached, save_cached
 from .open_raster import open_raster
 from .options import READING_OPTIONS, Options, ReadingChoices
+from .pixels import choose_pixels
 
 if TYPE_CHECKING:
     from ..raster.reader import RasterReader
@@ -211,7 +211,10 @@ def raster_source(reader: RasterReader, model: Model) -> Source:
     added: windows of a small or constant raster may be equal, and a probe that replaces pixels by
     equal pixels measures nothing.
     """
-    normalize = choose_pixels(reader, model, Options())[0].normalization.apply
+    is_unknown = reader.dtype.kind in "iu" and reader.dtype != np.uint8
+    normalize_by = "zscore" if is_unknown and model.spec.dtype.kind == "f" else None
+    chosen = choose_pixels(reader, model, Options(normalize=normalize_by))
+    normalize = chosen.pixels.normalization.apply
 
     def source(random: np.random.Generator, shape: tuple[int, int, int]) -> Image:
         bands, *lengths = shape

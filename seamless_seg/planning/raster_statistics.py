@@ -27,8 +27,36 @@ MIN_VALID_DIVISOR = 16
 """A sample with fewer than one valid pixel in so many is drawn again, larger."""
 
 
+RANGE_PIXELS = 2**22
+"""Pixels to read of a raster for the range of its values."""
+
+
+class Standardization(NamedTuple):
+    """The mean and std that a model states for pixels of 0 to 1, one number or one per band."""
+
+    mean: tuple[float, ...] = (0.0,)
+    std: tuple[float, ...] = (1.0,)
+
+    def of_band(self, index: int) -> tuple[float, float]:
+        """Return the mean and the std of a band, counted from 0."""
+        mean, std = (numbers[index if len(numbers) > 1 else 0] for numbers in (self.mean, self.std))
+        return mean, std
+
+
+class ValueRange(NamedTuple):
+    """The range of the valid values of all bands."""
+
+    low: float
+    high: float
+    p98: float
+    """The 98th percentile of the band where that is largest."""
+
+
 def measure_pixels(
-    source: Source, bands: Decision[tuple[int, ...]], normalize: str
+    source: Source,
+    bands: Decision[tuple[int, ...]],
+    normalize: str,
+    standardization: Standardization | None = None,
 ) -> tuple[Pixels, list[str]]:
     """Derive the normalization of a raster's bands from their values.
 
@@ -42,6 +70,9 @@ def measure_pixels(
         Numbers of the bands, counted from 1.
     normalize : str
         ``percentile:LOW,HIGH`` or ``zscore``.
+    standardization : Standardization, optional
+        What the model states. It follows on percentiles, which take the place of a division by
+        255; ``zscore`` replaces it.
 
     Returns
     -------
@@ -62,6 +93,13 @@ def measure_pixels(
     where = "the raster" if sample.is_complete else "a sample of the raster"
     numbers, warnings = _means_and_stds(source.dtype, stretch, bands.value, statistics)
     origin = f"{stretch} of {where}"
+    if standardization is not None:
+        origin = stretch.with_standardization(origin)
+        if isinstance(stretch, Percentiles):
+            numbers = [
+                _standardized(*own, *standardization.of_band(index), source.dtype)
+                for index, own in enumerate(numbers)
+            ]
     pixels = Pixels(
         bands,
         Decision(1.0, origin),
@@ -70,6 +108,34 @@ def measure_pixels(
     )
     note = f"pixels are normalized by {origin}, equivalent to {as_options(pixels)}"
     return pixels, [note, *warnings]
+
+
+def measure_range(source: Source, bands: int) -> ValueRange | None:
+    """Measure the range of a raster's values, in a sample of it if it is large.
+
+    Parameters
+    ----------
+    source : Source
+        The raster, set to the bands.
+    bands : int
+        Number of bands.
+
+    Returns
+    -------
+    ValueRange or None
+        None if no value is valid.
+
+    Raises
+    ------
+    RasterError
+        If the raster cannot be read.
+    """
+    _, statistics = _measure(source, Percentiles(0, 98), bands, RANGE_PIXELS)
+    found: list[Any] = [band for band in statistics if band.count]
+    if not found:
+        return None
+    lows, highs, p98s = ([band.percentile(p) for band in found] for p in (0, 100, 98))
+    return ValueRange(min(lows), max(highs), max(p98s))
 
 
 def as_options(pixels: Pixels) -> str:
@@ -130,6 +196,10 @@ class Stretch(Protocol):
         """Return the mean and the std of ``(pixel - mean) / std``."""
         ...
 
+    def with_standardization(self, origin: str) -> str:
+        """Say where numbers come from, if the model states a standardization."""
+        ...
+
 
 class Percentiles(NamedTuple):
     """The low percentile becomes 0 and the high one 1; values outside are not clipped."""
@@ -149,6 +219,10 @@ class Percentiles(NamedTuple):
         low = statistics.percentile(self.low)
         return low, statistics.percentile(self.high) - low
 
+    def with_standardization(self, origin: str) -> str:
+        """Say that the model's mean and std follow."""
+        return f"{origin} in place of 1/255, then by the model's mean and std"
+
 
 class ZScore(NamedTuple):
     """The mean becomes 0 and the standard deviation 1."""
@@ -164,14 +238,19 @@ class ZScore(NamedTuple):
         """Return the mean and the standard deviation."""
         return statistics.mean, statistics.std
 
+    def with_standardization(self, origin: str) -> str:
+        """Say that the model's mean and std are replaced."""
+        return f"{origin} in place of the model's"
+
 
 def _measure(
-    source: Source, stretch: Stretch, count: int
+    source: Source, stretch: Stretch, count: int, pixels: int | None = None
 ) -> tuple[StratifiedSample, list[BandStatistics]]:
     """Measure each of ``count`` bands, in a larger sample if almost nothing in it is valid."""
     from ..raster.gdal import block_cache
 
-    most, pixels = min(MAX_KEPT_BAND_VALUES, MAX_KEPT_VALUES // count), SAMPLE_PIXELS
+    most, pixels = min(MAX_KEPT_BAND_VALUES, MAX_KEPT_VALUES // count), pixels or SAMPLE_PIXELS
+    least = pixels // MIN_VALID_DIVISOR
     while True:
         sample = StratifiedSample(source.size, source.blocks, pixels)
         statistics = [stretch.statistics(source.dtype, most) for _ in range(count)]
@@ -180,7 +259,7 @@ def _measure(
                 for band, band_values in zip(statistics, values, strict=True):
                     band.add(band_values)
         most_valid = max(band.count for band in statistics)
-        if sample.is_complete or most_valid >= SAMPLE_PIXELS // MIN_VALID_DIVISOR:
+        if sample.is_complete or most_valid >= least:
             return sample, statistics
         pixels *= 4
 
@@ -226,6 +305,13 @@ def _means_and_stds(
             std = 1.0
         numbers.append((_rounded(mean, dtype), _rounded(std, dtype)))
     return numbers, warnings
+
+
+def _standardized(
+    low: float, span: float, mean: float, std: float, dtype: np.dtype[Any]
+) -> tuple[float, float]:
+    """Return the mean and std of ``((pixel - low) / span - mean) / std``."""
+    return _rounded(low + mean * span, dtype), _rounded(std * span, dtype)
 
 
 def _rounded(value: float, dtype: np.dtype[Any]) -> float:

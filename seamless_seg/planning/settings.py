@@ -80,6 +80,8 @@ class Settings:
     """Test-time augmentation."""
     notes: tuple[str, ...] = ()
     """Sentences that the user should read."""
+    warnings: tuple[str, ...] = ()
+    """Sentences on what may be wrong with the result."""
     model: Mapping[str, Decision[Any]] = field(default_factory=dict)
     """Decisions about the model itself: its output, and the value for nodata."""
     reading: Reading = Reading()
@@ -90,6 +92,10 @@ class Settings:
     def noting(self, *notes: str) -> Settings:
         """Return the settings with more notes."""
         return replace(self, notes=(*self.notes, *notes))
+
+    def warning(self, *warnings: str) -> Settings:
+        """Return the settings with more warnings."""
+        return replace(self, warnings=(*self.warnings, *warnings))
 
     def writing(self, outputs: Mapping[str, Decision[Any]]) -> Settings:
         """Return the settings with decisions about outputs."""

@@ -13,6 +13,9 @@ from rasterio.enums import ColorInterp
 CHANNELS = {3: "RGB", 4: "RGBA"}
 """Bands that a color table can be expanded to."""
 
+COLORS = ("red", "green", "blue", "alpha")
+"""Names of those bands."""
+
 
 class Palette:
     """The color table of a dataset's only band; indices without a color are transparent black.

@@ -28,15 +28,20 @@ class Validity:
         Open for reading.
     nodata : float, optional
         Replaces the dataset's nodata value.
+    mask_band : int, optional
+        Band, from 1, that is zero where pixels are not valid; it counts beside all else.
     """
 
-    def __init__(self, dataset: Any, nodata: float | None = None) -> None:
+    def __init__(
+        self, dataset: Any, nodata: float | None = None, mask_band: int | None = None
+    ) -> None:
         self._dataset = dataset
         self._nodata = nodata
+        self._mask_band = mask_band
 
     def may_have_nodata(self, bands: Sequence[int]) -> bool:
         """Whether a pixel of these bands can be invalid."""
-        return self._has_mask or self._depends_on_pixels(self._without_alpha(bands))
+        return self._is_masked or self._depends_on_pixels(self._without_alpha(bands))
 
     def valid(self, rows: slice, cols: slice, bands: Sequence[int]) -> Mask | None:
         """Read which pixels of a window are valid.
@@ -54,9 +59,7 @@ class Validity:
             None where all pixels are valid.
         """
         window = Window.from_slices(rows, cols)
-        valid: Mask | None = None
-        if self._has_mask:
-            valid = self._masked(window)
+        valid = self._masked(window)
         bands = self._without_alpha(bands)
         if self._depends_on_pixels(bands):
             has_data = self._any_has_data(window, bands)
@@ -65,7 +68,7 @@ class Validity:
 
     def may_have_gaps(self, bands: Sequence[int]) -> bool:
         """Whether a value of one of these bands can be invalid, even in a valid pixel."""
-        return self._has_mask or any(self._may_be_nodata(band) for band in bands)
+        return self._is_masked or any(self._may_be_nodata(band) for band in bands)
 
     def valid_values(self, rows: slice, cols: slice, bands: Sequence[int]) -> Mask | None:
         """Read which values of each band in a window are valid.
@@ -83,7 +86,8 @@ class Validity:
             None where all values are valid.
         """
         window = Window.from_slices(rows, cols)
-        valid = self._masked(window)[None] if self._has_mask else None
+        masked = self._masked(window)
+        valid = None if masked is None else masked[None]
         if any(self._may_be_nodata(band) for band in bands):
             size = rows.stop - rows.start, cols.stop - cols.start
             has_data = np.stack(
@@ -105,11 +109,16 @@ class Validity:
             return can_hold(self._dataset.dtypes[band - 1], self._nodata)
         return not self._has_mask and MaskFlags.all_valid not in self._flags[band - 1]
 
-    def _masked(self, window: Window) -> Mask:
-        """Read the alpha band or the mask."""
-        if self._alpha is not None:
-            return np.asarray(self._dataset.read(self._alpha, window=window) != 0)
-        return np.asarray(self._dataset.read_masks(1, window=window) != 0)
+    def _masked(self, window: Window) -> Mask | None:
+        """Read the alpha band or the mask, and the mask band; None where there is none of them."""
+        masks = []
+        if self._alpha is not None and self._alpha != self._mask_band:
+            masks.append(self._dataset.read(self._alpha, window=window) != 0)
+        elif self._has_mask and self._alpha is None:
+            masks.append(self._dataset.read_masks(1, window=window) != 0)
+        if self._mask_band is not None:
+            masks.append(self._dataset.read(self._mask_band, window=window) != 0)
+        return np.logical_and.reduce(masks) if masks else None
 
     def _any_has_data(self, window: Window, bands: Sequence[int]) -> Mask:
         """Where one of the bands has data; bands are read until all pixels have some."""
@@ -140,6 +149,11 @@ class Validity:
         if self._has_mask:
             return False
         return all(MaskFlags.all_valid not in self._flags[band - 1] for band in bands)
+
+    @property
+    def _is_masked(self) -> bool:
+        """Whether a mask, an alpha band or the mask band makes pixels valid or not."""
+        return self._has_mask or self._mask_band is not None
 
     @cached_property
     def _has_mask(self) -> bool:

@@ -16,9 +16,10 @@ from rasterio.windows import Window
 from ..arrays import Mask, Pixels
 from ..errors import OptionError, RasterError
 from ..validation import format_length
+from .band_names import BandNames, names_of, number_of_band
 from .block_layout import layout_of
 from .blocks import BlockLayout
-from .decode import CHANNELS, Palette, Unscaling, has_palette
+from .decode import CHANNELS, COLORS, Palette, Unscaling, has_palette
 from .gdal import NAMESPACE, ignoring_missing_georeference, reporting
 from .georeference import Georeference
 from .masks import Validity, check_nodata
@@ -65,15 +66,16 @@ class RasterReader:
                 raise RasterError(f"{path} has complex pixels, which no model takes")
             nodata = self.reading.nodata.value if self.reading.nodata else None
             check_nodata(self._file, nodata)
-            self._dataset = self._resampled(nodata)
+            mask_band = self._checked_mask_band()
+            self._dataset = self._resampled(nodata, mask_band)
             stack.callback(self._dataset.close)
             if self._dataset is not self._file:
                 # The VRT's own nodata value, which GDAL drops for integers of 64 bits.
                 nodata = self._dataset.nodata
-            self._validity = Validity(self._dataset, nodata)
+            self._validity = Validity(self._dataset, nodata, mask_band)
             self._unscaling = self._unscaled()
             self._closing = stack.pop_all()
-        self.bands: tuple[int, ...] = tuple(self._file.indexes)
+        self.bands: tuple[int, ...] = tuple(n for n in self._file.indexes if n != mask_band)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -86,9 +88,27 @@ class RasterReader:
         return self._channels or int(self._file.count)
 
     @property
-    def descriptions(self) -> tuple[str | None, ...]:
-        """Name of each band in the file, or None."""
-        return tuple(self._dataset.descriptions)
+    def names(self) -> tuple[BandNames, ...]:
+        """Names of each band, of those to which a color table is expanded, too."""
+        if self._palette:
+            return tuple(BandNames(color=name) for name in COLORS[: self._channels])
+        return names_of(self._file)
+
+    @property
+    def mask_band(self) -> int | None:
+        """The band that is a mask, counted from 1, by the user's choice; None if there is none."""
+        return self.reading.mask_band.value if self.reading.mask_band else None
+
+    def numbers_of(self, bands: Sequence[int | str]) -> tuple[int, ...]:
+        """Return the numbers of bands that are given by number or by name.
+
+        Raises
+        ------
+        OptionError
+            If a name is that of no band, or of several; it lists the names.
+        """
+        names = self.names
+        return tuple(number_of_band(band, names, self.path) for band in bands)
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -155,10 +175,14 @@ class RasterReader:
     @property
     def blocks(self) -> BlockLayout:
         """How the file stores its pixels."""
-        return layout_of(self._file, self._dataset, self._stored_bands)
+        bands = self._stored_bands
+        if self.mask_band is not None:
+            bands = (*bands, self.mask_band)
+        return layout_of(self._file, self._dataset, bands)
 
-    def select(self, bands: Sequence[int]) -> None:
-        """Select the bands to read from now on, counted from 1, in this order."""
+    def select(self, bands: Sequence[int | str]) -> None:
+        """Select the bands to read from now on, by number from 1 or by name, in this order."""
+        bands = self.numbers_of(bands)
         if not all(isinstance(band, int | np.integer) for band in bands):
             raise OptionError(f"bands must be whole numbers, not {','.join(map(str, bands))}")
         if not bands:
@@ -168,6 +192,11 @@ class RasterReader:
             raise OptionError(
                 f"bands {','.join(map(str, bands))}: {self.path} has bands 1 to {self.count}, "
                 f"no {', '.join(map(str, missing))}"
+            )
+        if self.mask_band in bands:
+            raise OptionError(
+                f"bands {','.join(map(str, bands))}: band {self.mask_band} is the mask band, which "
+                f"the model does not get: leave it out of one of them"
             )
         self.bands = tuple(int(band) for band in bands)
 
@@ -182,6 +211,12 @@ class RasterReader:
         self.notes.append(f"{self.path} has a color table: it is expanded to {CHANNELS[channels]}")
         self._palette, self._channels = Palette(self._file), channels
         self.bands = tuple(range(1, channels + 1))
+
+    def times_pixel_size(self, centimeters: float) -> tuple[float, float] | None:
+        """How many times higher and wider its pixels are than such a length; None if unknown."""
+        from .resample import times_pixel_size
+
+        return times_pixel_size(self._dataset, centimeters)
 
     def resolution_for_pixel_size(self, centimeters: float) -> tuple[float, float]:
         """Height and width, in units of the CRS, of a pixel whose sides are so long."""
@@ -240,14 +275,25 @@ class RasterReader:
             dataset, level = rasterio.open(self.path), self.reading.level
             return overview(dataset, self.path, level.value) if level else dataset
 
-    def _resampled(self, nodata: float | None) -> Any:
+    def _checked_mask_band(self) -> int | None:
+        """The mask band; raise ``OptionError`` where the file has no such band, or no other."""
+        band, count = self.mask_band, self._file.count
+        if band is None:
+            return None
+        if not 1 <= band <= count:
+            raise OptionError(f"mask_band={band}: {self.path} has bands 1 to {count}")
+        if count == 1:
+            raise OptionError(f"mask_band={band}: {self.path} has no other band")
+        return band
+
+    def _resampled(self, nodata: float | None, mask_band: int | None) -> Any:
         wanted = self.reading.resolution
         if wanted is None:
             return self._file
         from .resample import resampled
 
         with reporting(f"cannot resample {self.path}"):
-            dataset = resampled(self._file, wanted.value, nodata)
+            dataset = resampled(self._file, wanted.value, nodata, mask_band)
         if dataset is not self._file:
             length = " x ".join(format_length(length) for length in wanted.value)
             self.notes.append(

@@ -30,7 +30,12 @@ MAX_CHUNK_BYTES = 500_000_000
 """Bytes of the raster that GDAL may read for one chunk."""
 
 
-def resampled(dataset: Any, resolution: Resolution, nodata: float | None = None) -> Any:
+def resampled(
+    dataset: Any,
+    resolution: Resolution,
+    nodata: float | None = None,
+    mask_band: int | None = None,
+) -> Any:
     """Resample a dataset to a north-up grid; return the dataset itself where it has that already.
 
     The grid begins at the raster's upper left corner, and each pixel's center lies on the raster
@@ -45,6 +50,8 @@ def resampled(dataset: Any, resolution: Resolution, nodata: float | None = None)
         Height and width of a pixel, in units of the CRS.
     nodata : float, optional
         Instead of the dataset's nodata value.
+    mask_band : int, optional
+        Band, from 1, that is zero where pixels are not valid.
 
     Raises
     ------
@@ -59,8 +66,14 @@ def resampled(dataset: Any, resolution: Resolution, nodata: float | None = None)
     _check_chunk_size(dataset, resolution, old)
     transform, (height, width) = _grid(dataset, resolution)
     value, has_alpha, has_mask = _validity(dataset, nodata)
+    if mask_band is not None and (has_alpha or has_mask or value is not None):
+        raise OptionError(
+            f"resolution: {dataset.name} has a mask or a nodata value, beside which mask_band= "
+            f"cannot be used: leave one of them out"
+        )
+    masking = {} if mask_band is None else {"src_alpha": mask_band, "dst_alpha": mask_band}
     # Corners of the grid beyond a rotated raster must become nodata, too.
-    add_alpha = not has_alpha and (has_mask or (value is None and not is_upright))
+    add_alpha = not (has_alpha or masking) and (has_mask or (value is None and not is_upright))
     return BlockwiseVRT(
         dataset,
         transform=transform,
@@ -75,6 +88,7 @@ def resampled(dataset: Any, resolution: Resolution, nodata: float | None = None)
         # Else each block has a factor of its own, rounded to the pixels that it needs.
         xscale=old[1] / resolution[1],
         yscale=old[0] / resolution[0],
+        **masking,
     )
 
 
@@ -117,6 +131,21 @@ def resolution_for_pixel_size(dataset: Any, centimeters: float) -> Resolution:
             f"match_resolution=True: {dataset.name} has no CRS that gives its pixel size in "
             f"meters: give resolution= in units of its transform"
         )
+    return _resolution(dataset, centimeters)
+
+
+def times_pixel_size(dataset: Any, centimeters: float) -> tuple[float, float] | None:
+    """How many times higher and wider pixels are than a length in centimeters.
+
+    None where the dataset has no CRS or no affine transform.
+    """
+    if dataset.transform.is_identity or not dataset.crs:
+        return None
+    (height, width), wanted = pixel_size(dataset.transform), _resolution(dataset, centimeters)
+    return height / wanted[0], width / wanted[1]
+
+
+def _resolution(dataset: Any, centimeters: float) -> Resolution:
     meters, factor = centimeters / 100, dataset.crs.units_factor[1]
     if not dataset.crs.is_geographic:
         return meters / factor, meters / factor

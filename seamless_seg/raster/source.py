@@ -53,6 +53,8 @@ class Reading:
     """Height and width to which pixels are resampled, in units of the CRS."""
     unscale: Decision[bool] | None = None
     """Whether pixels are multiplied by the bands' scales, and their offsets added."""
+    mask_band: Decision[int] | None = None
+    """Band, counted from 1, that is zero where pixels are not valid."""
 
 
 class Reader(Protocol):

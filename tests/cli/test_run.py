@@ -134,7 +134,11 @@ class TestBadInput:
             (("run", "in.tif", "noise.tif", RUN[3]), 1, "not a model that onnxruntime can load"),
             (("run", "in.tif", "out", RUN[3]), 1, "out is a folder, not an ONNX model"),
             ((*RUN, "--bands", "1,2,9"), 2, "in.tif has bands 1 to 3, no 9"),
-            ((*RUN, "--bands", "1,x"), 2, "'1,x' is not a list of whole numbers"),
+            (
+                (*RUN, "--bands", "1,x"),
+                2,
+                "has no band 'x': its bands are 1 red, 2 green, 3 blue",
+            ),
             ((*RUN, "--bands", "1,2"), 2, "takes 3 bands, not 2"),
             (
                 (*RUN, "--tile", "512", "--overlap", "512"),

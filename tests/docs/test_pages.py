@@ -42,6 +42,7 @@ def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("examples")
     made.raster(folder / "input.tif", made.pixels(3, 260, 300))
     made.raster(folder / "multispectral.tif", made.pixels(4, 260, 300, "uint16"))
+    made.name_bands(folder / "multispectral.tif", ["blue", "green", "red", "nir"])
     patches = np.random.default_rng(0).integers(0, 3, (1, 26, 30), np.uint8)
     made.raster(folder / "landcover.tif", patches.repeat(10, axis=1).repeat(10, axis=2))
     made.name_classes(folder / "landcover.tif", ["field", "road", "water"])

@@ -162,6 +162,44 @@ def test_it_finds_the_sample_s_true_classes(scene, tmp_path):
     assert (made.read(output).argmax(axis=0) == labels).mean() > 0.95
 
 
+def normalizations():
+    """What the page on inputs says of --normalize: a choice, and the share of right pixels."""
+    text = (SAMPLE.parent / "docs" / "inputs.md").read_text()
+    rows = re.findall(r"^\| `--normalize (\S+)` \| ([\d.]+) % \| ([\d.]+) % \|", text, re.M)
+    examples = re.findall(r"^seamless-seg run input.tif .* --normalize (\S+)$", text, re.M)
+    assert set(examples) <= {how for how, *_ in rows}
+    assert len(examples) >= 2
+    return [(how, *map(float, shares)) for how, *shares in rows]
+
+
+@pytest.fixture(scope="module")
+def scene_of_16_bits(tmp_path_factory):
+    """The sample scene as a satellite would see it: a gain and an offset for each band."""
+    gains, offsets = np.array([[38, 31, 27], [210, 350, 420]])[:, :, None, None]
+    image = made.read(SAMPLE / "scene.tif") * gains + offsets
+    with rasterio.open(SAMPLE / "scene.tif") as dataset:
+        place = {"crs": dataset.crs, "transform": dataset.transform}
+    path = tmp_path_factory.mktemp("16 bits") / "scene.tif"
+    return made.raster(path, image.astype(np.uint16), **place)
+
+
+@pytest.mark.parametrize(("how", "share", "share_of_16_bits"), normalizations())
+def test_a_normalized_scene_has_the_classes_that_the_page_promises(
+    scene_of_16_bits, tmp_path, how, share, share_of_16_bits
+):
+    """One tile of it, with the statistics of all."""
+    rows, cols = slice(1024, 1536), slice(512, 1024)
+    labels = made.read(SAMPLE / "labels.tif")[0, rows, cols]
+    tiling = {"tile": 512, "overlap": 0, "margin": 0, "align": STRIDE, "crop": True}
+    right = []
+    for raster in (SAMPLE / "scene.tif", scene_of_16_bits):
+        output = tmp_path / f"{len(right)}.tif"
+        box = made.bounds(raster, rows, cols)
+        segment(raster, SAMPLE / "model.onnx", output, normalize=how, bbox=box, **tiling)
+        right.append(100 * (made.read(output).argmax(axis=0) == labels).mean())
+    assert right == pytest.approx([share, share_of_16_bits], abs=4)
+
+
 def test_it_describes_itself():
     session = onnxruntime.InferenceSession(SAMPLE / "model.onnx")
     metadata = session.get_modelmeta().custom_metadata_map

@@ -116,8 +116,8 @@ def test_a_model_of_bytes_gets_rounded_and_clipped_values_where_a_scale_is_given
     with pytest.raises(OptionError, match="normalize gives fractions, and the model's input is"):
         segment(raster, model, output, overwrite=True, normalize="zscore")
     message = (
-        "the model's input is uint8 and pixels are uint16: give the factor for pixel values with "
-        "--scale"
+        "the model's input is uint8 and pixels are uint16: give the factor for pixel values, such "
+        "as scale="
     )
     with pytest.raises(OptionError, match=message):
         segment(raster, model, output, overwrite=True, tile=64)

@@ -261,7 +261,7 @@ class TestBands:
         np.testing.assert_allclose(logits, answer(image[[4, 3, 1]]), atol=1e-5)
         assert decided["margin"].origin == "measured"
 
-    @pytest.mark.parametrize("names", [("B1", "B2", None), ("B1", "B1", "B2"), ("b1", "b2", "b3")])
+    @pytest.mark.parametrize("names", [("B1", "B2", None), ("B1", "B1", "B2"), ("C1", "C2", "C3")])
     def test_a_name_that_is_not_there_once_leaves_them_as_they_are(self, paths, image, names):
         self.named(paths[0], *names)
         made.pointwise(paths[1], 3, 2)

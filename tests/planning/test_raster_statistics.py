@@ -201,15 +201,49 @@ class TestWhatIsSaid:
         settings = self.forecast(paths, image, normalize="percentile:2,98")
         assert "no pixel of band 2 is valid: the values are not normalized" in settings.notes
 
-    def test_it_wins_over_the_model_s_metadata(self, paths):
+    @pytest.mark.parametrize(("means", "stds"), [([0.4, 0.5, 0.6], [0.1, 0.2, 0.3]), ([2], [5])])
+    @pytest.mark.parametrize("is_scaling", [False, True])
+    def test_the_model_s_mean_and_std_follow_on_percentiles(self, paths, means, stds, is_scaling):
+        raster, model, output = paths
+        image = varied(3, 40, 50, "uint16")
+        made.raster(raster, image)
+        metadata = {"standardization_mean": means, "standardization_std": stds}
+        _, answer = made.pointwise(model, 3, 2, metadata={} if is_scaling else metadata)
+        if is_scaling:
+            by_255 = {"type": "scale", "value": 255}
+            bands = [
+                [by_255, {"type": "z-score", "mean": mean, "stddev": std}]
+                for mean, std in zip(means, stds, strict=True)
+            ]
+            made.sidecar(model.with_name("model.json"), value_scaling=bands)
+        summary = segment(raster, model, output, normalize="percentile:1,99")
+        mean, std = (np.array(numbers)[:, None, None] for numbers in (means, stds))
+        expected = answer((stretched(image, "percentile:1,99") - mean) / std)
+        np.testing.assert_allclose(made.read(output), expected, rtol=1e-4, atol=1e-4)
+        said = (
+            "percentile 1 to 99 of the raster in place of 1/255, then by the model's mean and std"
+        )
+        assert any(said in note for note in summary.notes)
+
+    def test_zscore_replaces_the_model_s_mean_and_std(self, paths):
         raster, model, output = paths
         image = varied(3, 40, 50, "uint16")
         made.raster(raster, image)
         metadata = {"standardization_mean": [1, 2, 3, 4], "standardization_std": [5] * 4}
         _, answer = made.pointwise(model, 3, 2, metadata=metadata)
-        segment(raster, model, output, normalize="percentile:1,99")
-        expected = answer(stretched(image, "percentile:1,99"))
+        summary = segment(raster, model, output, normalize="zscore")
+        expected = answer(stretched(image, "zscore"))
         np.testing.assert_allclose(made.read(output), expected, rtol=1e-4, atol=1e-4)
+        assert any("of the raster in place of the model's" in note for note in summary.notes)
+
+    def test_percentiles_are_refused_for_a_model_that_standardizes_raw_pixels(self, paths):
+        raster, model, output = paths
+        made.raster(raster, varied(3, 40, 50, "uint16"))
+        made.pointwise(model, 3, 2)
+        scaling = [{"type": "z-score", "mean": 4000, "stddev": 900}]
+        made.sidecar(model.with_name("model.json"), value_scaling=scaling)
+        with pytest.raises(OptionError, match=r'z-score\(4000, 900\).*: give normalize="zscore"'):
+            segment(raster, model, output, normalize="percentile:2,98")
 
     def test_plan_says_it_too(self, folder, cli):
         _, out, planned = cli("plan", "in.tif", "model.onnx", "--normalize", "zscore")

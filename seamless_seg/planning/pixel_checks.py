@@ -1,0 +1,88 @@
+"""Doubts about a raster's pixels: another resolution, another order of colors, a black collar."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from ..models.metadata import ModelMetadata
+from ..raster.band_names import BandNames
+from ..raster.blocks import MIN_CACHE_BYTES
+from .options import Options
+
+if TYPE_CHECKING:
+    from ..raster.reader import RasterReader
+
+MOST_TIMES = 1.5
+"""Pixels may be so many times coarser or finer than the model states."""
+
+COLLAR_SIDE = 16
+"""Height and width in pixels of the corners in which zeros are looked for."""
+
+REVERSED = ("blue", "green", "red")
+"""Colors in the order of OpenCV and of satellites' bands, which few models take."""
+
+
+def warnings_on_resolution(
+    reader: RasterReader, options: Options, metadata: ModelMetadata
+) -> Iterator[str]:
+    """Yield a warning if pixels are much coarser or finer than the model states."""
+    stated = metadata.resolution
+    if stated is None or options.resolution is not None:
+        return
+    times = reader.times_pixel_size(stated)
+    if times is None or all(1 / MOST_TIMES <= own <= MOST_TIMES for own in times):
+        return
+    sides = " x ".join(dict.fromkeys(f"{own * stated / 100:.3g}" for own in times))
+    instead = " in place of level=" if options.level else ""
+    yield (
+        f"the pixel size is {sides} m, and the model is for {stated / 100:.3g} m: give "
+        f"match_resolution=True{instead}, which resamples the raster"
+    )
+
+
+def notes_on_colors(
+    names: Sequence[BandNames], bands: Sequence[int], options: Options, metadata: ModelMetadata
+) -> Iterator[str]:
+    """Yield a note if the model gets blue, green, red, and probably takes red, green, blue.
+
+    Parameters
+    ----------
+    names : sequence of BandNames
+        Names of all bands of the raster.
+    bands : sequence of int
+        Bands for the model, from 1.
+    options : Options
+        The user's options; with ``bands``, there is no doubt.
+    metadata : ModelMetadata
+        The model's metadata; with ``bands`` of other names, there is no doubt, either.
+    """
+    if options.bands is not None or tuple(names[band - 1].common for band in bands) != REVERSED:
+        return
+    stated = tuple(name.casefold() for name in metadata.bands)
+    if stated in ((), REVERSED[::-1]):
+        takes = "takes" if stated else "probably takes"
+        yield (
+            f"the raster's bands are {', '.join(REVERSED)}, in this order, and the model {takes} "
+            f"{', '.join(REVERSED[::-1])}: bands=[{','.join(map(str, bands[::-1]))}] reverses them"
+        )
+
+
+def notes_on_collar(reader: RasterReader) -> Iterator[str]:
+    """Yield a note if corners of the raster are zeros that nothing declares as nodata."""
+    if reader.may_have_nodata:
+        return
+    from ..raster.gdal import block_cache
+
+    height, width = (min(length, COLLAR_SIDE) for length in reader.size)
+    last_row, last_col = reader.size[0] - height, reader.size[1] - width
+    with block_cache(MIN_CACHE_BYTES):
+        for top, left in dict.fromkeys(
+            [(0, 0), (0, last_col), (last_row, 0), (last_row, last_col)]
+        ):
+            if not reader.read(slice(top, top + height), slice(left, left + width)).any():
+                yield (
+                    "corners of the raster are zero in all bands, and no nodata value is "
+                    "declared: give nodata=0 if they hold no data"
+                )
+                return
