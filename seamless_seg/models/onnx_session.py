@@ -12,6 +12,7 @@ import numpy.typing as npt
 from ..errors import ModelError, OptionError, SeamlessError
 from ..system import cores
 from .base import first_line
+from .files import weight_files
 from .signature import to_tensor
 
 MAX_THREADS = 1024
@@ -118,6 +119,11 @@ def _open_session(path: Path, provider: str, threads: int | None) -> Any:
     except SeamlessError:
         raise
     except Exception as error:
+        for missing in (file for file in weight_files(path) if not file.is_file()):
+            raise ModelError(
+                f"{missing}: there is no such file, and {path} keeps weights in it: put it there, "
+                f"or export the model into one file"
+            ) from error
         reason = first_line(error)
         raise ModelError(f"{path} is not a model that onnxruntime can load: {reason}") from error
 
