@@ -15,7 +15,7 @@ from ..arrays import Mask, Values
 from ..decisions import DEFAULT_OR_FEWER
 from ..errors import BudgetError
 from ..models.base import Model
-from ..models.files import files_of
+from ..models.files import all_files_of, files_of
 from ..models.load import LazyModel
 from ..models.mlm import sidecar_paths
 from ..models.receptive_field import Probe
@@ -250,8 +250,8 @@ class TileLogits(NamedTuple):
 def inputs_of(model: Any, *readers: RasterReader) -> list[Any]:
     """List all files that are read, and so must not be written."""
     files = [file for reader in readers for file in (reader.path, *reader.files, *reader.archives)]
-    models = files_of(model)
-    return [*files, *models, *(place for path in models for place in sidecar_paths(path))]
+    sidecars = (place for path in files_of(model) for place in sidecar_paths(path))
+    return [*files, *all_files_of(model), *sidecars]
 
 
 def prepare(

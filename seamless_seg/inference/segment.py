@@ -136,7 +136,7 @@ def segment(
         ``kind``. It appears under this name when it is complete, and not at all after an error.
     options : Options, optional
         How to tile, normalize and read the raster; or give its fields as keywords. If margin or
-        alignment is left open, an ONNX model is probed; a function only if one is ``"auto"``.
+        alignment is left open, the model is probed; a function is not if its margin is 0.
     provider : str
         Execution provider of onnxruntime.
     threads : int, optional

@@ -1,8 +1,8 @@
-"""The interface of every model, what is known of one, and the model that wraps a function."""
+"""The interface of every model, and what is known of one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
@@ -94,34 +94,6 @@ class ModelSpec:
     """Settings that came with it."""
     variant: str = ""
     """Suffix of cache keys, which tells uses of one file apart: output, provider, augmentation."""
-
-
-@dataclass
-class CallableModel:
-    """A function of a batch as a model that takes every shape."""
-
-    function: Callable[[Batch], npt.NDArray[Any]]
-    spec: ModelSpec = field(default_factory=ModelSpec)
-    workers: int = 1
-
-    def resolved(self, channels: int | None = None) -> CallableModel:
-        """Return the model itself: a function has no layout to infer."""
-        return self
-
-    def tune(self, tile: tuple[int, int], most_workers: int | None = None) -> None:
-        """Do nothing: a function has no threads or buffers that are known of."""
-
-    def take_over_normalization(self, normalization: Normalization, dtype: np.dtype[Any]) -> bool:
-        """Return False: a function takes normalized values."""
-        return False
-
-    def __call__(self, batch: Batch, /) -> npt.NDArray[Any]:
-        """Call the function; whatever it raises becomes a ``ModelError``.
-
-        The result is copied, since a function may return the same buffer every time.
-        """
-        with naming_failure(self.spec.name, batch):
-            return np.array(self.function(batch))
 
 
 @contextmanager

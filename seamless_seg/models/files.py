@@ -1,4 +1,4 @@
-"""The files of a model, and the fingerprint of their contents."""
+"""The files of a model, those of its weights included, and the fingerprint of their contents."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ModelError
+from .onnx_graph import GRAPH_ERRORS, external_locations
 
 
 def models_of(model: Any) -> list[Any]:
@@ -48,8 +49,23 @@ def models_of(model: Any) -> list[Any]:
 
 
 def files_of(model: Any) -> list[Path]:
-    """List the files of a model, without its functions."""
+    """List the ONNX files of a model, without its functions and without files of weights."""
     return [Path(one) for one in models_of(model) if not callable(one)]
+
+
+def all_files_of(model: Any) -> list[Path]:
+    """List all files of a model: each ONNX file, followed by the files of its weights."""
+    return [file for path in files_of(model) for file in (path, *weight_files(path))]
+
+
+def weight_files(path: Path) -> list[Path]:
+    """List the files beside an ONNX file in which its graph says that weights are stored.
+
+    Empty where the weights are in the file itself, and for a file that holds no ONNX graph.
+    """
+    with suppress(*GRAPH_ERRORS):
+        return [path.parent / location for location in external_locations(path)]
+    return []
 
 
 def has_functions(model: Any) -> bool:
@@ -65,7 +81,11 @@ def _exists(name: str) -> bool:
 
 
 def fingerprint(model: Any) -> str:
-    """Return the SHA-256 of a model's file, or of the digests of its files where it has several."""
+    """Return the SHA-256 of a model's contents.
+
+    Of one ONNX file it is that of the file and of the files of its weights; of several, that of
+    their digests.
+    """
     digests = [_digest(path) for path in files_of(model)]
     return (
         digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
@@ -73,9 +93,9 @@ def fingerprint(model: Any) -> str:
 
 
 def _digest(path: Path) -> str:
-    """Return the SHA-256 of a model's file and of the file of its weights beside it, if any."""
+    """Return the SHA-256 of an ONNX file and of the files of its weights, in the graph's order."""
     digest = hashlib.sha256()
-    for part in (path, *(path.with_name(path.name + ending) for ending in (".data", "_data"))):
+    for part in (path, *weight_files(path)):
         with suppress(FileNotFoundError), part.open("rb") as file:
             while chunk := file.read(2**20):
                 digest.update(chunk)

@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-from ..errors import ModelError, OptionError
-from .base import CallableModel, Model, ModelSpec
+from ..errors import OptionError
+from ..windows import Pair
+from .base import Model, ModelSpec
+from .callable_model import CallableModel
 from .ensemble import Ensemble
 from .files import models_of
 from .onnx_model import OnnxModel
 from .onnx_session import OnnxFile
+from .torch_module import as_function
 from .tta import symmetries_of
-
-Function = Callable[[npt.NDArray[np.float32]], npt.NDArray[Any]]
-
-TORCHVISION_OUTPUT = "out"
-"""Key of the logits in what torchvision's segmentation models return."""
 
 
 @dataclass(frozen=True)
@@ -40,11 +32,15 @@ class LazyModel:
     """Test-time augmentation, a name in ``AUGMENTATIONS``."""
     output: str | int | None = None
     """Output of a graph that gives the logits, by name or counted from 0."""
+    tile: Pair | None = None
+    """Height and width of the tiles, if an option states them, px."""
 
     @cached_property
     def opened(self) -> Model:
         """The open model, not yet ``resolved``; raises what ``open_models`` does."""
-        return open_models(self.source, self.provider, self.threads, self.tta, self.output)
+        return open_models(
+            self.source, self.provider, self.threads, self.tta, self.output, self.tile
+        )
 
 
 def open_models(
@@ -53,6 +49,7 @@ def open_models(
     threads: int | None = None,
     tta: str | None = None,
     output: str | int | None = None,
+    tile: Pair | None = None,
 ) -> Model:
     """Open a model; several of them, or an augmented one, become an ``Ensemble``.
 
@@ -68,6 +65,8 @@ def open_models(
         Test-time augmentation, a name in ``AUGMENTATIONS``.
     output : str or int, optional
         Output of a graph that gives the logits, by name or counted from 0.
+    tile : (int, int), optional
+        Height and width of images that a function takes, where it takes few sizes, px.
 
     Raises
     ------
@@ -82,14 +81,19 @@ def open_models(
     if len(sources) > 1:
         names = [f"model {n} of {len(sources)}" for n in range(1, len(sources) + 1)]
     opened = [
-        _open(source, name, provider, threads, output)
+        _open(source, name, provider, threads, output, tile)
         for source, name in zip(sources, names, strict=True)
     ]
     return opened[0] if len(opened) == len(symmetries) == 1 else Ensemble(opened, tta)
 
 
 def _open(
-    model: Any, name: str, provider: str, threads: int | None, output: str | int | None
+    model: Any,
+    name: str,
+    provider: str,
+    threads: int | None,
+    output: str | int | None,
+    tile: Pair | None,
 ) -> Model:
     if not callable(model):
         return OnnxModel(OnnxFile(model, provider, threads), output)
@@ -97,52 +101,4 @@ def _open(
         raise OptionError("model-output chooses among the outputs of an ONNX file: leave it out")
     if isinstance(model, Model):
         return model
-    return CallableModel(as_function(model, name), ModelSpec(name))
-
-
-def as_function(function: Any, name: str = "the model") -> Function:
-    """Return a ``torch.nn.Module`` as a function of numpy arrays, any other function as it is.
-
-    Batches go to the device of the module's first parameter of floats and take its dtype, without
-    gradients; float32 logits come back. Of a mapping as a result, ``"out"`` is taken.
-
-    Raises
-    ------
-    ModelError
-        Where the module, or a part of it, is in training mode.
-    """
-    torch = sys.modules.get("torch")  # no module exists where torch has not been imported
-    if torch is None or not isinstance(function, torch.nn.Module):
-        return function  # type: ignore[no-any-return]  # any callable
-    if any(part.training for part in function.modules()):
-        raise ModelError(
-            f"{name} is in training mode, in which logits may depend on the batch and on chance: "
-            f"call its eval() first"
-        )
-    return _TorchFunction(torch, function)
-
-
-class _TorchFunction:
-    def __init__(self, torch: Any, module: Any) -> None:
-        self._torch, self._module = torch, module
-
-    def __call__(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
-        with self._torch.inference_mode():
-            result = self._module(self._tensor(batch))
-            if isinstance(result, Mapping):
-                if TORCHVISION_OUTPUT not in result:
-                    listed = ", ".join(map(str, result))
-                    raise ModelError(
-                        f"its result has {listed}, and no {TORCHVISION_OUTPUT!r}: wrap it in a "
-                        f"function that returns the logits"
-                    )
-                result = result[TORCHVISION_OUTPUT]
-            logits: npt.NDArray[Any] = result.float().cpu().numpy()
-            return logits
-
-    def _tensor(self, batch: npt.NDArray[np.float32]) -> Any:
-        """Return the batch on the module's device, in the module's dtype."""
-        values, module = self._torch.from_numpy(batch), self._module
-        held = chain(module.parameters(), module.buffers())
-        like = next((tensor for tensor in held if tensor.is_floating_point()), None)
-        return values if like is None else values.to(like.device, like.dtype)
+    return CallableModel(as_function(model, name), ModelSpec(name), trial_size=tile)

@@ -1,4 +1,4 @@
-"""Graphs: the nodes of an ONNX file, which onnxruntime does not list.
+"""Graphs: the nodes of an ONNX file and the files of its weights, which onnxruntime does not list.
 
 They are read from protobuf's wire format, where each field has a number and a length, so that
 weights are skipped and never read.
@@ -21,6 +21,9 @@ FIXED_LENGTHS = {1: 8, 5: 4}
 
 MAX_CONSTANT_BYTES = 256
 """Bytes of a tensor that may hold axes; larger ones are weights."""
+
+EXTERNAL = 1
+"""Where the data of a tensor lie that is stored in another file."""
 
 Span: TypeAlias = tuple[int, int]
 """First byte of a field, and the one after its last."""
@@ -72,6 +75,24 @@ def read_graph(path: Any) -> Graph:
         return _Reader(data).model()
 
 
+def external_locations(path: Any) -> tuple[str, ...]:
+    """Return the names of the files that hold weights of an ONNX file, each once.
+
+    Weights are those of initializers, of attributes (as of a Constant), of graphs inside of nodes
+    and of the model's functions. Names are as the file has them: relative to its folder.
+
+    Raises
+    ------
+    OSError, ValueError, LookupError, TypeError, RecursionError
+        As for ``read_graph``.
+    """
+    with (
+        Path(path).open("rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
+    ):
+        return tuple(dict.fromkeys(_Reader(data).locations()))
+
+
 class _Reader:
     """Reads ONNX's messages; subscripts are the numbers of their fields in ``onnx.proto``."""
 
@@ -80,6 +101,38 @@ class _Reader:
 
     def model(self) -> Graph:
         return self._graph(self._message(self._message((0, len(self._data)))[7][0]))
+
+    def locations(self) -> Iterator[str]:
+        """Yield the location of every tensor that is stored in another file."""
+        model = self._message((0, len(self._data)))
+        yield from self._locations_of_graph(self._message(model[7][0]))
+        for function in map(self._message, model[25]):
+            yield from self._locations_of_nodes(function[7])
+
+    def _locations_of_graph(self, message: Message) -> Iterator[str]:
+        tensors = [*message[5], *self._parts_of_sparse(message[15])]
+        yield from self._locations_of_tensors(tensors)
+        yield from self._locations_of_nodes(message[1])
+
+    def _locations_of_nodes(self, nodes: list[Span]) -> Iterator[str]:
+        for attribute in (self._message(own) for node in nodes for own in self._message(node)[5]):
+            sparse = self._parts_of_sparse(attribute[22] + attribute[23])
+            yield from self._locations_of_tensors([*attribute[5], *attribute[10], *sparse])
+            for graph in attribute[6] + attribute[11]:
+                yield from self._locations_of_graph(self._message(graph))
+
+    def _parts_of_sparse(self, tensors: list[Span]) -> Iterator[Span]:
+        """Yield the tensors of values and of indices of sparse tensors."""
+        for message in map(self._message, tensors):
+            yield from message[1] + message[2]
+
+    def _locations_of_tensors(self, tensors: list[Span]) -> Iterator[str]:
+        for tensor in map(self._message, tensors):
+            if tensor[14] != [EXTERNAL]:
+                continue
+            for entry in map(self._message, tensor[13]):
+                if self._text(entry[1][0]) == "location":
+                    yield self._text(entry[2][0])
 
     def _graph(self, message: Message) -> Graph:
         nodes = tuple(self._node(self._message(own)) for own in message[1])

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from ..errors import ModelError, OptionError, SeamlessError
 from ..system import cores
+from .files import weight_files
 from .foreign_files import identify
 from .runtime_errors import reason_of
 from .signature import to_tensor
@@ -125,7 +126,7 @@ def _open_session(path: Path, provider: str, threads: int | None) -> Any:
     if provider.lower() not in available:
         raise OptionError(_unavailable(provider, available))
     if path.is_dir():
-        raise _unloadable(path, "a folder")
+        raise _unloadable(path, IsADirectoryError("a folder"))
     if not path.is_file():
         if re.match(r"[a-z0-9]{2,}:/", str(path)):
             raise ModelError(f"{path} is an address, not a file: download the model first")
@@ -135,15 +136,20 @@ def _open_session(path: Path, provider: str, threads: int | None) -> Any:
     except SeamlessError:
         raise
     except Exception as error:
-        raise _unloadable(path, reason_of(error)) from error
+        raise _unloadable(path, error) from error
 
 
-def _unloadable(path: Path, reason: str) -> ModelError:
-    """Return the error for a file or folder that onnxruntime cannot load, for that reason."""
+def _unloadable(path: Path, error: Exception) -> ModelError:
+    """Return the error for a file or folder that onnxruntime cannot load."""
     found = identify(path)
-    if found is None or not found.advice:
-        return ModelError(f"{path} is not a model that onnxruntime can load: {reason}")
-    return ModelError(f"{path} is {found.what}, not an ONNX model: {found.advice}", found.code)
+    if found is not None and found.advice:
+        return ModelError(f"{path} is {found.what}, not an ONNX model: {found.advice}", found.code)
+    if missing := next((file for file in weight_files(path) if not file.is_file()), None):
+        return ModelError(
+            f"{missing}: there is no such file, and {path} keeps weights in it: put it there, or "
+            f"export the model into one file"
+        )
+    return ModelError(f"{path} is not a model that onnxruntime can load: {reason_of(error)}")
 
 
 def _unavailable(provider: str, available: Iterable[str]) -> str:

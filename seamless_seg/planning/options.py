@@ -244,7 +244,14 @@ class Execution:
 
     def model(self, source: Any, options: Options) -> LazyModel:
         """Return the model as the options describe it, not yet opened."""
-        return LazyModel(source, self.provider, self.threads, options.tta, options.model_output)
+        return LazyModel(
+            source,
+            self.provider,
+            self.threads,
+            options.tta,
+            options.model_output,
+            options.pair("tile"),
+        )
 
 
 def _named(options: Sequence[str]) -> str:

@@ -6,7 +6,7 @@ from builders import made
 from seamless_seg import Options, segment
 from seamless_seg.inference.pipeline import Pipeline
 from seamless_seg.inference.prepared import prepare
-from seamless_seg.models.base import CallableModel
+from seamless_seg.models.callable_model import CallableModel
 from seamless_seg.models.load import LazyModel
 from seamless_seg.models.tile_model import TileModel
 from seamless_seg.raster.blocks import BlockLayout

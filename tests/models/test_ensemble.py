@@ -359,7 +359,7 @@ class TestSeveral:
         )
         with pytest.raises(ModelError, match=message):
             segment(raster, [lambda batch: batch, lambda batch: batch[:, :1]], output, tile=64)
-        with pytest.raises(ModelError, match=r"model 2 of 2 maps .* to \[3\]: only logits"):
+        with pytest.raises(ModelError, match=r"model 2 of 2: .* to \[3\]"):
             segment(raster, [lambda batch: batch, lambda batch: np.ones(3)], output, tile=64)
 
     @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from builders import networks
 from seamless_seg import ModelError
-from seamless_seg.models.base import CallableModel
+from seamless_seg.models.callable_model import CallableModel
 from seamless_seg.models.load import open_models
 from seamless_seg.models.receptive_field import noise, probe
 

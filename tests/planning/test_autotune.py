@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from builders import made, networks
 from seamless_seg import Options, plan_run_grid, segment
-from seamless_seg.models.base import CallableModel
+from seamless_seg.models.callable_model import CallableModel
 from seamless_seg.models.load import open_models
 from seamless_seg.planning.autotune import choose_tile
 from seamless_seg.planning.options import Execution
