@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..models.base import Model
 from ..models.files import has_functions
@@ -20,6 +20,9 @@ from .tile_timing import RasterTiling, TileCost, Timing, fastest_tile, tile_cost
 
 MIN_TIMED_PIXELS = 4_000_000
 """Pixels of the smallest raster for which tiles are timed without a request."""
+
+MAX_TIMINGS_AGE = 24 * 3600
+"""Seconds after which cached timings are measured again."""
 
 RESERVED_BYTES = 40_000_000
 """Bytes of a memory limit that are reserved for what does not depend on the tile size."""
@@ -84,6 +87,8 @@ def measure_model(
     probe, notes = probe_if_needed(source, model, options, channels)
     count = model.spec.channels or channels
     costs = choose_tile(source, model, options, probe, size, count, execution)
+    if costs is not None and costs.chosen.tile >= max(size):
+        notes = (*notes, _one_tile(costs.chosen))
     return Measurements(probe, costs, notes)
 
 
@@ -130,22 +135,41 @@ def choose_tile(
     default_tile = max(decide_tiling(options, model, probe, size).tile.value)
     max_bytes = _max_tile_bytes(execution.max_memory)
     variant = f"{model.spec.variant}{execution.variant}-{channels}"
-    known = _cached_timings(source, variant)
+    known, timed_at = _cached_timings(source, variant)
     timings = time_tiles(model, channels, raster, known, max_bytes, is_requested, is_memory_limited)
     costs = tile_costs(timings, raster)
     if not costs:
         return None
-    if len(timings) > len(known) and not has_functions(source):
-        save_cached("timings", source, timings, variant)
+    timed = [timing for timing in timings if timing not in known]
+    if timed and not has_functions(source):
+        document = {"timed_at": timed_at, "timings": [*known, *timed]}
+        save_cached("timings", source, document, variant)
     return TileCosts(costs, fastest_tile(timings, raster, default_tile, max_bytes))
 
 
-def _cached_timings(source: Any, variant: str) -> Sequence[Timing]:
-    if has_functions(source):
-        return []
-    with suppress(TypeError, ValueError):
-        return [Timing(*timing) for timing in load_cached("timings", source, variant)]
-    return []
+def _one_tile(cost: TileCost) -> str:
+    return (
+        f"the whole raster is one tile of {cost.tile} px, as that is fastest: it takes about "
+        f"{cost.working / 1e6:.0f} MB; smaller tiles take less"
+    )
+
+
+class _CachedTimings(NamedTuple):
+    timings: list[Timing]
+    timed_at: float
+    """When the first of them was timed, in seconds since the epoch."""
+
+
+def _cached_timings(source: Any, variant: str) -> _CachedTimings:
+    """Load timings of no more than a day ago: other programs may have slowed down older ones."""
+    now = time.time()
+    if not has_functions(source):
+        with suppress(TypeError, ValueError, KeyError):
+            document = load_cached("timings", source, variant)
+            timed_at = float(document["timed_at"])
+            if 0 <= now - timed_at <= MAX_TIMINGS_AGE:
+                return _CachedTimings([Timing(*row) for row in document["timings"]], timed_at)
+    return _CachedTimings([], now)
 
 
 def _max_tile_bytes(max_memory: int | None) -> float:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -60,8 +61,11 @@ QUEUED_INPUTS = 3
 QUEUED_OUTPUTS = 4
 """Batches of logits in memory for each of the model's threads."""
 
-SLOWDOWN = 1.03
+SLOWDOWN = 1.05
 """A smaller tile is chosen if it takes at most this times the seconds of the fastest."""
+
+UNHIDDEN_PIXEL_SECONDS = 4e-7
+"""Seconds per pixel for which the model waits for the first tile, and the end for the last one."""
 
 BATCH_GAIN = 1.05
 """A larger batch is chosen only if it is faster by this factor."""
@@ -87,7 +91,8 @@ def time_tiles(
     raster : RasterTiling
         The raster that it is going to run on.
     known : sequence of Timing
-        Earlier timings; these tile sizes are not timed again.
+        Earlier timings; these tile sizes are not timed again. Those that need more than
+        ``max_bytes`` do not count.
     max_bytes : float
         Bytes that a batch may use; larger tiles are not timed.
     is_requested : bool
@@ -98,9 +103,9 @@ def time_tiles(
     Returns
     -------
     list of Timing
-        The known timings, then the new ones.
+        The known timings that fit, then the new ones.
     """
-    timings = list(known)
+    timings = [timing for timing in known if timing.working <= max_bytes]
     known_tiles = {timing.tile for timing in known}
     for tile in raster.candidates(is_memory_limited):
         if tile in known_tiles:
@@ -120,7 +125,9 @@ def time_tiles(
 def fastest_tile(
     timings: Sequence[Timing], raster: RasterTiling, default_tile: int, max_bytes: float
 ) -> TileCost:
-    """Return the cost of the fastest tile size: one between those timed, or the default.
+    """Return the cost of the smallest tile size whose time is within 5 % of the shortest.
+
+    Sizes between those that were timed are considered, and the default.
 
     Between two timed sizes, time and memory are interpolated. Beyond the largest, the time per
     pixel is taken to be constant.
@@ -141,8 +148,8 @@ def fastest_tile(
     tiles = range(math.ceil(low / raster.step) * raster.step, high + 1, raster.step)
     costs = [_tile_cost(best, raster, tile) for tile in sorted({*tiles, default_tile})]
     fitting = [cost for cost in costs if cost.working <= max_bytes] or costs[:1]
-    shortest = min(cost.seconds for cost in fitting)
-    return next(cost for cost in fitting if cost.seconds <= SLOWDOWN * shortest)
+    shortest = min(cost.total for cost in fitting)
+    return next(cost for cost in fitting if cost.total <= SLOWDOWN * shortest)
 
 
 def tile_costs(timings: Sequence[Timing], raster: RasterTiling) -> list[TileCost]:
@@ -178,6 +185,13 @@ class TileCost(NamedTuple):
     """Seconds of the model for the whole raster."""
     working: int
     """Bytes, as in ``Timing``."""
+    overhead: float = 0.0
+    """Seconds before the first tile and after the last: a trial run, reading and writing."""
+
+    @property
+    def total(self) -> float:
+        """Seconds of the run, by which tile sizes are compared."""
+        return self.seconds + self.overhead
 
 
 @dataclass(frozen=True)
@@ -195,24 +209,34 @@ class RasterTiling:
 
     def redundancy(self, tile: int) -> float:
         """Pixels of all tiles over pixels of the raster; infinite if overlap fills a tile."""
-        product = 1.0
+        axes = list(self._axes(tile))
+        if None in axes:
+            return math.inf
+        return math.prod(axis.count * axis.length / axis.size for axis in axes if axis)
+
+    def tile_pixels(self, tile: int) -> int:
+        """Pixels of one tile, which is no larger than the raster."""
+        return math.prod(min(tile, size) for size in self.size)
+
+    def _axes(self, tile: int) -> Iterator[Axis | None]:
         for size, overlap, align in zip(self.size, self.overlap, self.align, strict=True):
-            if tile <= max(2 * overlap, align):
-                return math.inf
-            axis = Axis(size, tile, overlap, align)
-            product *= axis.count * axis.length / size
-        return product
+            is_filled = tile <= max(2 * overlap, align)
+            yield None if is_filled else Axis(size, tile, overlap, align)
 
     def candidates(self, is_memory_limited: bool) -> Iterator[int]:
         """Yield the tile sizes that are worth timing, the smallest first.
 
-        Sizes of high redundancy are left out, unless memory is limited.
+        Sizes of high redundancy are left out, unless memory is limited. What counts is the least
+        redundancy of all sizes up to the next: for these the timing is interpolated.
         """
         tiles = [math.ceil(tile / self.step) * self.step for tile in TIMED_TILES]
         ratio = math.inf if is_memory_limited else MAX_REDUNDANCY_RATIO
-        most = ratio * min(map(self.redundancy, tiles))
-        for tile in tiles:
-            if self.redundancy(tile) < math.inf and self.redundancy(tile) <= most:
+        least = [
+            min(map(self.redundancy, range(tile, above, self.step)), default=math.inf)
+            for tile, above in pairwise([*tiles, tiles[-1] + self.step])
+        ]
+        for tile, redundancy in zip(tiles, least, strict=True):
+            if self.redundancy(tile) < math.inf and redundancy <= ratio * min(least):
                 yield tile
             if tile >= max(self.size):
                 return
@@ -227,14 +251,15 @@ def _is_worth_timing(
 ) -> bool:
     """Whether a larger tile fits into memory, may be faster, and can be timed in the budget."""
     pixel_seconds = min(timing.seconds for timing in timings)
-    at_best = min((cost.seconds for cost in tile_costs(timings, raster)), default=math.inf)
+    at_best = min((cost.total for cost in tile_costs(timings, raster)), default=math.inf)
     most = math.inf if is_requested else UNREQUESTED_SHARE * at_best
     budget = min(max(MIN_BUDGET_SECONDS, REQUESTED_SHARE * at_best), most)
     # Cached timings count, too: otherwise each run would take another second or two.
     spent = sum(map(_timing_seconds, [*timings, Timing(tile, 1, pixel_seconds, 0)]))
     pixel_bytes = max(timing.working / timing.tile**2 / timing.batch for timing in timings)
     fits = pixel_bytes * tile * tile <= max_bytes
-    can_be_faster = at_best > SLOWDOWN * pixel_seconds * math.prod(raster.size)
+    least = pixel_seconds * math.prod(raster.size) + _overhead(raster, tile, pixel_seconds)
+    can_be_faster = at_best > SLOWDOWN * least
     return spent <= budget and fits and can_be_faster
 
 
@@ -312,4 +337,10 @@ def _tile_cost(best: dict[int, Timing], raster: RasterTiling, tile: int) -> Tile
         working = nearest.working * (tile / nearest.tile) ** 2
     redundancy = raster.redundancy(tile)
     total = redundancy * math.prod(raster.size) * seconds
-    return TileCost(tile, nearest.batch, 1 / seconds, redundancy, total, int(working))
+    overhead = _overhead(raster, tile, seconds)
+    return TileCost(tile, nearest.batch, 1 / seconds, redundancy, total, int(working), overhead)
+
+
+def _overhead(raster: RasterTiling, tile: int, pixel_seconds: float) -> float:
+    """Seconds of what is done for one tile and not beside the model: a trial, input and output."""
+    return raster.tile_pixels(tile) * (pixel_seconds + UNHIDDEN_PIXEL_SECONDS)

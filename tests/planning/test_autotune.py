@@ -1,4 +1,6 @@
+import json
 import re
+import time
 
 import numpy as np
 import pytest
@@ -32,6 +34,12 @@ def timings(**seconds):
     return [Timing(int(tile[1:]), 1, ns * 1e-9, 10**6) for tile, ns in seconds.items()]
 
 
+def interpolated(known, tile):
+    """Seconds per pixel, linear in the logarithm of the tile size."""
+    sides = [timing.tile for timing in known]
+    return np.interp(np.log(tile), np.log(sides), [timing.seconds for timing in known])
+
+
 @given(st.integers(300, 20_000), st.integers(300, 20_000), st.sampled_from([(256, 64), (512, 101)]))
 def test_redundancy_is_that_of_the_plan(height, width, tiling):
     tile, overlap = tiling
@@ -50,19 +58,53 @@ def test_the_chosen_tile_is_as_fast_as_any_that_was_timed(size, ns):
     known = timings(_256=ns[0], _512=ns[1], _1024=ns[2])
     case = raster((size, size))
     chosen = fastest_tile(known, case, 512, GB)
-    assert chosen.seconds <= 1.03 * min(listed.seconds for listed in tile_costs(known, case))
+    assert chosen.total <= 1.05 * min(listed.total for listed in tile_costs(known, case))
     assert chosen.tile % 8 == 0
     assert chosen.seconds == pytest.approx(chosen.redundancy * size**2 / chosen.speed)
 
 
 def test_a_cache_that_is_too_small_for_large_tiles_speaks_for_small_ones():
-    assert fastest_tile(timings(_256=100, _512=100, _1024=100), raster(), 256, GB).tile > 900
+    assert fastest_tile(timings(_256=100, _512=100, _1024=100), raster(), 256, GB).tile > 800
     assert fastest_tile(timings(_256=100, _512=100, _1024=300), raster(), 256, GB).tile < 700
+
+
+def test_a_tile_as_large_as_the_raster_is_taken_only_where_it_saves_time():
+    """With one tile, nothing is read or written beside the model."""
+    known = timings(_384=450, _2048=450)
+    chosen = fastest_tile(known, raster((2048, 2048), overlap=159), 512, 100 * GB)
+    assert chosen.tile == 632
+    assert chosen.redundancy == pytest.approx((4 * 632 / 2048) ** 2)
+    tiny = fastest_tile(known, raster((400, 400), overlap=159), 512, 100 * GB)
+    assert tiny.redundancy == 1
+
+
+@given(st.integers(600, 5000), st.integers(50, 400))
+def test_no_smaller_tile_is_within_5_percent_of_the_best(size, ns):
+    known, case = timings(_256=1.3 * ns, _512=ns, _1024=0.9 * ns), raster((size, size))
+    every = [
+        cost
+        for tile in range(256, 1025, 8)
+        for cost in tile_costs([*known, Timing(tile, 1, interpolated(known, tile), 1)], case)
+        if cost.tile == tile
+    ]
+    best = min(cost.total for cost in every)
+    first = next(cost.tile for cost in every if cost.total <= 1.05 * best)
+    assert fastest_tile(known, case, 256, GB).tile == first
+
+
+def test_timings_that_do_not_fit_do_not_keep_smaller_tiles_from_being_timed():
+    model = CallableModel(lambda batch: batch)
+    large = [Timing(1024, 1, 1e-9, 4 * GB), Timing(2048, 1, 1e-9, 16 * GB)]
+    found = time_tiles(model, 3, raster(), large, GB, is_requested=True, is_memory_limited=True)
+    assert found
+    assert not set(large) & set(found)
+    assert min(timing.tile for timing in found) == 256
+    assert fastest_tile(found, raster(), 512, GB).working <= GB
 
 
 def test_a_tile_that_does_not_fit_is_not_taken():
     known = [Timing(256, 1, 1e-7, 10**8), Timing(1024, 1, 1e-7, 16 * 10**8)]
-    assert fastest_tile(known, raster(), 256, 2 * GB).tile > 900
+    assert fastest_tile(known, raster(), 256, 2 * GB).tile > 800
     assert fastest_tile(known, raster(), 256, GB / 2).tile < 600
     assert fastest_tile(known, raster(), 256, 1).tile == 256
 
@@ -160,8 +202,38 @@ class TestFiles:
 
     def test_timings_are_cached(self, model):
         first = self.choose_tile(model, tile="auto")
-        assert [listed.tile for listed in first.timed][:2] == [256, 384]
+        assert first.timed[0].tile == 256
         assert self.choose_tile(model, tile="auto") == first
+
+    @pytest.mark.parametrize(("hours", "is_timed_again"), [(23, False), (25, True), (-2, True)])
+    def test_timings_are_not_used_for_ever(self, model, tmp_path, hours, is_timed_again):
+        self.choose_tile(model, tile="auto")
+        (path,) = (tmp_path / "cache/seamless_seg/timings").iterdir()
+        document = json.loads(path.read_text())
+        tile = document["timings"][0][0]
+        document = {"timed_at": time.time() - 3600 * hours, "timings": [[tile, 1, 1e-3, 1]]}
+        path.write_text(json.dumps(document))
+        (first, *_) = self.choose_tile(model, tile="auto").timed
+        assert (first.speed > 1.1e3) == is_timed_again
+
+    def test_cached_timings_that_do_not_fit_are_not_used(self, model, tmp_path):
+        fresh = self.choose_tile(model, tile="auto")
+        (path,) = (tmp_path / "cache/seamless_seg/timings").iterdir()
+        only_large = {"timed_at": time.time(), "timings": [[2048, 1, 1e-9, 10**12]]}
+        path.write_text(json.dumps(only_large))
+        again = self.choose_tile(model, tile="auto")
+        assert next(listed.tile for listed in again.timed) == fresh.timed[0].tile
+        assert again.chosen.tile < 2048
+        kept = json.loads(path.read_text())["timings"]
+        assert [2048, 1, 1e-9, 10**12] in kept
+
+    def test_one_tile_for_the_whole_raster_is_said(self, model, tmp_path):
+        image = made.raster(tmp_path / "in.tif", made.pixels(3, 200, 250))
+        notes = segment(image, model, tmp_path / "out.tif", tile="auto").settings.notes
+        (said,) = [note for note in notes if "one tile" in note]
+        assert re.match(
+            r"the whole raster is one tile of \d+ px, as that is fastest: it takes", said
+        )
 
     @pytest.mark.parametrize(
         "options",

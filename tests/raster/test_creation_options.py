@@ -104,7 +104,8 @@ def test_half_floats_are_the_nearest_ones(paths):
     right = np.clip(image, limits.min, limits.max).astype(np.float16).astype(np.float32)
     found = made.read(output)
     with rasterio.open(output) as dataset:
-        assert dataset.tags(1, ns="IMAGE_STRUCTURE")["NBITS"] == "16"
+        bits = dataset.tags(1, ns="IMAGE_STRUCTURE").get("NBITS")
+        assert bits == "16" or dataset.dtypes[0] == "float16"  # a type of its own from GDAL 3.11 on
     np.testing.assert_array_equal(found[1, there], right[1, there])
     np.testing.assert_array_equal(found[0, 5:], right[0, 5:])
     np.testing.assert_array_equal(found[0, [0, 1, 3, 4]], right[0, [0, 1, 3, 4]])
