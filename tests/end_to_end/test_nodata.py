@@ -28,7 +28,7 @@ class Watched:
         return views.mean(axis=(4, 5), dtype=np.float32)
 
 
-OPTIONS = {"tile": 64, "overlap": 16, "margin": 2}
+OPTIONS = {"tile": 64, "overlap": 16, "margin": 2, "align": 1}
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 8])
