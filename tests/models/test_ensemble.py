@@ -506,10 +506,10 @@ class TestFiles:
         assert seconds["d4"] > 2 * seconds["none"]
         assert len(made.names(memory / "timings")) == 2
 
-    def test_a_function_among_files_is_probed_only_if_asked_to(self, pair):
+    def test_a_function_among_files_is_probed_unless_its_margin_is_0(self, pair):
         given = ["a.onnx", lambda batch: batch[:, :2]]
-        assert segment("in.tif", given, "out.tif").exactness is None
-        summary = segment("in.tif", given, "again.tif", tile=64, margin="auto")
+        assert segment("in.tif", given, "out.tif", margin=0).exactness is None
+        summary = segment("in.tif", given, "again.tif", tile=64)
         assert (
             summary.exactness
             == "tiling exact: identical to running the model on the whole image at once"

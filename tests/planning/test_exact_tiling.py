@@ -105,6 +105,7 @@ def test_the_smoothest_margin_weighs_disagreement_against_room(curve, margin):
     assert smoothest_margin(Reach(np.array(curve), 1, False), 64) == margin
 
 
+EXACT = "tiling exact: identical to running the model on the whole image at once"
 CONV, RELU = ("conv", 3, 1), ("relu",)
 NETWORKS = {
     "convolutions": [CONV, RELU, ("conv", 5, 1), RELU, ("conv", 3, 4)],
@@ -181,21 +182,15 @@ def test_a_fixed_size_that_a_raster_does_not_fill_is_said(tmp_path):
     assert summary.exactness == f"tiling exact: one tile holds the whole image, {extended}"
 
 
-def test_a_function_is_probed_only_if_asked_to(tmp_path):
+def test_a_function_is_probed_unless_its_margin_is_0(tmp_path):
     raster = made.raster(tmp_path / "in.tif", made.pixels(3, 200, 210, "float32"))
-    calls = []
 
     def model(batch):
-        calls.append(batch.shape)
         return batch
 
-    assert segment(raster, model, tmp_path / "out.tif").exactness is None
-    assert len(calls) == 2  # the trial and the tile
-    summary = segment(raster, model, tmp_path / "again.tif", tile=64, margin="auto")
-    assert (
-        summary.exactness
-        == "tiling exact: identical to running the model on the whole image at once"
-    )
+    assert segment(raster, model, tmp_path / "out.tif", margin=0).exactness is None
+    summary = segment(raster, model, tmp_path / "again.tif", tile=64)
+    assert summary.exactness == EXACT
 
 
 def test_a_model_that_cannot_be_probed_is_run_all_the_same(tmp_path):

@@ -463,12 +463,13 @@ def test_outputs_appear_together_or_not_at_all(paths):
     def model(batch):
         if len(seen) > 6:
             raise RuntimeError("the lights went out")
-        seen.append(made.names(output.parent))
+        if batch.shape[2] == 64:  # no trial of its layout
+            seen.append(made.names(output.parent))
         return batch
 
     also = {"classes": output.with_name("classes.tif")}
     with pytest.raises(ModelError, match="the lights went out"):
-        segment(raster, model, output, also=also, tile=64, batch_size=1)
+        segment(raster, model, output, also=also, tile=64, batch_size=1, margin=0)
     assert any(len(names) > len(seen[0]) + 1 for names in seen), "two were being written"
     assert made.names(output.parent) == seen[0]
 
