@@ -317,6 +317,10 @@ def _load(path: Any) -> Any:
         return json.loads(Path(path).read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise OptionError(f"area {path} cannot be read: {error.strerror}") from error
+    except UnicodeError as error:
+        raise OptionError(
+            f"area {path} is not GeoJSON: convert it (ogr2ogr -t_srs EPSG:4326 area.geojson {path})"
+        ) from error
     except (ValueError, RecursionError) as error:
         raise OptionError(f"area {path} is not GeoJSON: {error}") from error
 

@@ -202,7 +202,7 @@ class PreparedRun:
         release_bytes()
         if program + expected > EXTRAPOLATION_FACTOR * limit:
             raise BudgetError(
-                f"max_memory= of {limit / 1e6:.0f} MB is too little: tiles of "
+                f"max_memory={limit / 1e6:.0f} MB is too little: tiles of "
                 f"{shape[0]} x {shape[1]} px need about {(program + expected) / 1e6:.0f} MB; "
                 f"smaller tiles need less"
             )

@@ -29,6 +29,8 @@ def models_of(model: Any) -> list[Any]:
         if not model:
             raise ModelError("the list of models is empty: give one model at least")
         return [one for part in model for one in models_of(part)]
+    if model == "":
+        raise ModelError("the model's name is empty: give a file (a shell variable is empty?)")
     if not (callable(model) or isinstance(model, str | PathLike)):
         raise ModelError(
             f"the model must be an ONNX file, a function or a torch module, not "

@@ -109,7 +109,7 @@ def _text(head: bytes, path: Path) -> ForeignFile | None:
 def _image(head: bytes, path: Path) -> ForeignFile | None:
     for name, beginnings in _IMAGES.items():
         if head.startswith(beginnings):
-            return ForeignFile(f"a {name} image", ORDER, kind=IMAGE)
+            return ForeignFile(f"a {name} image", f"give an .onnx file ({ORDER})", kind=IMAGE)
     return None
 
 

@@ -185,7 +185,7 @@ def _refusal(needs: MemoryNeeds, least: Footprint, limit: int) -> str:
     mb = 1e6
     enough = math.ceil(LIMIT_HEADROOM * least.total / (10 * mb)) * 10
     sentence = (
-        f"max_memory= of {limit / mb:.0f} MB is too little: this run needs at least {enough} MB, "
+        f"max_memory={limit / mb:.0f} MB is too little: this run needs at least {enough} MB, "
         f"of which {(least.program + least.model) / mb:.0f} MB are for the program and the model"
     )
     if needs.is_striped and least.rows > least.tiles:

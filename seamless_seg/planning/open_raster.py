@@ -50,6 +50,8 @@ def open_raster(path: Any, options: Options, model: LazyModel | None = None) -> 
             f"the raster must be the path of a file, not {type(path).__name__}: write it with "
             f"rasterio first, or blend arrays with run_plan"
         )
+    if path == "":
+        raise OptionError("the raster's name is empty: give a file (a shell variable is empty?)")
     try:
         reader = RasterReader(path, _reading(options, path, model))
     except RasterError as error:
@@ -95,8 +97,7 @@ def _not_a_raster(path: Any, model: LazyModel | None) -> str | None:
         return f"{path} is {found.what}, not a raster: {found.advice}"
     given = None if model is None else model.source
     other = identify(Path(given)) if isinstance(given, str | PathLike) else None
-    is_swapped = other is not None and other.kind == IMAGE
-    also = f", and {given} is {other.what}" if other is not None and is_swapped else ""
+    also = f", and {given} is {other.what}" if other is not None and other.kind == IMAGE else ""
     return f"{path} is {found.what}, not a raster{also}: {ORDER}"
 
 

@@ -79,6 +79,11 @@ def test_latitude_before_longitude(folder, cli, place):
     assert cli(*RUN, "--area", "a.json", "-q") == (0, "", "")
 
 
+def test_an_area_of_another_format(folder, cli):
+    (folder / "a.gpkg").write_bytes(b"SQLite format 3\0\xff\xfe")
+    refused(cli(*RUN, "--area", "a.gpkg"), 2, "a.gpkg is not GeoJSON: convert it .ogr2ogr -t_srs")
+
+
 @pytest.mark.parametrize("option", ["--area", "--bbox"])
 def test_a_raster_without_a_crs(folder, cli, option):
     made.raster("in.tif", made.pixels(3, 100, 120), crs=None)

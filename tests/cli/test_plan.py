@@ -86,7 +86,7 @@ class TestPlan:
     def test_a_limit_without_a_raster_to_keep_it_on_is_noted(self, folder, cli):
         status, _, said = cli("plan", "--size", "900", "model.onnx", "--max-memory", "1GB")
         assert status == 0
-        assert "note: the effect of --max-memory depends on INPUT and MODEL: give both" in said
+        assert "note: the effect of --max-memory depends on the raster and the model: give" in said
 
     def test_the_last_steps_are_told_wherever_they_are(self, folder, cli):
         triangle = [[0, 0], [900, 0], [0, 900], [0, 0]]

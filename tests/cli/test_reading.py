@@ -85,7 +85,7 @@ def test_probe_asks_at_the_model_s_resolution(answer, cli):
     [
         (["--level", 3], r"level 3: in.tif has overviews 1 to 2 \(1/2, 1/4\)"),
         (["--level", -1], "-1 is not in the range x>=0"),
-        (["--level", 1, "--resolution", 2], "level and resolution exclude each other"),
+        (["--level", 1, "--resolution", 2], "--level and --resolution exclude each other"),
         (["--resolution", "0"], "resolution must be the height and width"),
         (["--resolution", "a"], "'a' is not a list of numbers"),
         (["--nodata", "none"], "'none' is neither a number nor nan"),

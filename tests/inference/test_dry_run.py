@@ -45,7 +45,7 @@ def test_either_a_raster_or_a_size_is_needed(scene, given):
 def test_what_depends_on_a_model_that_is_not_given_is_noted(scene):
     found = seamless_seg.forecast(size=100, max_memory=10**9, normalize="zscore")
     assert len(found.settings.notes) == 2
-    assert all("INPUT and MODEL" in note for note in found.settings.notes)
+    assert all("the raster and the model: give both" in note for note in found.settings.notes)
 
 
 def test_a_description_is_what_info_prints(scene, cli):

@@ -156,6 +156,11 @@ class TestForeignFiles:
         result = cli("run", "in.tif", "https://example.org/m.onnx", "out/out.tif")
         refused(result, 1, "is an address, not a file: download the model first")
 
+    @pytest.mark.parametrize("arguments", [("", "model.onnx"), ("in.tif", "")])
+    def test_a_name_that_is_empty(self, folder, cli, arguments):
+        status = 2 if not arguments[0] else 1
+        refused(cli("run", *arguments, "out/out.tif"), status, "name is empty: give a file")
+
     def test_an_object(self, paths):
         raster, _, output = paths
         made.raster(raster, made.pixels(3, 40, 48))

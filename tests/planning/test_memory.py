@@ -103,7 +103,7 @@ def test_a_limit_that_is_wide_enough_changes_nothing(blocks, overlap):
     [
         (
             needs(),
-            r"max-memory 50 MB is too little: .* at least \d+ MB, of which \d+ MB are for the pro",
+            r"max.memory.50 MB is too little: .* at least \d+ MB, of which \d+ MB are for the pro",
         ),
         (
             needs(blocks=(16, 40_000), classes=8),
