@@ -112,7 +112,7 @@ def check_float16(
         return
     reached = _largest(normalization, bands, values.low, values.high)
     if reached > MAX_FLOAT16:
-        options = " or ".join([*_scales(values, 1.0), STRETCH])
+        options = ", or ".join([*_scales(values, 1.0), STRETCH])
         raise OptionError(
             f"the model's input is float16, whose largest number is {MAX_FLOAT16:.0f}, and pixels "
             f"reach {_number(reached)} after normalization: give {options}"
@@ -147,7 +147,7 @@ def _unfit(
 ) -> OptionError:
     if input_dtype.kind in "iu":
         most = float(np.iinfo(input_dtype).max)
-        options = " or ".join([*_scales(values, most), "scale=1, which leaves pixels unchanged"])
+        options = ", or ".join([*_scales(values, most), "scale=1, which leaves pixels unchanged"])
         return OptionError(
             f"the model's input is {input_dtype} and pixels are {dtype}: give the factor for pixel "
             f"values, such as {options}"
@@ -161,7 +161,7 @@ def _unfit(
 
 
 def _options(values: ValueRange, normalize: str) -> str:
-    return " or ".join([normalize, *_scales(values, 1.0)])
+    return ", or ".join([normalize, *_scales(values, 1.0)])
 
 
 def _scales(values: ValueRange, most: float) -> list[str]:

@@ -113,7 +113,7 @@ def test_a_model_of_bytes_gets_rounded_and_clipped_values_where_a_scale_is_given
     segment(raster, model, output, scale=0.1, mean=20, tile=64)
     values = np.clip(np.rint(image.astype(np.float32) * np.float32(0.1) - 20), 0, 255)
     np.testing.assert_allclose(made.read(output), expected(values), atol=1e-2)
-    with pytest.raises(OptionError, match="normalize gives fractions, and the model's input is"):
+    with pytest.raises(OptionError, match="normalize= gives fractions, and the model's input is"):
         segment(raster, model, output, overwrite=True, normalize="zscore")
     message = (
         "the model's input is uint8 and pixels are uint16: give the factor for pixel values, such "

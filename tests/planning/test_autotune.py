@@ -265,7 +265,7 @@ class TestFiles:
         rows = re.findall(r"(timed|taken) +(\d+) px by \d+: .* Mpx/s, (.*) x the pixels, .*", table)
         (taken,) = [tile for mark, tile, _ in rows if mark == "taken"]
         assert f"tile        {taken} x {taken}  (fastest by timing)" in table
-        status, _, said = cli("run", image, model, out, "--tile", "auto")
+        status, _, said = cli("run", image, model, out, "--tile", "auto", "-v")
         assert status == 0
         assert f"taken       {taken} px" in said
         settled = tmp_path / "settled.tif"

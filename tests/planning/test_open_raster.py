@@ -252,7 +252,7 @@ class TestResolution:
             ({"resolution": 150}, "pixels of 150 x 150 are larger than all of .*in.tif, 50 x 50"),
             (
                 {"resolution": 1, "level": 0},
-                "level and resolution exclude each other: give only one",
+                "level= and resolution= exclude each other: give only one",
             ),
             ({"level": 1, "match_resolution": True}, "level= and match_resolution= exclude"),
             ({"resolution": 1, "match_resolution": True}, "resolution= and match_resolution= excl"),
@@ -342,7 +342,7 @@ class TestMatchResolution:
         raster, model, _ = paths
         options = Options(match_resolution=True)
         made.raster(raster, made.pixels(3, 50, 60))
-        with pytest.raises(OptionError, match=r"takes the resolution from the model: give MODEL"):
+        with pytest.raises(OptionError, match=r"takes the resolution from the model: give a model"):
             open_raster(raster, options)
         with pytest.raises(
             OptionError, match=r"metadata of .*model.onnx states no resolution: give the pixel size"

@@ -113,7 +113,7 @@ class TestFloats:
         ("low", "high", "advice"),
         [
             (0, 0.9, r"float32 from 0 to 0\.9: give scale=1 if they are of 0 to 1 already"),
-            (200, 9000, r"float32 from 200 to 9000: give normalize=.* or scale=0\.000\d+"),
+            (200, 9000, r"float32 from 200 to 9000: give normalize=.*, or scale=0\.000\d+"),
             (-30, 2, r"float32 from -30 to 2: give normalize="),
         ],
     )

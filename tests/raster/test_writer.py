@@ -177,7 +177,7 @@ def test_rational_polynomials_are_kept(tmp_path, out):
         assert dataset.rpcs.to_dict() == rpcs.to_dict()
 
 
-@pytest.mark.parametrize("name", ["a name with spaces.tif", "ä" * 120, "out"])
+@pytest.mark.parametrize("name", ["a name with spaces.tif", "ä" * 118 + ".tif", "OUT.TIFF"])
 def test_names_of_every_kind(tmp_path, out, name):
     made.raster(tmp_path / "in.tif", made.pixels(1, 20, 20, "float32"))
     segment(tmp_path / "in.tif", identity, out.with_name(name))
