@@ -245,8 +245,8 @@ class TestWhatIsSaid:
         (("percentile:-1,98",), "percentiles must be from 0 to 100"),
         (("percentile:2,101",), "percentiles must be from 0 to 100"),
         (("percentile:nan,98",), "percentiles must be from 0 to 100"),
-        (("zscore", "--scale", "1"), "measures scale, mean and std: leave out scale, or norm"),
-        (("zscore", "--mean", "1", "--std", "2"), "leave out mean and std, or normalize"),
+        (("zscore", "--scale", "1"), "measures scale, mean and std: leave out --scale, or --norm"),
+        (("zscore", "--mean", "1", "--std", "2"), "leave out --mean and --std, or --normalize"),
         (("zscore", "--bands", "1,2"), "takes 3 bands, not 2"),
     ],
 )
