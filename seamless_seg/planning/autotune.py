@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from ..models.base import Model
 from ..models.files import has_functions
 from ..models.receptive_field import Probe
-from ..system import available_bytes, resident_bytes
+from ..system import available_bytes, release_bytes, resident_bytes
 from ..windows import Pair
 from .cache import load_cached, save_cached
 from .options import Execution, Options
@@ -133,6 +133,8 @@ def choose_tile(
         return None
     raster = RasterTiling(size, required.overlap, required.align)
     default_tile = max(decide_tiling(options, model, probe, size).tile.value)
+    model.tune((default_tile, default_tile))
+    release_bytes()  # what the probe has used, so that the limit is left to the tiles
     max_bytes = _max_tile_bytes(execution.max_memory)
     variant = f"{model.spec.variant}{execution.variant}-{channels}"
     known, timed_at = _cached_timings(source, variant)

@@ -184,9 +184,11 @@ def _with_note(needs: MemoryNeeds, chosen: Schedule) -> Schedule:
 def _refusal(needs: MemoryNeeds, least: Footprint, limit: int) -> str:
     mb = 1e6
     enough = math.ceil(LIMIT_HEADROOM * least.total / (10 * mb)) * 10
+    height, width = needs.plan.grid.tile_shape
     sentence = (
-        f"max_memory={limit / mb:.0f} MB is too little: this run needs at least {enough} MB, "
-        f"of which {(least.program + least.model) / mb:.0f} MB are for the program and the model"
+        f"max_memory={limit / mb:.0f} MB is too little: in tiles of {height} x {width} px this "
+        f"run needs at least {enough} MB, of which {(least.program + least.model) / mb:.0f} MB are "
+        f"for the program and the model"
     )
     if needs.is_striped and least.rows > least.tiles:
         sentence += (

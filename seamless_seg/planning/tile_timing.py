@@ -21,7 +21,7 @@ from ..errors import ModelError
 from ..models.base import Model
 from ..models.tile_model import TileModel
 from ..raster.blocks import FLOAT32, OUTPUT_BLOCK
-from ..system import resident_bytes
+from ..system import release_bytes, resident_bytes
 from ..tiling.axis import Axis
 from ..windows import Pair
 
@@ -106,6 +106,7 @@ def time_tiles(
         The known timings that fit, then the new ones.
     """
     timings = [timing for timing in known if timing.working <= max_bytes]
+    most_workers = 1 if is_memory_limited else None  # of which each takes as much
     known_tiles = {timing.tile for timing in known}
     for tile in raster.candidates(is_memory_limited):
         if tile in known_tiles:
@@ -113,12 +114,12 @@ def time_tiles(
         if timings and not _is_worth_timing(tile, timings, raster, max_bytes, is_requested):
             break
         try:
-            timings.append(_time(model, channels, tile, model.spec.batch or 1))
+            timings.append(_time(model, channels, tile, model.spec.batch or 1, most_workers))
         except ModelError:  # the tile is too small for the model, or too large
             if timings:
                 break
             continue
-        timings.extend(_time_batches(model, channels, timings[-1], max_bytes))
+        timings.extend(_time_batches(model, channels, timings[-1], max_bytes, most_workers))
     return timings
 
 
@@ -263,7 +264,9 @@ def _is_worth_timing(
     return spent <= budget and fits and can_be_faster
 
 
-def _time_batches(model: Model, channels: int, one: Timing, max_bytes: float) -> Iterator[Timing]:
+def _time_batches(
+    model: Model, channels: int, one: Timing, max_bytes: float, most_workers: int | None
+) -> Iterator[Timing]:
     """Time batches of several tiles, if one tile is quick."""
     pixels = one.tile**2
     if model.spec.batch is not None or one.seconds * pixels >= BATCHED_SECONDS:
@@ -272,7 +275,7 @@ def _time_batches(model: Model, channels: int, one: Timing, max_bytes: float) ->
         if batch * pixels > MAX_TIMED_BATCH_PIXELS or batch * one.working > max_bytes:
             return
         with suppress(ModelError):
-            yield _time(model, channels, one.tile, batch)
+            yield _time(model, channels, one.tile, batch, most_workers)
 
 
 def _timing_seconds(timing: Timing) -> float:
@@ -281,8 +284,9 @@ def _timing_seconds(timing: Timing) -> float:
     return max(ROUND_SECONDS * ROUNDS, 3 * run_seconds)
 
 
-def _time(model: Model, channels: int, tile: int, batch: int) -> Timing:
-    model.tune((tile, tile))
+def _time(model: Model, channels: int, tile: int, batch: int, most_workers: int | None) -> Timing:
+    model.tune((tile, tile), most_workers)
+    release_bytes()  # memory of earlier trials that is used again would not be counted
     before = resident_bytes()
     fitted = TileModel(model, channels, (tile, tile), (1, 1))
     pixels = np.zeros((batch, channels, *fitted.shape), np.float32)
