@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from seamless_seg import Forecast, Summary, segment
+from seamless_seg.planning.class_file import read_classes
 from seamless_seg.system import peak_bytes
 
 from . import options
@@ -28,6 +29,7 @@ from .progress import ProgressBar
 @options.model
 @options.kind
 @options.also
+@options.classes
 @options.overwrite
 @option(
     Section.OUTPUTS,
@@ -65,6 +67,7 @@ def run(
     area: str | None,
     bbox: tuple[float, ...] | None,
     crop: bool,
+    classes: str | None,
     overwrite: bool,
     **choices: Any,
 ) -> None:
@@ -87,6 +90,9 @@ def run(
         for sentence in [] if quiet else forecast.settings.notes:
             say(f"note: {sentence}")
 
+    if classes is not None:
+        listed = read_classes(classes)
+        choices |= {"class_names": listed.names, "class_colors": listed.colors or None}
     with ProgressBar() as bar:
         summary = segment(
             raster,
