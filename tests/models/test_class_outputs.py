@@ -9,7 +9,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from builders import made, networks
-from seamless_seg import ModelError, OptionError, segment
+from seamless_seg import ModelError, OptionError, check, segment
 from seamless_seg.raster.legend import category_names
 
 SIZE = (192, 232)
@@ -244,3 +244,9 @@ def test_names_beside_the_model_are_read_and_other_formats_named(paths, raster):
     assert any("rdf.yaml" in note for note in said)
     assert any(".names" in note and "--classes reads names from it" in note for note in said)
     assert any("names of classes are read from" in note for note in notes)
+
+
+def test_check_refuses_class_numbers(paths, raster):
+    ending(paths[1], *OTHER_ENDINGS["from 1"])
+    with pytest.raises(ModelError, match="check compares logits, and .* gives class numbers"):
+        check(paths[0], paths[1])

@@ -45,7 +45,7 @@ class TestMetadata:
         assert "class 7, b, is nodata in class rasters" in notes
         rows = class_stats(paths[2]).tables[0].classes
         wanted = {(3, "a", (positions == 0).sum()), (18, "c", (positions == 2).sum())}
-        assert {(row.value, row.name, row.pixels) for row in rows} == wanted
+        assert {(row.number, row.name, row.pixels) for row in rows} == wanted
 
     def test_a_large_value_widens_the_raster(self, paths, positions):
         document(paths[1], (1, "a"), (2, "b"), (1000, "c"))
