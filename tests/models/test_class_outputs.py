@@ -248,5 +248,5 @@ def test_names_beside_the_model_are_read_and_other_formats_named(paths, raster):
 
 def test_check_refuses_class_numbers(paths, raster):
     ending(paths[1], *OTHER_ENDINGS["from 1"])
-    with pytest.raises(ModelError, match="check compares logits, and .* gives class numbers"):
+    with pytest.raises(ModelError, match=r"check compares logits, and .* gives class numbers"):
         check(paths[0], paths[1])
