@@ -284,6 +284,15 @@ also = option(
     help="Write another output type to PATH in the same run. Repeatable.",
 )
 
+classes = option(
+    Section.OUTPUTS,
+    "--classes",
+    metavar="FILE",
+    show_default="from the model's metadata",
+    help="Numbers, names and colors of the classes: CSV with the columns value, name, color, or "
+    "JSON {value: name}.",
+)
+
 overwrite = option(Section.OUTPUTS, "--overwrite", is_flag=True, help="Replace outputs that exist.")
 
 probabilities = several(

@@ -10,6 +10,7 @@ from typing import Any, Self
 import click
 
 from seamless_seg import Forecast, Progress, Summary, segment
+from seamless_seg.planning.class_file import read_classes
 from seamless_seg.system import peak_bytes
 
 from . import options
@@ -37,6 +38,7 @@ WARN_AFTER = 10.0
 @options.model
 @options.kind
 @options.also
+@options.classes
 @options.overwrite
 @option(
     Section.OUTPUTS,
@@ -92,6 +94,7 @@ def run(
     area: str | None,
     bbox: tuple[float, ...] | None,
     crop: bool,
+    classes: str | None,
     overwrite: bool,
     **choices: Any,
 ) -> None:
@@ -102,6 +105,9 @@ def run(
     """
     if quiet and verbose:
         raise click.UsageError("--quiet and --verbose contradict each other: give only one of them")
+    if classes is not None:
+        listed = read_classes(classes)
+        choices |= {"class_names": listed.names, "class_colors": listed.colors or None}
     messages = _Messages(quiet, verbose, progress)
     with messages:
         summary = segment(

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Unpack
 
-from ..errors import OptionError
+from ..errors import ModelError, OptionError
 from ..inference.prepared import PreparedRun, inputs_of, prepare
 from ..inference.provenance import mismatches, options_from_tags
 from ..inference.segment import OnStart
@@ -168,6 +168,11 @@ def check(
 
 def _probed(run: PreparedRun, options: Options) -> tuple[PreparedRun, Probe | None]:
     """Return the run and its receptive field, which is measured even if a run needs none."""
+    if run.model.spec.gives_classes:
+        raise ModelError(
+            f"check compares logits, and {run.model.spec.name} gives class numbers: export the "
+            f"model without its argmax"
+        )
     if needs_probe(run.source, options):
         return run, run.probe
     found, notes = try_probe(run.source, run.model, len(run.reader.bands))

@@ -15,10 +15,10 @@ import numpy as np
 from ..arrays import Mask, Values
 from ..atomic import SIDECARS, beside, check_destination
 from ..errors import OptionError
-from ..models.metadata import ModelMetadata
+from ..planning.class_scheme import ClassScheme
 from ..planning.outputs import CLASSES, CONFIDENCE, LOGITS, PROBABILITIES, OutputOptions
 from ..planning.settings import Settings
-from ..postprocess.products import Interpretation, Products, label_dtype
+from ..postprocess.products import Interpretation, Products
 from ..progress import OnProgress
 from ..raster.creation_options import Encoding
 from ..raster.geotiff import Output
@@ -30,9 +30,6 @@ from .extent import Part
 from .finishing import steps_of
 from .prepared import PreparedRun
 from .provenance import KIND, to_tags
-
-OTHER_CLASS = "other"
-"""Name for pixels that are not of the class of a single-class model."""
 
 
 class OutputFile(NamedTuple):
@@ -50,6 +47,7 @@ def output_files(
     run: PreparedRun,
     settings: Settings,
     outputs: OutputOptions,
+    scheme: ClassScheme,
     paths: Sequence[Path],
     encoding: Encoding,
     part: Part | None,
@@ -65,6 +63,8 @@ def output_files(
         All decisions, including those about outputs; they become tags.
     outputs : OutputOptions
         The types of output.
+    scheme : ClassScheme
+        Numbers, names and colors of the classes.
     paths : sequence of Path
         One checked path for each type of output.
     encoding : Encoding
@@ -88,31 +88,31 @@ def output_files(
     )
     for kind, path in zip(outputs.kinds, paths, strict=True):
         tagged = replace(plain, tags=tags | {KIND: json.dumps(kind)})
-        yield OutputFile(kind, path, _for_kind(tagged, kind, run.model.spec.metadata, run.classes))
+        yield OutputFile(kind, path, _for_kind(tagged, kind, scheme, run.classes))
 
 
-def _for_kind(output: Output, kind: str, metadata: ModelMetadata, classes: int) -> Output:
+def _for_kind(output: Output, kind: str, scheme: ClassScheme, classes: int) -> Output:
     """Set bands, type, names, colors and nodata of an output by its type.
 
     The given ``output`` is one of logits; its nodata is None if every pixel has a value.
     """
-    names, colors = metadata.class_names, metadata.class_colors
     if kind in (LOGITS, PROBABILITIES):
-        descriptions = names if len(names) == classes else ()
-        return replace(output, count=classes, descriptions=descriptions)
+        return replace(output, count=classes, descriptions=scheme.band_names(classes))
     if kind == CONFIDENCE:
         return replace(output, count=1, descriptions=[kind])
-    if classes == 1 and len(names) <= 1:  # metadata never names the background
-        names, colors = (OTHER_CLASS, *names), (None, *colors)
-    count, dtype = max(2, classes), label_dtype(classes)
+    colors = colors_of(len(scheme.values), [scheme.colors.get(own) for own in scheme.values])
     return replace(
         output,
         count=1,
-        dtype=dtype,
-        nodata=np.iinfo(dtype).max,
+        dtype=scheme.dtype,
+        nodata=np.iinfo(scheme.dtype).max,
         descriptions=["class"],
-        categories=names if len(names) == count else (),
-        colors=colors_of(count, colors if len(colors) == count else ()),
+        categories=scheme.categories,
+        colors={
+            value: color
+            for value, color in zip(scheme.values, colors, strict=True)
+            if value not in scheme.nodata
+        },
     )
 
 

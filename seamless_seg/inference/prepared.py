@@ -22,6 +22,7 @@ from ..models.receptive_field import Probe
 from ..models.tile_model import TileModel
 from ..planning.autotune import Measurements, measure_model
 from ..planning.bands import count_bands
+from ..planning.class_tiling import recognized, require_exact_classes
 from ..planning.forecast import Forecast, forecast_raster
 from ..planning.memory import MemoryNeeds, Schedule, schedule
 from ..planning.options import Execution, Options
@@ -295,8 +296,11 @@ def prepare(
         network = network.resolved(channels)
     measured = Measurements()
     if not is_empty:
+        network = recognized(network, channels)
         measured = measure_model(model.source, network, options, execution, reader.size, channels)
     forecast = forecast_raster(reader, network, options, area, measured)
+    if not is_empty:
+        forecast = require_exact_classes(forecast, network, channels)
     if measured.tile_costs is not None:
         network.tune(forecast.plan.grid.tile_shape, 1)  # the last timing tuned it otherwise
     if execution.max_memory is not None and not reports_memory():

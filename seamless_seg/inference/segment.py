@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, Unpack
 
 from ..areas.geojson import area_of, bounding_window
 from ..errors import OptionError
+from ..planning.class_scheme import ClassScheme, notes_on
 from ..planning.forecast import Forecast
 from ..planning.open_raster import open_raster, with_band_numbers
 from ..planning.options import Execution, OptionChoices, Options, merged, pop_options
@@ -226,6 +227,7 @@ class _Decided(NamedTuple):
     run: PreparedRun
     forecast: Forecast
     files: list[OutputFile]
+    scheme: ClassScheme
 
 
 def _decide(
@@ -241,15 +243,16 @@ def _decide(
 
     program = None if run.is_empty else run.tune()
     decided = outputs.decide(run.model, run.classes)
+    scheme = outputs.classes_of(run.model, run.classes)
     settings = run.forecast.settings.writing(decided)
-    settings = settings.noting(*_output_notes(run, outputs, part is not None))
-    files = list(output_files(run, settings, outputs, paths, encoding, part, command))
+    settings = settings.noting(*notes_on(scheme), *_output_notes(outputs, part is not None))
+    files = list(output_files(run, settings, outputs, scheme, paths, encoding, part, command))
     schedule = None
     if program is not None:
         block = files[0].output.block
         schedule = run.schedule(program, bytes_per_pixel(files), block, copies_of(outputs.kinds))
         settings = settings.noting(*schedule.notes)
-    return _Decided(run, replace(run.forecast, settings=settings, schedule=schedule), files)
+    return _Decided(run, replace(run.forecast, settings=settings, schedule=schedule), files, scheme)
 
 
 def _destinations(paths: Sequence[Any], inputs: Sequence[Any], overwrite: bool) -> list[Path]:
@@ -261,14 +264,7 @@ def _destinations(paths: Sequence[Any], inputs: Sequence[Any], overwrite: bool) 
     return checked
 
 
-def _output_notes(run: PreparedRun, outputs: OutputOptions, is_part: bool) -> Iterator[str]:
-    names = run.model.spec.metadata.class_names
-    fitting = (run.classes,) if run.classes > 1 else (1, 2)
-    if names and len(names) not in fitting:
-        yield (
-            f"the model's metadata names {len(names)} classes, and its output has {run.classes}: "
-            f"the names are ignored"
-        )
+def _output_notes(outputs: OutputOptions, is_part: bool) -> Iterator[str]:
     if is_part and (outputs.smooth or outputs.sieve):
         yield (
             "classes are smoothed and sieved inside the area alone: near its border they may "
@@ -287,7 +283,7 @@ def _run(
     values = {name: decision.value for name, decision in outputs.items()}
     writer = OutputWriter(
         files,
-        interpretation_of(values),
+        interpretation_of(values, decided.scheme, run.model.spec.gives_classes),
         overwrite,
         open_blocks=schedule.open_blocks if schedule else None,
         extent=part.extent if part and part.is_cropped else None,

@@ -92,6 +92,8 @@ class ModelSpec:
     """Type of its input; for integers, values are rounded and clipped."""
     metadata: ModelMetadata = field(default_factory=ModelMetadata)
     """Settings that came with it."""
+    gives_classes: bool = False
+    """Whether it gives the number of each pixel's class, ``(B, 1, H, W)``, in place of logits."""
     variant: str = ""
     """Suffix of cache keys, which tells uses of one file apart: output, provider, augmentation."""
 

@@ -84,12 +84,9 @@ class CallableModel:
         with naming_failure(self.spec.name, batch):
             array = self._array(batch)
             layout = self._layout_of(array.shape, batch.shape)
-            if array.dtype.kind in "iub" and not layout.has_class_axis:
-                raise ModelError(
-                    f"{self.spec.name} returns {array.dtype} {list(array.shape)}, which are class "
-                    f"numbers: return logits, [N, K, H, W]"
-                )
-            return layout.to_nchw(array)
+            output = layout.to_nchw(array)
+            are_class_numbers = array.dtype.kind in "iub" and output.shape[1] == 1
+            return output.astype(array.dtype) if are_class_numbers else output
 
     def _try(self, batch: npt.NDArray[Any]) -> npt.NDArray[Any]:
         try:

@@ -51,6 +51,7 @@ class Ensemble:
             raise ModelError("an ensemble needs one model at least")
         self._models, self._tta = list(models), tta
         self._symmetries = symmetries_of(tta)
+        refuse_class_numbers([model.spec for model in models])
         self.workers = min(model.workers for model in models)
         self.spec = _spec([model.spec for model in models], tta)
 
@@ -125,6 +126,16 @@ def _run_in_batches(model: Model, batch: Batch) -> npt.NDArray[Any]:
         return model(batch)
     parts = [model(batch[start : start + size]) for start in range(0, len(batch), size)]
     return np.concatenate(parts)
+
+
+def refuse_class_numbers(specs: Sequence[ModelSpec]) -> None:
+    """Raise ``ModelError`` where a model gives class numbers, of which there is no mean."""
+    for spec in specs:
+        if spec.gives_classes:
+            raise ModelError(
+                f"{spec.name} gives class numbers, which cannot be averaged, as --tta and several "
+                f"models need it: export the model without its argmax"
+            )
 
 
 def _spec(specs: Sequence[ModelSpec], tta: str | None) -> ModelSpec:

@@ -78,14 +78,21 @@ class LogitsLayout(NamedTuple):
     output_stride: int = 1
     """Pixels of the image a side for each logit."""
 
-    def to_nchw(self, array: Array) -> npt.NDArray[np.float32]:
-        """Return an output as logits ``(B, K, H, W)``, without the border, at full resolution."""
+    def to_nchw(self, array: Array, nearest: bool = False) -> npt.NDArray[np.float32]:
+        """Return an output as logits ``(B, K, H, W)``, without the border, at full resolution.
+
+        With ``nearest``, as class numbers need it, no values are made between those of pixels.
+        """
         if not self.has_class_axis:
             array = array[:, None]
         elif self.channels_last:
             array = array.transpose(0, 3, 1, 2)
         logits = array.astype(np.float32, copy=False)
-        return logits if self.output_stride == 1 else upsample(logits, self.output_stride)
+        if self.output_stride == 1:
+            return logits
+        if nearest:
+            return logits.repeat(self.output_stride, axis=2).repeat(self.output_stride, axis=3)
+        return upsample(logits, self.output_stride)
 
     def classes(self, shape: Sequence[int | None]) -> int | None:
         """Return the number of classes in an output of that shape."""

@@ -6,8 +6,10 @@ document beside the file overrides it: see ``mlm``.
 
 from __future__ import annotations
 
+import ast
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,12 @@ from ..normalization import Scaling
 RASTER_MODEL_TYPES = ("segmentor", "regressor", "superresolution")
 """Model types whose output is a raster, in lower case."""
 
+NAMES_KEYS = ("class_names", "names", "id2label")
+"""Keys of the names of classes: of Deepness, of ultralytics and of transformers."""
+
+MAX_CLASS = 2**16 - 2
+"""Largest number of a class that rasters of classes can hold beside nodata."""
+
 
 @dataclass(frozen=True)
 class ModelMetadata:
@@ -26,6 +34,10 @@ class ModelMetadata:
 
     model_type: str | None = None
     class_names: tuple[str, ...] = ()
+    class_values: tuple[int, ...] = ()
+    """Number of each named class in rasters of classes; empty where they count from 0."""
+    class_nodata: tuple[int, ...] = ()
+    """Numbers of the classes that are nodata."""
     resolution: float | None = None
     """Ground size of a pixel in centimeters."""
     tile: int | tuple[int, int] | None = None
@@ -91,9 +103,12 @@ def parse(properties: Mapping[str, str]) -> ModelMetadata:
             f"the model's metadata states model_type {model_type}, whose output is not a raster of "
             f"classes: give a segmentation model"
         )
+    stated = (found.get(key, classes_of) for key in NAMES_KEYS)
+    names, values = next((own for own in stated if own and own[0]), ((), ()))
     return ModelMetadata(
         model_type=model_type,
-        class_names=found.get("class_names", _names) or found.get("names", _names) or (),
+        class_names=names,
+        class_values=values,
         resolution=found.get("resolution", _positive),
         tile=found.get("tile_size", _pixels) or found.get("tiles_size", _pixels),
         overlap_percent=found.get("tiles_overlap", _percent),
@@ -116,7 +131,7 @@ class _Properties:
         try:
             value = json.loads(text)
         except (ValueError, RecursionError):
-            value = text
+            value = _python_literal(text)
         try:
             return parser(value)
         except (TypeError, ValueError):
@@ -163,14 +178,36 @@ def _numbers(value: Any) -> tuple[float, ...]:
     return tuple(float(number) for number in value)
 
 
-def _names(value: Any) -> tuple[str, ...]:
+def _python_literal(text: str) -> Any:
+    """Return the value of a Python literal, as some exporters write dicts; else the text."""
+    with suppress(ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
+        return ast.literal_eval(text)
+    return text
+
+
+def classes_of(value: Any) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """Return names of classes and, where they do not count from 0, the numbers of the classes.
+
+    Parameters
+    ----------
+    value : list or mapping
+        Names in order, or by their number; or a list of mappings, one for each output, of which
+        the first is used.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where it is nothing of that.
+    """
     if isinstance(value, list) and value and isinstance(value[0], Mapping):
-        value = value[0]  # a mapping for each output: the first output is used
+        value = value[0]
     if isinstance(value, Mapping):
-        by_class = {int(key): str(name) for key, name in value.items()}
-        if sorted(by_class) != list(range(len(by_class))):
+        by_number = {int(key): str(name) for key, name in value.items()}
+        numbers = tuple(sorted(by_number))
+        if len(by_number) < len(value) or any(not 0 <= n <= MAX_CLASS for n in numbers):
             raise ValueError(value)
-        return tuple(by_class[k] for k in range(len(by_class)))
-    if isinstance(value, list):
-        return tuple(text_of(name) for name in value)
+        counted = numbers == tuple(range(len(numbers)))
+        return tuple(by_number[n] for n in numbers), () if counted else numbers
+    if isinstance(value, list | tuple):
+        return tuple(text_of(name) for name in value), ()
     raise TypeError(value)

@@ -15,7 +15,7 @@ from typing import Any
 from ..decisions import SIDECAR
 from ..errors import ModelError
 from ..normalization import parse_scaling
-from .metadata import ModelMetadata, text_of
+from .metadata import MAX_CLASS, ModelMetadata, text_of
 
 OTHER_TASKS = (
     "classification",
@@ -157,7 +157,11 @@ class _Document:
     def output(self) -> Iterator[tuple[str, Any]]:
         outputs = self.get("mlm:output", self._properties, _mappings) or [{}]
         chosen = next((own for own in outputs if _segments(own)), outputs[0])
-        yield "class_names", self.get("classification:classes", chosen, _class_names)
+        names = self.get("classification:classes", chosen, _class_names)
+        yield "class_names", names
+        if names is not None:
+            yield "class_values", self.get("classification:classes", chosen, _class_values)
+            yield "class_nodata", self.get("classification:classes", chosen, _class_nodata)
         yield "class_colors", self.get("classification:classes", chosen, _class_colors)
         yield "output", self.get("name", chosen, text_of)
 
@@ -219,15 +223,30 @@ def _segments(output: Mapping[str, Any]) -> bool:
 
 
 def _classes(value: Any) -> list[Mapping[str, Any]]:
-    """Return the classes in the order of their values, which count from 0."""
+    """Return the classes in the order of their values."""
     by_value = {_whole(own["value"]): own for own in _mappings(value)}
-    if not value or sorted(by_value) != list(range(len(value))):
+    if (
+        not value
+        or len(by_value) < len(value)
+        or not 0 <= min(by_value) <= max(by_value) <= MAX_CLASS
+    ):
         raise ValueError(value)
-    return [by_value[number] for number in range(len(value))]
+    return [by_value[number] for number in sorted(by_value)]
 
 
 def _class_names(value: Any) -> tuple[str, ...]:
     return tuple(text_of(own.get("name") or own.get("title")) for own in _classes(value))
+
+
+def _class_values(value: Any) -> tuple[int, ...]:
+    """Return the values of the classes; none where they count from 0."""
+    values = tuple(_whole(own["value"]) for own in _classes(value))
+    return () if values == tuple(range(len(values))) else values
+
+
+def _class_nodata(value: Any) -> tuple[int, ...]:
+    """Return the values of the classes that are nodata."""
+    return tuple(_whole(own["value"]) for own in _classes(value) if own.get("nodata") is True)
 
 
 def _class_colors(value: Any) -> tuple[str | None, ...] | None:

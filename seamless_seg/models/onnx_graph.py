@@ -93,6 +93,28 @@ def external_locations(path: Any) -> tuple[str, ...]:
         return tuple(dict.fromkeys(_Reader(data).locations()))
 
 
+def with_output(model: bytes, name: str) -> bytes:
+    """Return a serialized model whose graph has a tensor of its own as one more output.
+
+    Protobuf merges messages that are written one after the other, and a field that repeats grows.
+    So a model with nothing but that output is appended: ``ModelProto.graph`` is its field 7,
+    ``GraphProto.output`` field 12, and ``ValueInfoProto.name`` field 1. Runtimes infer its type.
+    """
+    return model + _field(7, _field(12, _field(1, name.encode())))
+
+
+def _field(number: int, value: bytes) -> bytes:
+    return _as_varint(number << 3 | LENGTH) + _as_varint(len(value)) + value
+
+
+def _as_varint(number: int) -> bytes:
+    written = bytearray()
+    while number > 127:
+        written.append(number & 127 | 128)
+        number >>= 7
+    return bytes([*written, number])
+
+
 class _Reader:
     """Reads ONNX's messages; subscripts are the numbers of their fields in ``onnx.proto``."""
 

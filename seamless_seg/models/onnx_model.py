@@ -24,6 +24,7 @@ from .base import (
     ModelSpec,
     naming_failure,
 )
+from .class_outputs import content_of
 from .io_binding import BUFFER_SETS, DEVICES, DeviceRunner, can_write_graphs, normalization_graph
 from .layout import (
     COMMON_OUTPUT_STRIDES,
@@ -32,10 +33,18 @@ from .layout import (
     infer_layout,
     possible_layouts,
 )
-from .metadata import parse
-from .mlm import with_sidecar
+from .metadata import ModelMetadata, parse
 from .onnx_session import OnnxFile
-from .signature import Signature, other_outputs, read_signature, refused_shape
+from .sidecars import with_sidecars
+from .signature import (
+    LOGITS_DTYPES,
+    Signature,
+    Tensor,
+    chosen_output,
+    other_outputs,
+    read_signature,
+    refused_shape,
+)
 
 PIXELS_PER_THREAD = 512 * 512
 """Pixels of a tile for each thread that makes it faster."""
@@ -81,9 +90,9 @@ class OnnxModel:
     def __init__(
         self, file: OnnxFile, output: str | int | None = None, device: str | None = None
     ) -> None:
-        metadata = with_sidecar(parse(file.properties), file.name)
+        metadata = with_sidecars(parse(file.properties), file.name)
         self._file = file
-        self._signature = read_signature(file.inputs, file.outputs, metadata, output)
+        self._signature = _open_signature(file, metadata, output)
         self._is_resolved = self._is_certain = self._signature.is_certain
         self._on_device: DeviceRunner | None = None
         self.workers = 1
@@ -179,7 +188,8 @@ class OnnxModel:
         """Run the graph; an exception of onnxruntime becomes a ``ModelError``."""
         with naming_failure(self.spec.name, batch):
             array = self._run(batch)
-            return self._layout_of(array.shape, batch.shape).to_nchw(array)
+            layout = self._layout_of(array.shape, batch.shape)
+            return layout.to_nchw(array, nearest=self.spec.gives_classes)
 
     def _run(self, batch: npt.NDArray[Any], keep_memory: bool = True) -> npt.NDArray[Any]:
         """Return the output for a batch as the graph gives it."""
@@ -233,6 +243,27 @@ class OnnxModel:
         return possible[0]
 
 
+def _open_signature(file: OnnxFile, metadata: ModelMetadata, output: str | int | None) -> Signature:
+    """Read the signature of a file; one that holds class numbers is opened at their logits."""
+    inputs, outputs = file.inputs, file.outputs
+    stated = metadata.with_output_among([tensor.name for tensor in outputs], output).output
+    chosen = chosen_output(outputs, stated if output is None else output)
+    content = content_of(file.name, inputs[0].name if inputs else "", chosen.name)
+    inner = None
+    if content.logits is not None and len(inputs) == 1:
+        inner = _inner_logits(file, content.logits)
+    return read_signature(inputs, outputs, metadata, output, content, inner)
+
+
+def _inner_logits(file: OnnxFile, name: str) -> Tensor | None:
+    """Open a file at a tensor inside its graph; return None where that holds no logits."""
+    known = next((tensor for tensor in file.outputs if tensor.name == name), None)
+    tensor = known or file.add_output(name)
+    if tensor is None or tensor.dtype not in LOGITS_DTYPES or len(tensor.shape) != 4:
+        return None
+    return tensor
+
+
 def _spec(signature: Signature, file: OnnxFile, batch_pixels: int) -> ModelSpec:
     layout = signature.logits_layout or LogitsLayout()
     variant = f"-output{signature.index}" if signature.index else ""
@@ -250,6 +281,7 @@ def _spec(signature: Signature, file: OnnxFile, batch_pixels: int) -> ModelSpec:
         batch_pixels=batch_pixels,
         dtype=signature.image_layout.dtype,
         metadata=signature.metadata,
+        gives_classes=signature.gives_classes,
         variant=variant,
     )
 

@@ -15,11 +15,15 @@ from ..errors import ModelError, OptionError, SeamlessError
 from ..system import cores
 from .files import weight_files
 from .foreign_files import identify
+from .onnx_graph import with_output
 from .runtime_errors import reason_of
-from .signature import to_tensor
+from .signature import Tensor, to_tensor
 
 MAX_THREADS = 1024
 """Threads of a session at most: with some thousands onnxruntime does not return."""
+
+EXTERNAL_FOLDER = "session.model_external_initializers_file_folder_path"
+"""onnxruntime's name of the setting of the folder of weights outside the file."""
 
 FALLBACKS = {"tensorrt": ("cuda",)}
 """Providers that run the nodes that another does not support, before the CPU does."""
@@ -49,6 +53,7 @@ class OnnxFile:
         self.name = str(path)
         self.provider = provider.lower()
         self.threads = threads
+        self._more_output: str | None = None
         self.session = _open_session(Path(path), provider, threads)
         self.inputs = [to_tensor(node) for node in self.session.get_inputs()]
         self.outputs = [to_tensor(node) for node in self.session.get_outputs()]
@@ -80,6 +85,24 @@ class OnnxFile:
         (array,) = self.session.run([logits], {image: batch}, options)
         return np.asarray(array)
 
+    def add_output(self, name: str) -> Tensor | None:
+        """Open the graph with a tensor inside it as one more output, the last of ``outputs``.
+
+        Returns
+        -------
+        Tensor or None
+            None where onnxruntime cannot load the graph so; the file is as it was then.
+        """
+        del self.session
+        try:
+            self.session = _open_session(Path(self.name), self.provider, self.threads, name)
+        except ModelError:
+            self.session = _open_session(Path(self.name), self.provider, self.threads)
+            return None
+        self._more_output = name
+        self.outputs = [to_tensor(node) for node in self.session.get_outputs()]
+        return self.outputs[-1]
+
     def set_threads(self, threads: int) -> None:
         """Open a session for another number of threads, or one that holds no memory of old tiles.
 
@@ -89,7 +112,8 @@ class OnnxFile:
             return
         self._session_threads, self._holds_memory = threads, False
         del self.session
-        self.session = _open_session(Path(self.name), self.provider, threads)
+        path = Path(self.name)
+        self.session = _open_session(path, self.provider, threads, self._more_output)
 
     def session_of(self, graph: bytes) -> Any:
         """Open a session of another graph with the same provider and threads."""
@@ -121,7 +145,9 @@ def providers() -> dict[str, str]:
     }
 
 
-def _open_session(path: Path, provider: str, threads: int | None) -> Any:
+def _open_session(
+    path: Path, provider: str, threads: int | None, more_output: str | None = None
+) -> Any:
     available = providers()
     if provider.lower() not in available:
         raise OptionError(_unavailable(provider, available))
@@ -132,7 +158,10 @@ def _open_session(path: Path, provider: str, threads: int | None) -> Any:
             raise ModelError(f"{path} is an address, not a file: download the model first")
         raise ModelError(f"{path}: there is no such model file")
     try:
-        return _start_session(path, provider.lower(), threads)
+        if more_output is None:
+            return _start_session(path, provider.lower(), threads)
+        graph = with_output(path.read_bytes(), more_output)
+        return _start_session(graph, provider.lower(), threads, path.parent)
     except SeamlessError:
         raise
     except Exception as error:
@@ -168,7 +197,10 @@ def _releasing_memory() -> Any:
     return options
 
 
-def _start_session(graph: Path | bytes, provider: str, threads: int | None) -> Any:
+def _start_session(
+    graph: Path | bytes, provider: str, threads: int | None, folder: Path | None = None
+) -> Any:
+    """Start a session; ``folder`` holds the weights' files of a graph that is given as bytes."""
     onnxruntime, available = runtime(), providers()
     options = onnxruntime.SessionOptions()
     options.enable_mem_pattern = False
@@ -182,6 +214,8 @@ def _start_session(graph: Path | bytes, provider: str, threads: int | None) -> A
         options.intra_op_num_threads = threads
     elif cores() < (os.cpu_count() or 1):  # which is what onnxruntime goes by
         options.intra_op_num_threads = cores()
+    if folder is not None:
+        options.add_session_config_entry(EXTERNAL_FOLDER, str(folder.resolve()))
     chain = [
         available[name] for name in (provider, *FALLBACKS.get(provider, ())) if name in available
     ]

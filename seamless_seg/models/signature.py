@@ -10,6 +10,8 @@ import numpy as np
 
 from ..errors import ModelError, OptionError
 from ..windows import Pair
+from .class_outputs import Content, OutputContent
+from .instance_outputs import refuse_instances
 from .layout import ImageLayout, LogitsLayout, is_channels_last, possible_layouts
 from .metadata import ModelMetadata
 
@@ -27,6 +29,9 @@ INPUT_DTYPES = {
 
 LOGITS_DTYPES = ("float", "float16", "double")
 """onnxruntime's names of the types that logits may have."""
+
+CLASS_DTYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "bool")
+"""onnxruntime's names of the types that class numbers may have beside those of logits."""
 
 LOGITS_EXPECTED = (
     "the model's output must be logits for each pixel, [N, K, H, W], [N, H, W, K] or [N, H, W]"
@@ -77,6 +82,8 @@ class Signature:
     """Layout that the graph declares by lengths or names; None where it declares none."""
     metadata: ModelMetadata
     """The model's, with notes on what of the signature is ambiguous."""
+    gives_classes: bool = False
+    """Whether the output holds class numbers, and its graph no logits that could be used."""
 
     @property
     def size(self) -> tuple[int | None, int | None]:
@@ -117,6 +124,8 @@ def read_signature(
     outputs: Sequence[Tensor],
     metadata: ModelMetadata,
     output: str | int | None = None,
+    content: OutputContent | None = None,
+    inner: Tensor | None = None,
 ) -> Signature:
     """Find the image and the logits among a graph's inputs and outputs.
 
@@ -128,6 +137,10 @@ def read_signature(
         May state the layout of the image and the name of the output.
     output : str or int, optional
         Output that is wanted, by name or counted from 0; that of the metadata or the first if None.
+    content : OutputContent, optional
+        What that output holds, as far as the nodes of the graph show.
+    inner : Tensor, optional
+        Tensor of logits from which that output is made; it is used in its place.
 
     Raises
     ------
@@ -143,13 +156,21 @@ def read_signature(
             f"the model has outputs {names}: the first is used, model_output= chooses another"
         )
     image = _only_input(inputs)
-    logits = _chosen_output(outputs, metadata.output if output is None else output, image)
+    refuse_instances([(tensor.name, tensor.shape) for tensor in outputs], image.shape)
+    declared = chosen_output(outputs, metadata.output if output is None else output)
+    content, logits = content or OutputContent(), declared if inner is None else inner
+    gives_classes = inner is None and _has_class_numbers(declared, content)
+    if inner is not None:
+        metadata = metadata.with_note(_on_inner(declared, content, inner))
+    elif not gives_classes:
+        _check_logits(declared, outputs, image)
     image_layout, contradiction = _image_layout(image, metadata.layout, metadata.channels)
     ambiguity = _ambiguity(image, image_layout, logits)
     for note in (contradiction, ambiguity):
         metadata = metadata.with_note(note) if note else metadata
     layout = _declared_layout(image, image_layout, logits)
-    return Signature(image, image_layout, logits, outputs.index(logits), layout, metadata)
+    index = outputs.index(declared) if inner is None else len(outputs)
+    return Signature(image, image_layout, logits, index, layout, metadata, gives_classes)
 
 
 def _only_input(inputs: Sequence[Tensor]) -> Tensor:
@@ -161,7 +182,14 @@ def _only_input(inputs: Sequence[Tensor]) -> Tensor:
     return inputs[0]
 
 
-def _chosen_output(outputs: Sequence[Tensor], wanted: str | int | None, image: Tensor) -> Tensor:
+def chosen_output(outputs: Sequence[Tensor], wanted: str | int | None) -> Tensor:
+    """Return the output that is wanted, by name or counted from 0; the first where None.
+
+    Raises
+    ------
+    OptionError
+        Where there is no such output.
+    """
     at: Any = 0 if wanted is None else wanted
     names = [tensor.name for tensor in outputs]
     if at in names:
@@ -173,15 +201,37 @@ def _chosen_output(outputs: Sequence[Tensor], wanted: str | int | None, image: T
     if found is None:
         listed = ", ".join(f"{n} {name}" for n, name in enumerate(names))
         raise OptionError(f"the model has no output {wanted}: choose one of {listed}")
-    others = other_outputs(names, found.name)
-    if found.dtype not in LOGITS_DTYPES:
-        raise ModelError(
-            f"the model's output {found.name} is of {found.dtype}, class numbers most likely, "
-            f"which cannot be blended: export the model without its argmax{others}"
-        )
-    if len(found.shape) not in (0, 3, 4):
-        raise ModelError(f"{_refused_tensor(found, image)}{others}")
     return found
+
+
+def _has_class_numbers(tensor: Tensor, content: OutputContent) -> bool:
+    """Tell whether an output is one class number for each pixel."""
+    shape = tensor.shape
+    if len(shape) != 3 and not (len(shape) == 4 and 1 in (shape[1], shape[3])):
+        return False
+    if content.content is Content.QUANTIZED:
+        return False
+    return tensor.dtype in CLASS_DTYPES or content.content is Content.CLASS_NUMBERS
+
+
+def _on_inner(declared: Tensor, content: OutputContent, inner: Tensor) -> str:
+    return (
+        f"the model's output {declared.name} holds {content.content.value}: the logits that they "
+        f"are made from, {inner.name}, are used in its place, so that tiles can be blended"
+    )
+
+
+def _check_logits(tensor: Tensor, outputs: Sequence[Tensor], image: Tensor) -> None:
+    """Raise where an output is of a type or a number of axes that logits do not have."""
+    others = other_outputs((one.name for one in outputs), tensor.name)
+    if tensor.dtype not in LOGITS_DTYPES:
+        raise ModelError(
+            f"the model's output {tensor} is of integers in several channels, quantized logits "
+            f"most likely, whose scale is unknown: export the model with an output of float32, as "
+            f"by a DequantizeLinear at its end{others}"
+        )
+    if len(tensor.shape) not in (0, 3, 4):
+        raise ModelError(f"{_refused_tensor(tensor, image)}{others}")
 
 
 def _image_layout(

@@ -13,6 +13,7 @@ from ..models.receptive_field import Probe
 from ..system import available_bytes, release_bytes, resident_bytes
 from ..windows import Pair
 from .cache import load_cached, save_cached
+from .class_probe import widened
 from .options import Execution, Options
 from .probing import probe_if_needed
 from .tile_geometry import decide_tiling, exact_requirements
@@ -85,6 +86,8 @@ def measure_model(
     Measurements
     """
     probe, notes = probe_if_needed(source, model, options, channels)
+    if probe is not None and model.spec.gives_classes:
+        probe = widened(probe)
     count = model.spec.channels or channels
     costs = choose_tile(source, model, options, probe, size, count, execution)
     if costs is not None and costs.chosen.tile >= max(size):

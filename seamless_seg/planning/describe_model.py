@@ -125,6 +125,7 @@ def _parsed(text: str) -> Any:
 def _classes(metadata: ModelMetadata) -> dict[str, Any] | None:
     if not metadata.class_names:
         return None
-    each = zip_longest(metadata.class_names, metadata.class_colors)
-    listed = [{"name": name, "color": color} for name, color in each]
+    values = metadata.class_values or range(len(metadata.class_names))
+    each = zip_longest(values, metadata.class_names, metadata.class_colors)
+    listed = [{"value": value, "name": name, "color": color} for value, name, color in each]
     return {"value": listed, "origin": metadata.origin("class_names")}

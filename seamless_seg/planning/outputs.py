@@ -16,6 +16,7 @@ from ..models.graph_analysis import final_activation
 from ..postprocess.products import ACTIVATIONS, CONFIDENCES, Interpretation, label_dtype
 from ..raster.blocks import FLOAT32
 from ..validation import check_among, number_of
+from .class_scheme import ClassScheme, Colors, Names, check_colors, check_names, class_scheme
 
 LOGITS, PROBABILITIES, CLASSES, CONFIDENCE = "logits", "probabilities", "classes", "confidence"
 
@@ -67,6 +68,11 @@ class OutputOptions:
     """Filter that smooths classes: a name in ``SMOOTHINGS``."""
     sieve: int | None = None
     """Pixels of the smallest region of one class that is kept."""
+    class_names: Names | None = None
+    """Names of the classes in the order of the model's channels, or by the number that rasters of
+    classes have. Replaces those of the model's metadata."""
+    class_colors: Colors | None = None
+    """Their colors, ``#RRGGBB`` or (red, green, blue): in that order, or by number."""
 
     def __post_init__(self) -> None:
         for kind in self.kinds:
@@ -80,6 +86,10 @@ class OutputOptions:
                 check_among(f"{name}=", value, among)
         _check_pixels("smooth", self.smooth, 1, MAX_SMOOTH_RADIUS)
         _check_pixels("sieve", self.sieve, 2)
+        if self.class_names is not None:
+            object.__setattr__(self, "class_names", check_names(self.class_names))
+        if self.class_colors is not None:
+            object.__setattr__(self, "class_colors", check_colors(self.class_colors))
         threshold = number_of("threshold", self.threshold)
         if threshold is not None and not 0 <= threshold <= 1:
             raise OptionError(f"threshold must be a probability, 0 to 1, not {self.threshold}")
@@ -146,6 +156,9 @@ class OutputOptions:
         """
         origin = DEFAULT if self.kind == LOGITS else OPTION
         decided: dict[str, Decision[Any]] = {"kind": Decision(self.kind, origin)}
+        if model.spec.gives_classes:
+            self._refuse_blending(model)
+            return decided | self._decide_cleaning()
         if set(self.kinds) == {LOGITS}:
             return decided
         if self.threshold is not None and classes > 1:
@@ -163,6 +176,35 @@ class OutputOptions:
         if CONFIDENCE in self.kinds:
             decided["confidence"] = decide((self.confidence, OPTION), ("probability", DEFAULT))
             _check_confidence(decided, model, classes)
+        return decided | self._decide_cleaning()
+
+    def classes_of(self, model: Model, classes: int) -> ClassScheme:
+        """Decide on the number, the name and the color of each class.
+
+        Raises
+        ------
+        OptionError
+            If names or colors do not fit the model.
+        """
+        return class_scheme(model.spec, classes, self.class_names, self.class_colors)
+
+    def _refuse_blending(self, model: Model) -> None:
+        """Raise if more than class numbers is wanted of a model that gives nothing else."""
+        if set(self.kinds) != {CLASSES}:
+            other = next(kind for kind in self.kinds if kind != CLASSES)
+            raise OptionError(
+                f"--kind {other} needs logits, and {model.spec.name} gives class numbers, which "
+                f"cannot be blended: use --kind classes, or export the model without its argmax"
+            )
+        for name in ("activation", "threshold", "blend"):
+            if getattr(self, name) is not None:
+                raise OptionError(
+                    f"--{name} needs logits, and {model.spec.name} gives class numbers: leave it "
+                    f"out, or export the model without its argmax"
+                )
+
+    def _decide_cleaning(self) -> dict[str, Decision[Any]]:
+        decided: dict[str, Decision[Any]] = {}
         if self.smooth is not None:
             decided["smooth"] = Decision(self.smooth, OPTION)
             decided["smooth_by"] = decide((self.smooth_by, OPTION), (SMOOTHINGS[0], DEFAULT))
@@ -183,6 +225,8 @@ class OutputChoices(TypedDict, total=False):
     smooth: int | None
     smooth_by: str | None
     sieve: int | None
+    class_names: Names | None
+    class_colors: Colors | None
 
 
 def copies_of(kinds: Sequence[str]) -> int:
@@ -196,13 +240,30 @@ def pixel_bytes(kinds: Sequence[str], classes: int) -> int:
     return sum(of_kind.get(kind, classes * FLOAT32) for kind in kinds)
 
 
-def interpretation_of(values: Mapping[str, Any]) -> Interpretation:
-    """Return how outputs are computed from blended values, given the decided values by name."""
+def interpretation_of(
+    values: Mapping[str, Any], scheme: ClassScheme | None = None, are_classes: bool = False
+) -> Interpretation:
+    """Return how outputs are computed from blended values.
+
+    Parameters
+    ----------
+    values : mapping
+        The decided values by name.
+    scheme : ClassScheme, optional
+        The numbers of the classes; their positions if None.
+    are_classes : bool
+        Whether the blended values are class numbers themselves.
+    """
     activation = values.get("activation", "none")
     if values.get("blend") == PROBABILITIES:  # the activation was applied before blending
         activation = "none"
     return Interpretation(
-        activation, values.get("threshold", 0.5), values.get("confidence", "probability")
+        activation,
+        values.get("threshold", 0.5),
+        values.get("confidence", "probability"),
+        None if scheme is None else scheme.lookup,
+        are_classes,
+        np.dtype(np.uint8) if scheme is None else scheme.dtype,
     )
 
 

@@ -11,9 +11,17 @@ import numpy as np
 import numpy.typing as npt
 
 from ..arrays import Values
+from ..errors import ModelError
 
 ClassNumbers: TypeAlias = npt.NDArray[np.unsignedinteger[Any]]
 """Class of each pixel, counted from 0; the dtype's largest number is nodata."""
+
+DISAGREEING_TILES = (
+    "neighboring tiles have different class numbers where both see all pixels that were found to "
+    "matter: the model depends on more of them, so classes cannot be cut exactly; give a larger "
+    "--margin, or export the model without its argmax, so that its logits can be blended"
+)
+"""Error for class numbers that depend on the tile."""
 
 MAX_UINT8_CLASSES = 255
 """Number of classes that uint8 can hold beside nodata."""
@@ -42,13 +50,30 @@ class Products:
 
     @cached_property
     def classes(self) -> ClassNumbers:
-        """Class of each pixel, shape ``(height, width, 1)``.
+        """Class of each pixel as it is written, shape ``(height, width, 1)``.
+
+        It is the value that ``interpretation.values`` states for the pixel's class, or the
+        position of the class. Pixels with a NaN are nodata: the largest number of the dtype.
+        """
+        values = self._interpretation.values
+        if values is None:
+            return self._positions
+        nodata = np.iinfo(self._positions.dtype).max
+        numbers = np.full(nodata + 1, np.iinfo(values.dtype).max, values.dtype)
+        numbers[: len(values)] = values
+        written: ClassNumbers = numbers[self._positions]
+        return written
+
+    @cached_property
+    def _positions(self) -> ClassNumbers:
+        """Class of each pixel, counted from 0 in the order of the model's channels.
 
         It is the class with the largest value, the first of equal ones; with a single class, 1
-        where its probability is above the threshold, else 0. Pixels with a NaN are nodata: the
-        largest number of the dtype.
+        where its probability is above the threshold, else 0; or the number that the model gives.
         """
         count = self.logits.shape[-1]
+        if self._interpretation.are_classes:
+            return self._given_numbers()
         return self._above_threshold() if count == 1 else self._argmax(label_dtype(count))
 
     @cached_property
@@ -58,7 +83,22 @@ class Products:
         if len(planes) == 1:  # the background's probability comes first
             planes = np.stack([1 - planes[0], planes[0]])
         measure = CONFIDENCES[self._interpretation.confidence]
-        return measure(planes, self.classes[..., 0])[..., None]
+        return measure(planes, self._positions[..., 0])[..., None]
+
+    def _given_numbers(self) -> ClassNumbers:
+        """Return the class numbers that the model gives; tiles that differ blend to fractions."""
+        dtype = self._interpretation.dtype
+        nodata = np.iinfo(dtype).max
+        numbers = np.where(np.isnan(self.logits), nodata, self.logits)
+        if not np.array_equal(numbers, np.rint(numbers)):
+            raise ModelError(DISAGREEING_TILES)
+        if numbers.min(initial=0) < 0 or numbers.max(initial=0) > nodata:
+            worst = numbers.min() if numbers.min() < 0 else numbers.max()
+            raise ModelError(
+                f"the model gives the class number {worst:.0f}, and the output holds 0 to "
+                f"{nodata - 1}: name the classes, up to the largest number, with --classes"
+            )
+        return numbers.astype(dtype)
 
     def _above_threshold(self) -> ClassNumbers:
         dtype = label_dtype(1)
@@ -89,6 +129,12 @@ class Interpretation:
     """Probability above which a pixel is of the class; used with a single class only."""
     confidence: str = "probability"
     """Measure of confidence: a name in ``CONFIDENCES``."""
+    values: ClassNumbers | None = None
+    """Number that is written for each class; None for its position among the classes."""
+    are_classes: bool = False
+    """Whether the blended values are class numbers themselves."""
+    dtype: np.dtype[np.unsignedinteger[Any]] = np.dtype(np.uint8)  # noqa: RUF009  # immutable
+    """Type of such class numbers."""
 
 
 def label_dtype(classes: int) -> np.dtype[np.unsignedinteger[Any]]:

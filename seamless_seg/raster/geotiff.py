@@ -71,8 +71,8 @@ class Output:
     nodata: float | None = None
     is_sparse: bool = False
     """Whether pixels, and whole blocks, may be left out; they are nodata then."""
-    colors: Sequence[RGB] = ()
-    """Color of each class, from 0 on."""
+    colors: Mapping[int, RGB] = field(default_factory=dict)
+    """Colors of the classes by their numbers."""
     categories: Sequence[str] = ()
     """Names of the classes, from 0 on."""
 
@@ -121,7 +121,7 @@ def _describe(dataset: Any, output: Output) -> None:
         dataset.update_tags(AREA_OR_POINT="Point")
     dataset.update_tags(ns=NAMESPACE, **output.tags)
     if output.colors:
-        dataset.write_colormap(1, dict(enumerate(output.colors)))
+        dataset.write_colormap(1, dict(output.colors))
     for band, description in enumerate(output.descriptions, start=1):
         dataset.set_band_description(band, description)
 

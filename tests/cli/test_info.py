@@ -88,7 +88,10 @@ def test_info_says_all_of_it_as_json(folder, cli):
     assert said["settings"]["trust"] == {"value": "bell", "origin": "default"}
     expected = [scaling[0], None, scaling[2]]
     assert said["settings"]["value_scaling"] == {"value": expected, "origin": sidecar}
-    listed = [{"name": "land", "color": None}, {"name": "water", "color": "0000FF"}]
+    listed = [
+        {"value": 0, "name": "land", "color": None},
+        {"value": 1, "name": "water", "color": "0000FF"},
+    ]
     assert said["classes"] == {"value": listed, "origin": sidecar}
     assert said["notes"] == ['the model\'s metadata has tile_size "big", which is ignored']
     assert said["warnings"] == []

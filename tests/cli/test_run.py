@@ -235,8 +235,8 @@ class TestBadInput:
         made.model("model.onnx", [argmax], {}, 3, 1, out_dtype=TensorProto.INT64)
         refused(
             cli(*RUN),
-            1,
-            r"output logits is of int64, class numbers most likely, .* without its argmax",
+            2,
+            r"--kind logits needs logits, and model.onnx gives class numbers, .*without its argmax",
         )
 
     def test_a_model_that_shrinks_to_nobody_knows_where(self, folder, cli):

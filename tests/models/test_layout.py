@@ -604,13 +604,6 @@ class TestOutputs:
         with pytest.raises(OptionError, match=message):
             segment(paths[0], model, paths[2], model_output=wanted)
 
-    def test_class_numbers_are_refused(self, paths, model):
-        message = (
-            "output classes is of int64, class numbers .* argmax, or choose another .*logits, opp"
-        )
-        with pytest.raises(ModelError, match=message):
-            segment(paths[0], model, paths[2], model_output="classes")
-
 
 class TestNoSegmentation:
     def model(self, path, nodes, out_shape, weights=(), batch="n", size=None, more=()):

@@ -290,11 +290,10 @@ class TestOutput:
         with rasterio.open(paths[2]) as dataset:
             assert dataset.descriptions == ("land", "water")
 
-    @pytest.mark.parametrize("value", [1, -1, 0, 1.5, "1", None])
-    def test_values_that_do_not_count_from_0_are_noted(self, paths, value):
+    @pytest.mark.parametrize("value", [70000, -1, 0, 1.5, "1", None])
+    def test_values_that_no_raster_can_hold_are_noted(self, paths, value):
         made.pointwise(paths[1], 3, 2, metadata={"class_names": ["a", "b"]})
-        values = [1, 2] if value == 1 else [0, value]
-        classes = [{"value": own, "name": "x"} for own in values]
+        classes = [{"value": own, "name": "x"} for own in (0, value)]
         output = {"classification:classes": classes}
         made.sidecar(paths[1].with_name("model.json"), output=output)
         metadata = open_models(paths[1]).spec.metadata

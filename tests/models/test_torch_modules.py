@@ -138,8 +138,8 @@ def test_logits_without_an_axis_of_classes_are_of_one_class(paths, image):
     segment(paths[0], module, paths[2], tile=96, overlap=16, margin=5, align=2)
     assert_same(made.read(paths[2]), whole(seeded(UNet()), image)[:1])
     numbers = seeded(UNet(lambda logits: logits.argmax(1)))
-    with pytest.raises(ModelError, match=r"returns int64 \[1, 96, 96\], which are class numbers"):
-        segment(paths[0], numbers, paths[2], tile=96, margin=0, overwrite=True)
+    with pytest.raises(ModelError, match="gives class numbers, which cannot be blended"):
+        segment(paths[0], numbers, paths[2], tile=96, margin=0, overwrite=True, kind="classes")
 
 
 def traced(module):

@@ -271,7 +271,12 @@ REFUSALS = [
     ({}, ["out.gpkg", "--simplify", "0"], 2, "simplify must be a length .* above 0, not 0"),
     ({}, ["out.gpkg", "--classes", "7,moon"], 2, "no class 'moon'; it names land, water & ice"),
     ({}, ["out.gpkg", "--classes", "1,"], 2, "no class ''; it names land, water & ice"),
-    ({"dtype": "float32"}, ["out.gpkg"], 1, "1 band of float32, .*a run with --kind classes writes it"),
+    (
+        {"dtype": "float32"},
+        ["out.gpkg"],
+        1,
+        "1 band of float32, .*a run with --kind classes writes it",
+    ),
     (
         {"count": 3},
         ["out.gpkg"],
