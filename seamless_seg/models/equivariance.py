@@ -53,6 +53,8 @@ class Reproduced(NamedTuple):
     """Whether a shift did reproduce the output."""
     at_sizes: bool = True
     """Whether the same pixels in a longer image give the same output."""
+    bitwise: bool = True
+    """Whether all of that is so to the last bit, and not up to rounding."""
 
 
 def measure_stride(probed: ProbedModel, axis: int, radii: tuple[int, int]) -> Reproduced:
@@ -70,10 +72,10 @@ def measure_stride(probed: ProbedModel, axis: int, radii: tuple[int, int]) -> Re
     shifted = _Shifted(probed, axis, radii)
     for shift in (*COMMON_MULTIPLES, *SIZE_MULTIPLES[::-1]):
         if shifted.reproduces(shift):
-            stride = _least(shifted, shift)
-            if probed.spec.tile[axis] is not None:
-                return Reproduced(stride, True)
-            return _grid_of_sizes(probed, axis, radii, stride)
+            found = Reproduced(_least(shifted, shift), True)
+            if probed.spec.tile[axis] is None:
+                found = _grid_of_sizes(probed, axis, radii, found.stride)
+            return found._replace(bitwise=found.bitwise and shifted.bitwise)
     return Reproduced(1, False)
 
 
@@ -111,12 +113,19 @@ def nearest_stride(probed: ProbedModel, axis: int, length: int, radii: tuple[int
 
 
 class _Shifted:
-    """A model's outputs for inputs that are shifted along an axis."""
+    """A model's outputs for inputs that are shifted along an axis.
+
+    Attributes
+    ----------
+    bitwise : bool
+        Whether every output so far that was reproduced was so to the last bit.
+    """
 
     def __init__(self, probed: ProbedModel, axis: int, radii: tuple[int, int]) -> None:
         self._probed, self._axis = probed, axis
         self._radii = tuple(radius + probed.spec.border for radius in radii)
         self._known: dict[int, bool] = {}
+        self.bitwise = True
         self._length, self._image, self._logits = 0, np.empty(0, np.float32), np.empty(0)
 
     def reproduces(self, shift: int) -> bool:
@@ -130,6 +139,7 @@ class _Shifted:
                 if apart is None:
                     return False
                 self._known[shift] = apart < tolerance(self._logits)
+                self.bitwise &= not 0 < apart < tolerance(self._logits)
         return self._known.get(shift, False)
 
     def apart(self, shift: int, length: int, longest: int) -> float | None:
@@ -208,29 +218,55 @@ def _grid_of_sizes(
         multiple = math.lcm(stride * factor, probed.multiple)
         if multiple > LARGEST_STRIDE and factor > 1:
             break
-        if _agrees_at_sizes(probed, axis, radii, multiple):
-            return Reproduced(multiple if factor > 1 else stride, True)
+        agreement = _agreement_at_sizes(probed, axis, radii, multiple)
+        if agreement is not None:
+            stride = multiple if factor > 1 else stride
+            return Reproduced(stride, True, bitwise=agreement == 0)
     return Reproduced(stride, True, at_sizes=False)
 
 
-def _agrees_at_sizes(probed: ProbedModel, axis: int, radii: tuple[int, int], multiple: int) -> bool:
-    """Tell whether the same pixels in images of two lengths give the same output."""
-    remainder = probed.spec.remainder[axis]
+def _agreement_at_sizes(
+    probed: ProbedModel, axis: int, radii: tuple[int, int], multiple: int
+) -> float | None:
+    """Return by how much outputs for the same pixels in images of two lengths differ.
+
+    None where they differ by more than rounding.
+    """
+    remainder, border = probed.spec.remainder[axis], probed.spec.border
     step = math.lcm(multiple, SIZE_PERIOD) if remainder else multiple
-    needed = max(LENGTHS[0], sum(radii) + 2 * probed.spec.border + MIN_SHOWN)
+    needed = max(LENGTHS[0], sum(radii) + 2 * border + MIN_SHOWN)
     length = math.ceil(needed / (2 * step)) * 2 * step
     longer = length + step * (2 * (length // (4 * step)) + 1)
-    image = probed.source(
-        np.random.default_rng([8, axis]),
-        (probed.channels, probed.breadth(axis), longer + remainder),
-    )
+    shape = probed.channels, probed.breadth(axis), longer + remainder
+    image = probed.source(np.random.default_rng([8, axis]), shape)
+    shown = length + remainder - radii[1] - border
     try:
-        one = probed.logits(axis, image[..., : length + remainder])
-        other = probed.logits(axis, image)
+        one = probed.logits(axis, image[..., : length + remainder])[..., :shown]
+        other = probed.logits(axis, image)[..., :shown]
     except ModelError:
-        return False
-    shown = length + remainder - radii[1] - probed.spec.border
-    return same_up_to_rounding(one[..., :shown], other[..., :shown])
+        return None
+    is_same = same_up_to_rounding(one, other)
+    return float(absolute_difference(one, other).max()) if is_same else None
+
+
+def same_bits_in_a_small_tile(probed: ProbedModel, radius: int, stride: int) -> bool:
+    """Tell whether a small square gives the bits of the same pixels in a larger one.
+
+    Some runtimes choose by the size of an image how they compute, and so how they round.
+    """
+    if probed.spec.tile != (None, None) or probed.spec.remainder != (0, 0):
+        return True
+    step, shown = math.lcm(stride, probed.multiple), MIN_SHOWN
+    small, large = (
+        math.ceil((radius + probed.spec.border + length) / step) * step
+        for length in (shown, LENGTHS[0])
+    )
+    image = probed.source(np.random.default_rng(9), (probed.channels, large, large))
+    try:
+        own, other = (probed.logits(1, image[:, :side, :side]) for side in (small, large))
+    except ModelError:  # it takes no image as small as that
+        return True
+    return np.array_equal(own[:, :shown, :shown], other[:, :shown, :shown], equal_nan=True)
 
 
 def same_up_to_rounding(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> bool:

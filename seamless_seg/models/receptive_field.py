@@ -19,7 +19,13 @@ import numpy.typing as npt
 from ..errors import ModelError
 from .base import DEFAULT_CHANNELS, Model
 from .ensemble import Ensemble
-from .equivariance import Reproduced, measure_stride, nearest_stride, same_up_to_rounding
+from .equivariance import (
+    Reproduced,
+    measure_stride,
+    nearest_stride,
+    same_bits_in_a_small_tile,
+    same_up_to_rounding,
+)
 from .load import open_models
 from .probed_model import ProbedModel, Source, absolute_difference, noise, spread
 
@@ -106,6 +112,8 @@ class Probe:
     """
     depends_on_size: bool
     """Whether the same pixels give other logits in an image of another size."""
+    bitwise: bool
+    """Whether shifts and sizes gave the same bits; if not, but else the same, by rounding."""
     depends_on_batch: bool
     """Whether a tile's logits depend on the other tiles of its batch, or a batch of 2 fails."""
     deterministic: bool
@@ -168,6 +176,11 @@ def probe(
     probed = ProbedModel(opened, opened.spec.channels or channels or DEFAULT_CHANNELS, source)
     down, across = _measure_axis(probed, 0), _measure_axis(probed, 1)
     strides = down.reproduced, across.reproduced
+    bitwise = strides[0].bitwise and strides[1].bitwise
+    if strides[0].by_shifts and strides[1].by_shifts:
+        radius = max(side.radius for axis in (down, across) for side in (axis.before, axis.after))
+        stride = math.lcm(strides[0].stride, strides[1].stride)
+        bitwise = bitwise and same_bits_in_a_small_tile(probed, radius, stride)
     return Probe(
         down.before,
         down.after,
@@ -177,6 +190,7 @@ def probe(
         size=(down.length, across.length),
         equivariant=(strides[0].by_shifts, strides[1].by_shifts),
         depends_on_size=not (strides[0].at_sizes and strides[1].at_sizes),
+        bitwise=bitwise,
         depends_on_batch=_depends_on_batch(probed),
         deterministic=_is_deterministic(probed),
     )

@@ -13,6 +13,7 @@ from ..models.base import Model
 from ..models.callable_model import CallableModel
 from ..models.ensemble import Ensemble, refuse_class_numbers
 from .class_probe import RADIUS_FACTOR
+from .exactness import WITHIN_ROUNDING
 from .forecast import Forecast
 
 TRIAL_SIDES = (256, 224, 512)
@@ -63,7 +64,7 @@ def require_exact_classes(forecast: Forecast, model: Model, channels: int) -> Fo
             f'{start}, and its receptive field is not measured: give margin="auto" and '
             f'align="auto", or {EXPORT_LOGITS}'
         )
-    if not forecast.exact:
+    if not (forecast.exact or forecast.exactness == WITHIN_ROUNDING):
         raise ModelError(f"{start}, and its tiles are {forecast.exactness}: {EXPORT_LOGITS}")
     output = _on_noise(model, channels)
     if output is not None and np.ptp(output.astype(np.float64)) == 0:

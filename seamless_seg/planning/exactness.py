@@ -30,14 +30,21 @@ GLOBAL_CONTEXT = "not exact: the model has global context, so its output depends
 """The sentence for a model whose receptive field covers the whole tile."""
 
 
+WITHIN_ROUNDING = (
+    "within rounding: equal to running the model on the whole image at once, but for the last "
+    "bits, which the runtime rounds otherwise in images of other sizes"
+)
+"""The sentence for tiles that would be exact if floats were."""
+
+
 class Exactness(NamedTuple):
     """How exact tiles are."""
 
     exact: bool
-    """Whether the output is the model's output for the whole image, up to rounding."""
+    """Whether the output is the model's output for the whole image, bit for bit."""
     sentence: str
-    """The same in a sentence: ``tiling exact: ...`` or ``not exact: ...``, or ``within the
-    tolerance: ...``, which is not exact."""
+    """The same in a sentence: ``tiling exact: ...`` or ``not exact: ...``; ``within rounding:
+    ...`` and ``within the tolerance: ...`` are not exact."""
 
 
 def exactness(
@@ -73,6 +80,8 @@ def exactness(
         whole = "tiling exact: one tile holds the whole image"
         return Exactness(True, f"{whole}{_padding(plan, model)}")
     change = max(_change(axis, field, plan.trust) for axis, field in axes)
+    if change == 0 and not probe.bitwise:
+        return Exactness(False, WITHIN_ROUNDING)
     return _compared(change, plan, tolerance)
 
 
