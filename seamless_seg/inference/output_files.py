@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from ..arrays import Mask, Values
-from ..atomic import SIDECARS, beside, check_destination
+from ..atomic import check_destination
 from ..errors import OptionError
 from ..planning.class_scheme import ClassScheme
 from ..planning.outputs import CLASSES, CONFIDENCE, LOGITS, PROBABILITIES, OutputOptions
@@ -136,16 +136,10 @@ def check_destination_of_raster(path: Any, inputs: Sequence[Any], overwrite: boo
 
 
 def check_distinct(paths: Sequence[Path]) -> None:
-    """Raise ``OptionError`` if two outputs have one path, or one that of another's sidecar."""
+    """Raise ``OptionError`` if two outputs have one path."""
     for path in paths:
         if paths.count(path) > 1:
             raise OptionError(f"two outputs have the path {path}: give each its own")
-        for ending in SIDECARS:
-            if beside(path, ending) in paths:
-                raise OptionError(
-                    f"output {beside(path, ending)} has the name of a sidecar file of {path}: give "
-                    f"it another name"
-                )
 
 
 class OutputWriter:

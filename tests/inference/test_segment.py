@@ -97,7 +97,9 @@ def test_a_callable_is_a_model(paths):
     raster, _, output = paths
     image = made.pixels(3, 100, 90, "float32")
     made.raster(raster, image)
-    summary = segment(raster, lambda batch: batch.sum(axis=1, keepdims=True), output, tile=64)
+    summary = segment(
+        raster, lambda batch: batch.sum(axis=1, keepdims=True), output, margin=0, tile=64
+    )
     np.testing.assert_allclose(made.read(output)[0], image.sum(axis=0), atol=1e-5)
     assert (summary.tiles, summary.classes, summary.pixels) == (4, 1, 9000)
 
@@ -121,7 +123,7 @@ def test_an_output_behind_the_input_is_refused(paths, name):
     rasterio.shutil.copy(raster, raster.with_name("mosaic.vrt"), driver="VRT")
     source = name.format(raster) if "{}" in name else raster.with_name(name)
     with pytest.raises(OptionError, match="is one of the inputs"):
-        segment(source, lambda batch: batch, raster, overwrite=True)
+        segment(source, lambda batch: batch, raster, margin=0, overwrite=True)
     assert raster.read_bytes() == before
 
 
@@ -175,14 +177,16 @@ def test_every_compression_keeps_every_bit(paths, compress):
     raster, _, output = paths
     image = made.pixels(1, 300, 300, "float32")
     made.raster(raster, image)
-    segment(raster, lambda batch: batch, output, compress=compress)
+    segment(raster, lambda batch: batch, output, margin=0, compress=compress)
     np.testing.assert_array_equal(made.read(output), image)
 
 
 def test_each_block_is_written_once(paths):
     raster, _, output = paths
     made.raster(raster, made.pixels(1, 1000, 900, "float32"))
-    segment(raster, lambda batch: np.repeat(batch, 2, axis=1), output, tile=200, overlap=50)
+    segment(
+        raster, lambda batch: np.repeat(batch, 2, axis=1), output, margin=0, tile=200, overlap=50
+    )
     copy = output.with_name("copy.tif")
     rasterio.shutil.copy(
         output, copy, compress="zstd", zstd_level=1, predictor=3, tiled=True, interleave="band"
@@ -233,7 +237,7 @@ def read_for(raster, output):
 
     def run(path):
         options = {"tile": 128, "overlap": 32, "bands": [1, 2, 3]}
-        segment(path, lambda batch: batch[:, :1], output, overwrite=True, **options)
+        segment(path, lambda batch: batch[:, :1], output, margin=0, overwrite=True, **options)
 
     small = made.raster(raster.with_name("small.tif"), made.pixels(3, 130, 130))
     run(small)  # whatever is loaded late is loaded now
@@ -284,7 +288,14 @@ class TestFailures:
             ModelError,
             match=r"maps \[2, 3, 64, 64\] to \[2, 2, 64, 64\], not to \[2, 1, 64, 64\] as before",
         ):
-            segment(raster, lambda batch: batch[:, : len(batch)], output, tile=64, batch_size=2)
+            segment(
+                raster,
+                lambda batch: batch[:, : len(batch)],
+                output,
+                margin=0,
+                tile=64,
+                batch_size=2,
+            )
 
     def test_a_progress_that_fails(self, paths):
         raster, _, output = paths
@@ -295,7 +306,7 @@ class TestFailures:
                 raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
-            segment(raster, lambda batch: batch, output, tile=64, on_progress=on_progress)
+            segment(raster, lambda batch: batch, output, margin=0, tile=64, on_progress=on_progress)
 
     def test_an_output_of_another_size_is_refused(self, paths):
         raster, _, output = paths
@@ -324,6 +335,8 @@ def test_progress_counts_every_tile_and_every_pixel(paths):
     raster, _, output = paths
     made.raster(raster, made.pixels(1, 150, 130))
     seen = []
-    segment(raster, lambda batch: batch, output, tile=64, overlap=16, on_progress=seen.append)
+    segment(
+        raster, lambda batch: batch, output, margin=0, tile=64, overlap=16, on_progress=seen.append
+    )
     assert [progress.done for progress in seen] == list(range(1, seen[-1].total + 1))
     assert seen[-1].pixels == 150 * 130

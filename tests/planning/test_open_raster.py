@@ -483,7 +483,7 @@ class TestPalette:
     def test_a_function_that_is_given_three_bands_gets_colors(self, paths):
         raster, _, output = paths
         paletted(raster, range(16))
-        segment(raster, lambda batch: batch, output, bands=[1, 2, 3], scale=1, tile=32)
+        segment(raster, lambda batch: batch, output, margin=0, bands=[1, 2, 3], scale=1, tile=32)
         np.testing.assert_array_equal(made.read(output), self.expected(raster, 3))
 
     def test_indices_that_the_table_lacks_are_black(self, tmp_path):

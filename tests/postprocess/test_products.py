@@ -83,7 +83,7 @@ def test_the_first_of_equal_classes_wins(paths):
     image = np.zeros((3, 20, 30), np.float32)
     image[1:, :, 10:] = 1
     made.raster(raster, image)
-    segment(raster, lambda batch: batch, output, kind="classes")
+    segment(raster, lambda batch: batch, output, margin=0, kind="classes")
     assert (made.read(output)[0, :, :10] == 0).all()
     assert (made.read(output)[0, :, 10:] == 1).all()
 
@@ -93,7 +93,7 @@ def test_numbers_of_many_classes_fit_beside_nodata(paths, count):
     raster, _, output = paths
     made.raster(raster, np.arange(20 * 20, dtype=np.float32).reshape(1, 20, 20) % count)
     numbers = np.arange(count, dtype=np.float32)[:, None, None]
-    segment(raster, lambda batch: -abs(batch - numbers), output, kind="classes")
+    segment(raster, lambda batch: -abs(batch - numbers), output, margin=0, kind="classes")
     with rasterio.open(output) as dataset:
         assert dataset.dtypes == (("uint8",) if count == 255 else ("uint16",))
         assert dataset.nodata == (255 if count == 255 else 65535)
@@ -311,7 +311,7 @@ def test_logits_that_are_not_finite(paths):
     chance = output.with_name("chance.tif")
     sure = output.with_name("sure.tif")
     also = [("probabilities", chance), ("confidence", sure)]
-    segment(raster, lambda batch: batch, output, kind="classes", also=also)
+    segment(raster, lambda batch: batch, output, margin=0, kind="classes", also=also)
     right = image.argmax(axis=0)
     right[0, :3] = 255
     np.testing.assert_array_equal(made.read(output)[0], right)
@@ -325,7 +325,7 @@ def test_where_one_class_is_nan_there_is_nothing(paths):
     image = made.pixels(1, 20, 30, "float32")
     image[0, 3] = np.nan
     made.raster(raster, image)
-    segment(raster, lambda batch: batch, output, kind="classes")
+    segment(raster, lambda batch: batch, output, margin=0, kind="classes")
     right = np.where(np.isnan(image), 255, image > 0)
     np.testing.assert_array_equal(made.read(output), right)
 
@@ -340,7 +340,7 @@ def test_a_name_that_is_taken_meanwhile_keeps_all_outputs_away(paths, taken):
 
     also = {"classes": output.with_name("classes.tif")}
     with pytest.raises(RasterError, match="something else has taken that name meanwhile"):
-        segment(raster, lambda batch: batch, output, also=also, on_progress=take)
+        segment(raster, lambda batch: batch, output, margin=0, also=also, on_progress=take)
     assert made.names(output.parent) == [taken]
     assert output.with_name(taken).read_text() == "mine"
 
@@ -350,8 +350,8 @@ def test_what_describes_an_output_is_no_output(paths, ending):
     raster, _, output = paths
     made.raster(raster, made.pixels(3, 20, 20, "float32"))
     also = {"classes": output.with_name(output.name + ending)}
-    with pytest.raises(OptionError, match=f"{ending} has the name of a sidecar file of"):
-        segment(raster, lambda batch: batch, output, also=also, overwrite=True)
+    with pytest.raises(OptionError, match="outputs are GeoTIFF, whose names end in"):
+        segment(raster, lambda batch: batch, output, margin=0, also=also, overwrite=True)
 
 
 def test_what_another_raster_has_left_is_refused_or_removed(paths):
@@ -362,8 +362,8 @@ def test_what_another_raster_has_left_is_refused_or_removed(paths):
     with pytest.raises(
         OptionError, match=r"out\.tif\.ovr exists and would be read as part of the new raster"
     ):
-        segment(raster, lambda batch: batch, output)
-    segment(raster, lambda batch: batch, output, overwrite=True)
+        segment(raster, lambda batch: batch, output, margin=0)
+    segment(raster, lambda batch: batch, output, margin=0, overwrite=True)
     assert made.names(output.parent) == ["out.tif"]
 
 
@@ -405,7 +405,7 @@ def test_confidence_of_values_that_are_no_probabilities(paths, measure):
     image = made.pixels(3, 20, 30, "float32") * 3
     made.raster(raster, image)
     options = {"kind": "confidence", "confidence": measure, "activation": "none"}
-    segment(raster, lambda batch: batch, output, **options)
+    segment(raster, lambda batch: batch, output, margin=0, **options)
     found = made.read(output)[0]
     assert np.isfinite(found).all()
     if measure == "margin":
