@@ -1,3 +1,5 @@
+import os
+
 import hypothesis
 import pytest
 
@@ -6,6 +8,17 @@ from builders.command import cli, folder  # noqa: F401  # fixtures, for every te
 # No deadline: a busy machine is no defect. Speed is for benchmarks/ to show.
 hypothesis.settings.register_profile("default", deadline=None, max_examples=60)
 hypothesis.settings.load_profile("default")
+
+
+def pytest_configure(config):
+    """Give each worker of pytest-xdist a processor of its own.
+
+    Threads of onnxruntime wait actively, so those of several workers would slow each other down.
+    """
+    worker = getattr(config, "workerinput", {}).get("workerid", "")
+    if worker and hasattr(os, "sched_setaffinity"):
+        processors = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {processors[int(worker.removeprefix("gw")) % len(processors)]})
 
 
 @pytest.fixture(scope="session", autouse=True)

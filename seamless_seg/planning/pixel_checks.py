@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,12 @@ MOST_TIMES = 1.5
 
 COLLAR_SIDE = 16
 """Height and width in pixels of the corners in which zeros are looked for."""
+
+CHEAP_PIXELS = 2**20
+"""Pixels of a raster of which all corners are looked at, whatever its blocks."""
+
+CHEAP_ROWS = 32
+"""Rows of blocks of a raster of which a row more to read is no matter."""
 
 REVERSED = ("blue", "green", "red")
 """Colors in the order of OpenCV and of satellites' bands, which few models take."""
@@ -74,15 +81,21 @@ def notes_on_collar(reader: RasterReader) -> Iterator[str]:
         return
     from ..raster.gdal import block_cache
 
+    with block_cache(MIN_CACHE_BYTES):
+        if any(not reader.read(*corner).any() for corner in _corners(reader)):
+            yield (
+                "corners of the raster are zero in all bands, and no nodata value is declared: "
+                "give nodata=0 if they hold no data"
+            )
+
+
+def _corners(reader: RasterReader) -> Iterator[tuple[slice, slice]]:
+    """Yield the corners that are looked at: the lower ones where that costs few blocks."""
     height, width = (min(length, COLLAR_SIDE) for length in reader.size)
     last_row, last_col = reader.size[0] - height, reader.size[1] - width
-    with block_cache(MIN_CACHE_BYTES):
-        for top, left in dict.fromkeys(
-            [(0, 0), (0, last_col), (last_row, 0), (last_row, last_col)]
-        ):
-            if not reader.read(slice(top, top + height), slice(left, left + width)).any():
-                yield (
-                    "corners of the raster are zero in all bands, and no nodata value is "
-                    "declared: give nodata=0 if they hold no data"
-                )
-                return
+    is_cheap = math.prod(reader.size) <= CHEAP_PIXELS or (
+        reader.blocks.height * CHEAP_ROWS <= reader.size[0]
+    )
+    for top in dict.fromkeys([0, last_row] if is_cheap else [0]):
+        for left in dict.fromkeys([0, last_col]):
+            yield slice(top, top + height), slice(left, left + width)

@@ -9,6 +9,7 @@ from seamless_seg.inference.prepared import prepare
 from seamless_seg.models.callable_model import CallableModel
 from seamless_seg.models.load import LazyModel
 from seamless_seg.models.tile_model import TileModel
+from seamless_seg.raster.band_names import BandNames
 from seamless_seg.raster.blocks import BlockLayout
 from seamless_seg.raster.source import Reading
 
@@ -17,7 +18,7 @@ class FakeReader:
     """An image in memory that notes what is read of it."""
 
     count, has_trailing_alpha, bands = 2, False, (1, 2)
-    descriptions = (None, None)
+    names, mask_band = (BandNames(),) * 2, None
     dtype = np.dtype(np.float32)
     blocks = BlockLayout(16, 16, 8)
     reading, notes = Reading(), ()

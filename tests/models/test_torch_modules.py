@@ -99,7 +99,7 @@ def test_a_margin_of_0_measures_nothing(paths, image):
     values = {name: decision.value for name, decision in summary.settings.decisions()}
     assert (values["margin"], values["align"], values["overlap"]) == ((0, 0), (1, 1), (24, 24))
     assert summary.exactness is None
-    assert sizes == {(96, 96), (192, 192), (192, 576)}, "only its layout is found out"
+    assert sizes == {(96, 96), (192, 192), (192, 576), (256, 256)}, "its layout and its kind alone"
     assert (abs(made.read(paths[2]) - whole(module, image)) > 1e-3).any()
 
 
