@@ -57,6 +57,7 @@ def test_neighboring_tiles_of_a_batch_are_read_at_once(align):
     model = CallableModel(lambda batch: batch)
     options = Options(tile=64, overlap=16, batch_size=3, align=align)
     run = prepare(reader, LazyModel(model), options)
+    reader.reads.clear()  # of what was looked at beforehand
     writer = FakeWriter(reader)
     Pipeline(run, run.schedule(run.tune()), writer, {}).run(None)
     assert run.plan.grid.shape == (2, 5)
