@@ -52,10 +52,12 @@ def _value(found: re.Match[str]) -> str:
 
 def _options(command: click.Command) -> dict[str, str]:
     """Options of a command by the names of their keywords."""
-    options = {}
+    options: dict[str, str] = {}
     for parameter in command.params:
         if isinstance(parameter, click.Option) and parameter.name:
             option = max(parameter.opts, key=len)
+            if parameter.name == "classes":
+                options |= dict.fromkeys(("class_names", "class_colors"), option)
             options[parameter.name] = options[option.lstrip("-").replace("-", "_")] = option
     return options
 

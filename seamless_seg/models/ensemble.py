@@ -133,7 +133,7 @@ def refuse_class_numbers(specs: Sequence[ModelSpec]) -> None:
     for spec in specs:
         if spec.gives_classes:
             raise ModelError(
-                f"{spec.name} gives class numbers, which cannot be averaged, as --tta and several "
+                f"{spec.name} gives class numbers, which cannot be averaged, as tta= and several "
                 f"models need it: export the model without its argmax"
             )
 

@@ -43,6 +43,9 @@ BORDER_TRIAL_SIDES = (128, 256, 512, 1024)
 MIN_BORDER_OUTPUT = 16
 """Pixels a side of an output that shows the border."""
 
+MAX_REFUSED = 4
+"""Outputs that can be no logits after which a graph is tried no more."""
+
 SIZE_PERIOD = 128
 """Pixels: no model halves an image more than 7 times, so such sides lose equally many pixels."""
 
@@ -174,14 +177,16 @@ def infer_layout(
     InferredLayout or None
         None where the graph fails at each of the sizes, or none of its outputs can be logits.
     """
+    refused = 0
     for size in sizes:
-        shape = trials.output_shape(size)
+        shape = trials.output_shape(size) if refused < MAX_REFUSED else None
         if shape is None:
             continue
         if declared is not None and declared.fits(shape, trials.batch, size):
             return InferredLayout(declared, size)
         if inferred := _inferred_at(trials, size, shape, is_free):
             return inferred
+        refused += 1
     return None
 
 

@@ -56,11 +56,15 @@ Multiples of 3 and of powers of 2, as the strides of most models divide them.
 """
 
 
-ODD_TRIAL_SIDES = (*range(252, 188, -4), 230, 234, 720, 672)
+ODD_TRIAL_SIDES = (*range(252, 188, -4), 230)
 """Sides in px that are tried after those.
 
 Graphs that crop by constants take other remainders; the multiples of others are 5, 7, 9, ...
 """
+
+
+MIN_SIDE = 16
+"""Pixels a side of the logits of one tile, at least: a smaller output is something else."""
 
 
 class OnnxModel:
@@ -219,7 +223,7 @@ class OnnxModel:
         same, so that they look free.
         """
         declared = self._signature.declared_size
-        if declared is None or self._signature.size != (None, None):
+        if self._signature.size != (None, None) or declared is None or min(declared) < MIN_SIDE:
             return None
         for stride in (1, *COMMON_OUTPUT_STRIDES):
             size = declared[0] * stride, declared[1] * stride

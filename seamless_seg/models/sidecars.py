@@ -40,7 +40,7 @@ def with_sidecars(metadata: ModelMetadata, model: Any) -> ModelMetadata:
     if metadata.sidecar is None:
         metadata = _with_names(metadata, Path(model))
     for path in _unread(Path(model)):
-        advice = "; --classes reads names from it" if path.suffix in LIST_ENDINGS else ""
+        advice = "; give its names with class_names=" if path.suffix in LIST_ENDINGS else ""
         metadata = metadata.with_note(
             f"{path} is ignored: a model is described by an MLM document, MODEL.json{advice}"
         )

@@ -193,8 +193,8 @@ class OutputOptions:
         if set(self.kinds) != {CLASSES}:
             other = next(kind for kind in self.kinds if kind != CLASSES)
             raise OptionError(
-                f"--kind {other} needs logits, and {model.spec.name} gives class numbers, which "
-                f"cannot be blended: use --kind classes, or export the model without its argmax"
+                f'kind="{other}" needs logits, and {model.spec.name} gives class numbers, which '
+                f'cannot be blended: use kind="classes", or export the model without its argmax'
             )
         for name in ("activation", "threshold", "blend"):
             if getattr(self, name) is not None:

@@ -19,7 +19,7 @@ ClassNumbers: TypeAlias = npt.NDArray[np.unsignedinteger[Any]]
 DISAGREEING_TILES = (
     "neighboring tiles have different class numbers where both see all pixels that were found to "
     "matter: the model depends on more of them, so classes cannot be cut exactly; give a larger "
-    "--margin, or export the model without its argmax, so that its logits can be blended"
+    "margin=, or export the model without its argmax, so that its logits can be blended"
 )
 """Error for class numbers that depend on the tile."""
 
@@ -96,7 +96,7 @@ class Products:
             worst = numbers.min() if numbers.min() < 0 else numbers.max()
             raise ModelError(
                 f"the model gives the class number {worst:.0f}, and the output holds 0 to "
-                f"{nodata - 1}: name the classes, up to the largest number, with --classes"
+                f"{nodata - 1}: name the classes, up to the largest number, with class_names="
             )
         return numbers.astype(dtype)
 

@@ -212,7 +212,7 @@ class TestRefusals:
             ),
             ("10,0,0,10", "bbox 10,0,0,10 is empty: give it as west, south, east, north"),
             ("0,10,10,0", "bbox 0,10,10,0 is empty: give it as west, south, east, north"),
-            ("0,10,10", "bbox must be four numbers, west, south, east, north, not 0.0,10.0,10.0"),
+            ("0,10,10", "bbox must be four numbers, west, south, east, north, not 0,10,10"),
             ("0,nan,10,10", "bbox must be a finite number, not nan"),
         ],
     )

@@ -125,7 +125,7 @@ class TestClassNumbers:
     @pytest.mark.parametrize("kind", ["logits", "probabilities", "confidence"])
     def test_other_kinds_are_refused(self, paths, raster, kind):
         ending(paths[1], *OTHER_ENDINGS["from 1"])
-        with pytest.raises(OptionError, match=f"kind {kind} needs logits, .* without its argmax"):
+        with pytest.raises(OptionError, match=f"{kind}. needs logits, .* without its argmax"):
             segment(*paths, kind=kind, tile=96)
 
     @pytest.mark.parametrize("options", [{"margin": 0, "overlap": 0}, {"margin": 3, "align": 1}])
@@ -242,7 +242,7 @@ def test_names_beside_the_model_are_read_and_other_formats_named(paths, raster):
     said = [note for note in notes if "is ignored: a model is described by" in note]
     assert len(said) == 2
     assert any("rdf.yaml" in note for note in said)
-    assert any(".names" in note and "--classes reads names from it" in note for note in said)
+    assert any(".names" in note and "give its names with class_names=" in note for note in said)
     assert any("names of classes are read from" in note for note in notes)
 
 

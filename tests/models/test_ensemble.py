@@ -240,8 +240,7 @@ class TestSeveral:
             np.testing.assert_array_equal(made.read(output), expected)
 
     @pytest.mark.slow
-    @pytest.mark.parametrize("tta", [None, "flips"])
-    @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0)])
+    @pytest.mark.parametrize(("tta", "order"), [(None, (0, 1, 2)), ("flips", (2, 1, 0))])
     def test_models_of_different_borders_each_get_their_own(self, paths, tmp_path, tta, order):
         raster, _, output = paths
         image = made.pixels(3, 100, 130, "float32")

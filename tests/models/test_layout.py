@@ -357,7 +357,7 @@ def test_a_tile_of_a_fixed_input_s_size_is_refused_with_its_border(paths):
     valid(model, 32, (98, 98))
     message = (
         "tile 98x98 contradicts the model, which takes only tiles of 34x34: its input is 98x98, "
-        "and its output is smaller by a border of 32 px at each side: leave out --tile"
+        "and its output is smaller by a border of 32 px at each side: leave out tile="
     )
     with pytest.raises(OptionError, match=message):
         segment(raster, model, output, tile=98)
@@ -511,7 +511,7 @@ class TestResolution:
         opened = open_models(paths[1])
         assert runs == []
         assert opened.resolved().spec == opened.spec
-        assert runs == [(1, 3, 192, 192)]
+        assert runs == [(1, 3, 192, 192), (2, 3, 192, 192)]
 
     def test_a_resolved_model_is_final(self, paths, runs):
         resolved = open_models(valid(paths[1], 8)).resolved()
@@ -550,7 +550,7 @@ class TestResolution:
             },
         )
         open_models(paths[1]).resolved()
-        assert runs[-1] == (1, 3, 100, 100)
+        assert runs[-2:] == [(1, 3, 100, 100), (2, 3, 100, 100)]
 
 
 class TestOutputs:
@@ -590,7 +590,7 @@ class TestOutputs:
             on_start=lambda forecast: notes.extend(forecast.settings.notes),
         )
         np.testing.assert_allclose(made.read(output), sign * expected(made.read(raster)), atol=1e-5)
-        said = "outputs logits, opposite, classes: the first is used, --model-output chooses"
+        said = "outputs logits, opposite, classes: the first is used, model_output="
         assert any(said in note for note in notes) == (wanted is None)
         assert check(raster, model, output).judged.identical == 1
 

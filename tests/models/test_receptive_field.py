@@ -50,7 +50,7 @@ kinds = st.sampled_from([CONV, ("conv", 5, 1), ("conv", 3, 3), ("conv_left", 4),
 
 
 @pytest.mark.slow
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(
     st.lists(kinds, min_size=1, max_size=5),
     st.sampled_from([1, 2, 4]),

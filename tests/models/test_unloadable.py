@@ -60,14 +60,14 @@ class TestReasons:
             helper.make_node("Conv", ["image", "weight"], ["x"]),
             helper.make_node("Reshape", ["x", "shape"], ["logits"], name="head"),
         ]
-        said = failing(paths, nodes, WEIGHT | {"shape": np.array([1, 2, 33, 33])})
+        said = failing(paths, nodes, WEIGHT | {"shape": np.array([1, 2, 11, 11])})
         assert "Reshape node 'head': The input tensor cannot be reshaped to the requested" in said
-        assert re.search(r"Input shape:\{[\d,]+\}, requested shape:\{1,2,33,33\}", said)
+        assert re.search(r"Input shape:\{[\d,]+\}, requested shape:\{1,2,11,11\}", said)
 
     def test_lengths_that_do_not_match(self, paths):
         node = helper.make_node("Add", ["image", "map"], ["logits"], name="pos/Add")
-        said = failing(paths, [node], {"map": np.ones((1, 3, 33, 33), np.float32)})
-        assert re.search(r"Add node 'pos/Add': .*broadcast.* 33 by \d+$", said)
+        said = failing(paths, [node], {"map": np.ones((1, 3, 11, 11), np.float32)})
+        assert re.search(r"Add node 'pos/Add': .*broadcast.* 11 by \d+$", said)
 
     def test_an_unknown_domain(self, paths):
         node = helper.make_node("Warp", ["image"], ["logits"], domain="my.ops")
@@ -81,7 +81,7 @@ class TestReasons:
     def test_weights_that_are_missing(self, paths):
         options = {"save_as_external_data": True, "location": "a.weights", "size_threshold": 1}
         said = failing(paths, [CONV], WEIGHT, **options)
-        assert said.endswith("weights is missing: put a.weights into the folder of the model")
+        assert "a.weights: there is no such file, and " in said
 
     @pytest.mark.parametrize("share", [0.3, 0.9])
     def test_a_file_cut_short(self, paths, share):
@@ -96,8 +96,8 @@ class TestReasons:
     def test_the_end_of_a_long_reason_is_kept(self, paths):
         name = "block/" * 100
         node = helper.make_node("Add", ["image", "map"], ["logits"], name=name)
-        said = failing(paths, [node], {"map": np.ones((1, 3, 33, 33), np.float32)})
-        assert re.search(r"\.\.\. .* 33 by \d+$", said)
+        said = failing(paths, [node], {"map": np.ones((1, 3, 11, 11), np.float32)})
+        assert re.search(r"\.\.\. .* 11 by \d+$", said)
 
 
 class TestForeignFiles:
