@@ -21,6 +21,10 @@ POWERS_OF_TWO = (1, 2, 4, 8, 16, 32, 64, 128)
 """Numbers that may have to divide a tile's sides: the total strides of most models, px."""
 
 
+MAX_REFUSED = 8
+"""Outputs that are no logits after which no other shape is tried."""
+
+
 class WorkingMemory(NamedTuple):
     """Bytes that a model allocates for a batch."""
 
@@ -172,12 +176,17 @@ def _first_that_works(
 ) -> tuple[tuple[int, int], int, float]:
     """Return the smallest shape of tiles that a model takes, its classes and its seconds."""
     first_error: ModelError | None = None
+    refused = 0
     for shape in dict.fromkeys(_shapes(model.spec, tile, align)):
         started = time.perf_counter()
         try:
             classes = _classes(model, (model.spec.batch or 1, channels, *shape))
         except ModelError as error:
             first_error = first_error or error
+            # Where the model itself does not fail, but gives no logits, few other shapes help.
+            refused += error.__cause__ is None
+            if refused == MAX_REFUSED:
+                break
         else:
             return shape, classes, time.perf_counter() - started
     raise first_error or ModelError(f"{model.spec.name} takes no tile of {tile}")

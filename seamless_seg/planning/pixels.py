@@ -278,7 +278,7 @@ def notes_on(options: Options, model: Model, tiling: Tiling, pixels: Pixels) -> 
         notes.append(
             f"{SIDECAR} has {metadata.channels} bands, and the model takes {model.spec.channels}"
         )
-    if options.overlap is None and options.margin is not None:
+    if options.overlap is None and options.pair("margin") not in (None, (0, 0)):
         overlap = format_size(tiling.overlap.value)
         notes.append(f"tiles overlap by {overlap} px, as the margin requires")
     if metadata.value_scaling is not None and (given := _given_instead(options)):

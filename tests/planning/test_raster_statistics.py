@@ -60,7 +60,7 @@ class TestAgainstNumpy:
         raster, _, output = paths
         image = varied(bands, *size, dtype)
         made.raster(raster, image)
-        segment(raster, as_it_is, output, tile=64, overlap=16, normalize=how)
+        segment(raster, as_it_is, output, margin=0, tile=64, overlap=16, normalize=how)
         np.testing.assert_allclose(made.read(output), stretched(image, how), rtol=1e-4, atol=1e-5)
 
     @pytest.mark.parametrize("how", HOW)
@@ -70,7 +70,7 @@ class TestAgainstNumpy:
         image[0, 5:20, 7:30] = np.nan
         image[1, 50:] = np.inf
         made.raster(raster, image)
-        segment(raster, as_it_is, output, tile=64, overlap=0, trust="crop", normalize=how)
+        segment(raster, as_it_is, output, margin=0, tile=64, overlap=0, trust="crop", normalize=how)
         expected = stretched(image, how)
         np.testing.assert_allclose(made.read(output), expected, rtol=1e-4, atol=1e-5)
 
@@ -93,7 +93,7 @@ class TestAgainstNumpy:
         image = varied(4, 60, 70, "uint8")
         image[3] //= 3
         made.raster(raster, image)
-        segment(raster, as_it_is, output, bands=[4, 2], normalize="zscore")
+        segment(raster, as_it_is, output, margin=0, bands=[4, 2], normalize="zscore")
         expected = stretched(image[[3, 1]], "zscore")
         np.testing.assert_allclose(made.read(output), expected, rtol=1e-4, atol=1e-5)
 
@@ -149,7 +149,7 @@ class TestWhatIsSaid:
         raster, _, output = paths
         made.raster(raster, image, **options.pop("profile", {}))
         seen = []
-        segment(raster, as_it_is, output, on_start=seen.append, **options)
+        segment(raster, as_it_is, output, margin=0, on_start=seen.append, **options)
         return seen[0].settings
 
     @pytest.mark.parametrize("how", HOW)
@@ -295,7 +295,7 @@ def test_a_span_that_float32_cannot_hold_is_refused(paths):
     image[0, :10], image[0, 20:] = -3e38, 3e38
     made.raster(raster, image)
     with pytest.raises(OptionError, match=r"span more than float32 can represent; .*, declare"):
-        segment(raster, as_it_is, output, normalize="percentile:2,98")
+        segment(raster, as_it_is, output, margin=0, normalize="percentile:2,98")
 
 
 class Fake:
