@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -231,8 +231,7 @@ def _sides(probed: ProbedModel, axis: int, stride: int) -> tuple[Side, Side, int
         first = _cut(probed, axis, length, stride)
         last = (length - first) // stride * stride
         try:
-            before = _side(probed, axis, length, first, False)
-            after = _side(probed, axis, length, last, True)
+            before, after = _sides_at(probed, axis, length, (first, last))
         except ModelError:
             if measured is None:
                 raise
@@ -254,22 +253,36 @@ def _cut(probed: ProbedModel, axis: int, length: int, stride: int) -> int:
     return min(length & -length, length // 2, FIXED_CUT)
 
 
-def _side(probed: ProbedModel, axis: int, length: int, cut: int, after: bool) -> Side:
-    """Replace the pixels before a cut, or after it, and measure the change of the others."""
-    beyond = slice(cut, length) if after else slice(0, cut)
-    changes, spreads = [], []
+def _sides_at(
+    probed: ProbedModel, axis: int, length: int, cuts: tuple[int, int]
+) -> tuple[Side, Side]:
+    """Replace the pixels before the first cut or after the last; measure the others' change."""
+    changes: tuple[_Changes, _Changes] = [], []
     for seed in SEEDS:
-        image = probed.image(axis, length, seed)
-        replaced = image.copy()
-        replaced[..., beyond] = probed.image(axis, length, seed + len(SEEDS))[..., beyond]
+        image, other = (probed.image(axis, length, n) for n in (seed, seed + len(SEEDS)))
         logits = probed.logits(axis, image)
-        change = absolute_difference(probed.logits(axis, replaced), logits).max(axis=(0, 1))
-        changes.append(change[:cut][::-1] if after else change[cut:])
-        spreads.append(spread(logits))
-        if changes[-1][-1]:
-            break  # the whole length changes, which no other image can revoke
+        scale = spread(logits)
+        for after, own in enumerate(changes):
+            if own and own[-1][0][-1]:
+                continue  # the whole length changes, which no other image can revoke
+            beyond = slice(cuts[1], length) if after else slice(0, cuts[0])
+            replaced = image.copy()
+            replaced[..., beyond] = other[..., beyond]
+            change = absolute_difference(probed.logits(axis, replaced), logits).max(axis=(0, 1))
+            own.append((change[: cuts[1]][::-1] if after else change[cuts[0] :], scale))
+    border = _common_border(probed.model)
+    return _side(changes[0], border), _side(changes[1], border)
+
+
+_Changes: TypeAlias = list[tuple[npt.NDArray[np.float64], float]]
+"""Changes of the logits by their distance from a cut, and the spread of these, for each image."""
+
+
+def _side(changes: _Changes, border: int) -> Side:
+    """Return the side of which these changes were measured."""
     # Pixels of the border are read around a tile, and so need no margin within it.
-    curve = np.max(changes, axis=0)[_common_border(probed.model) :] / np.mean(spreads)
+    largest = np.max([change for change, _ in changes], axis=0)[border:]
+    curve = largest / np.mean([scale for _, scale in changes])
     changed = np.flatnonzero(curve)
     radius = int(changed[-1]) + 1 if changed.size else 0
     # A curve without length is one of a model whose border is wider than its receptive field.

@@ -101,6 +101,7 @@ class TestTurns:
         expected = averaged([model], ORACLE["d4"], batch)
         np.testing.assert_array_equal(open_models(model, tta="d4")(batch), expected)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("size", [(37, 50), (130, 203)])
     @pytest.mark.parametrize("tta", ORACLE)
     def test_whole_numbers_are_those_of_the_whole_image(self, paths, tta, size):
@@ -113,6 +114,7 @@ class TestTurns:
         whole = averaged([pooled], ORACLE[tta], np.pad(image, beyond, mode="reflect")[None])[0]
         np.testing.assert_array_equal(made.read(output), whole[:, : size[0], : size[1]])
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("size", [(37, 300), (301, 258)])
     @pytest.mark.parametrize("tta", ORACLE)
     @pytest.mark.parametrize(
@@ -162,6 +164,7 @@ class TestTurns:
             "not exact: the tile size is not a multiple of the model's stride"
         )
 
+    @pytest.mark.slow
     def test_same_bits_for_every_batch_size_and_number_of_threads(self, paths):
         raster, model, output = paths
         made.raster(raster, made.pixels(3, 200, 210))
@@ -485,6 +488,7 @@ class TestFiles:
         with pytest.raises(OptionError, match="is one of the inputs"):
             segment("in.tif", [lambda batch: batch, "b.onnx"], "b.onnx", overwrite=True)
 
+    @pytest.mark.slow
     def test_each_way_of_averaging_is_remembered_for_itself(self, pair, memory, cli):
         for count, arguments in enumerate(
             [("a.onnx",), (pair,), (pair, "--tta", "flips"), (pair, "--tta", "d4")], start=1
@@ -495,6 +499,7 @@ class TestFiles:
             assert cli("probe", *arguments) == first
             assert len(made.names(memory / "probes")) == count
 
+    @pytest.mark.slow
     def test_timings_are_those_of_all_runs(self, pair, cli, memory):
         seconds = {}
         for tta in ("none", "d4"):

@@ -631,12 +631,12 @@ class TestNoSegmentation:
 
     @pytest.mark.slow
     def test_a_detector_by_its_answer(self, paths):
-        shape = [("shape", np.array([1, 84, -1]))]
+        weights = [("shape", np.array([1, 84, -1])), ("times", np.array([1, 28, 1, 1]))]
         nodes = [
-            helper.make_node("Tile", ["image", "times"], ["more"]),
+            helper.make_node("MaxPool", ["image"], ["few"], kernel_shape=[8, 8], strides=[8, 8]),
+            helper.make_node("Tile", ["few", "times"], ["more"]),
             helper.make_node("Reshape", ["more", "shape"], ["out"]),
         ]
-        weights = [*shape, ("times", np.array([1, 28, 1, 1]))]
         self.model(paths[1], nodes, [1, 84, "boxes"], weights)
         self.refused(paths, r"a list for each tile, as the boxes of a detector")
 
@@ -672,8 +672,9 @@ class TestNoSegmentation:
 
     @pytest.mark.parametrize("size", [None, (98, 98)])
     def test_a_border_of_a_fraction(self, paths, size):
-        weights = [("weight", np.ones((2, 3, 66, 66), np.float32))]
-        node = helper.make_node("Conv", ["image", "weight"], ["out"], strides=[2, 2])
+        weights = [("weight", np.ones((2, 3, 2, 2), np.float32))]
+        options = {"strides": [2, 2], "dilations": [65, 65]}
+        node = helper.make_node("Conv", ["image", "weight"], ["out"], **options)
         shape = ["n", 2, "h1", "w1"] if size is None else [1, 2, 17, 17]
         self.model(paths[1], [node], shape, weights, size=size)
         self.refused(paths, "as where a border is cropped and the rest is downsampled: only one")

@@ -249,6 +249,7 @@ def test_training_mode_is_refused_of_any_part(paths, image):
     assert module.norm.training, "it is the user's module"
 
 
+@pytest.mark.slow
 def test_what_a_module_complains_about_is_told(paths, image):
     def fail(logits):
         raise RuntimeError("out of memory on the device")
