@@ -183,7 +183,7 @@ class _Messages:
         for sentence in shown:
             note(sentence)
         if more := len(notes) - len(shown):
-            say(f"{more} more {'note' if more == 1 else 'notes'}: --verbose shows all of them")
+            say(f"{counted(more, 'more note')}: --verbose shows all of them")
 
     def __enter__(self) -> Self:
         return self

@@ -15,7 +15,9 @@ from ..normalization import Normalization
 from ..windows import Pair
 from .base import DEFAULT_CHANNELS, Batch, ModelSpec, naming_failure
 from .layout import (
+    ODD_TRIAL_SIDES,
     SIZE_PERIOD,
+    TRIAL_SIDES,
     InferredLayout,
     LogitsLayout,
     Trials,
@@ -26,12 +28,6 @@ from .signature import refused_shape
 
 LOGITS_KEYS = ("out", "logits")
 """Names of the logits in a result of several values: torchvision's, and that of transformers."""
-
-FREE_SIDES = (192, 384, 768, 1536, *range(252, 188, -4))
-"""Sides in px of the trial images for functions that take many sizes: the first that it takes.
-
-Multiples of 3 and of powers of 2, as the strides of most models divide them; then others.
-"""
 
 FIXED_SIDES = (224, 256, 512, 1024, 128, 320, 448, 480, 518, 640, 672, 736, 800, 896, 64, 96, 1008)
 """Sides in px that are tried last, for functions that take images of one size only."""
@@ -116,7 +112,7 @@ class CallableModel:
         return possible[0]
 
     def _trial_sizes(self) -> Iterator[Pair]:
-        yield from ((side, side) for side in FREE_SIDES)
+        yield from ((side, side) for side in (*TRIAL_SIDES, *ODD_TRIAL_SIDES))
         if self.trial_size is not None:
             yield self.trial_size
         yield from ((side, side) for side in FIXED_SIDES)
@@ -176,14 +172,16 @@ def _find_layout(trials: Trials, sizes: Iterable[Pair]) -> _Found | None:
         if layouts and _takes_other_sizes(trials, size, layouts):
             inferred = infer_layout(trials, [size], is_free=True)
             if inferred is not None:
-                return _Found(inferred, (None, None), _batch(trials, size, inferred.layout))
+                batch = None if trials.takes_two(size, inferred.layout) else 1
+                return _Found(inferred, (None, None), batch)
         own = _possible_sizes(shape)
         if own and size not in own and trials.output_shape(_other_sizes(size)[0]) == shape:
             waiting.extendleft(reversed(own))  # as it always gives that size, it may take it only
         elif layouts:
             border = layouts[0].border
             tile = size[0] - 2 * border, size[1] - 2 * border
-            return _Found(InferredLayout(layouts[0], size), tile, _batch(trials, size, layouts[0]))
+            batch = None if trials.takes_two(size, layouts[0]) else 1
+            return _Found(InferredLayout(layouts[0], size), tile, batch)
         else:
             refused += 1
     return None
@@ -210,9 +208,3 @@ def _possible_sizes(shape: Sequence[int]) -> list[Pair]:
     """Return what may be height and width in the shape of logits."""
     starts = {4: (2, 1), 3: (1,)}.get(len(shape), ())
     return [(shape[start], shape[start + 1]) for start in starts]
-
-
-def _batch(trials: Trials, size: Pair, layout: LogitsLayout) -> int | None:
-    """Return 1 for a function that does not take two images at a time; None for the others."""
-    shape = replace(trials, batch=2).output_shape(size)
-    return None if shape is not None and layout.fits(shape, 2, size) else 1

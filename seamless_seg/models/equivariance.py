@@ -17,7 +17,14 @@ import numpy.typing as npt
 
 from ..errors import ModelError
 from .layout import SIZE_PERIOD
-from .probed_model import LENGTHS, SIZE_MULTIPLES, ProbedModel, absolute_difference, spread
+from .probed_model import (
+    LENGTHS,
+    SIZE_MULTIPLES,
+    ProbedModel,
+    absolute_difference,
+    rounded_up,
+    spread,
+)
 
 COMMON_MULTIPLES = (384, 640, 720, 672, 700, 756, 660, 572, 646, 667, 496, 736, 783)
 """Shifts in px, of which each stands for its divisors: together for all of ``SIZE_MULTIPLES``."""
@@ -139,7 +146,7 @@ class _Shifted:
                 if apart is None:
                     return False
                 self._known[shift] = apart < tolerance(self._logits)
-                self.bitwise &= not 0 < apart < tolerance(self._logits)
+                self.bitwise &= apart == 0 or not self._known[shift]
         return self._known.get(shift, False)
 
     def apart(self, shift: int, length: int, longest: int) -> float | None:
@@ -179,7 +186,7 @@ class _Shifted:
         remainder = self._probed.spec.remainder[self._axis]
         step = SIZE_PERIOD if remainder else math.lcm(group, self._probed.multiple)
         needed = max(2 * group, group + sum(self._radii) + MIN_SHOWN)
-        return math.ceil(needed / step) * step + remainder
+        return rounded_up(needed, step) + remainder
 
 
 def _least(shifted: _Shifted, shift: int) -> int:
@@ -187,10 +194,8 @@ def _least(shifted: _Shifted, shift: int) -> int:
     if shifted.reproduces(1):
         return 1
     for prime in _prime_factors(shift):
-        power = prime
-        while shift % (power * prime) == 0:
-            power *= prime
-        rest, powers = shift // power, [prime**n for n in range(round(math.log(power, prime)) + 1)]
+        powers = [power for n in range(10) if shift % (power := prime**n) == 0]
+        rest = shift // powers[-1]
         shift = rest * powers[bisect_left(powers, True, key=lambda n: shifted.reproduces(rest * n))]
     return shift
 
@@ -235,7 +240,7 @@ def _agreement_at_sizes(
     remainder, border = probed.spec.remainder[axis], probed.spec.border
     step = math.lcm(multiple, SIZE_PERIOD) if remainder else multiple
     needed = max(LENGTHS[0], sum(radii) + 2 * border + MIN_SHOWN)
-    length = math.ceil(needed / (2 * step)) * 2 * step
+    length = rounded_up(needed, 2 * step)
     longer = length + step * (2 * (length // (4 * step)) + 1)
     shape = probed.channels, probed.breadth(axis), longer + remainder
     image = probed.source(np.random.default_rng([8, axis]), shape)
@@ -258,8 +263,7 @@ def same_bits_in_a_small_tile(probed: ProbedModel, radius: int, stride: int) -> 
         return True
     step, shown = math.lcm(stride, probed.multiple), MIN_SHOWN
     small, large = (
-        math.ceil((radius + probed.spec.border + length) / step) * step
-        for length in (shown, LENGTHS[0])
+        rounded_up(radius + probed.spec.border + length, step) for length in (shown, LENGTHS[0])
     )
     image = probed.source(np.random.default_rng(9), (probed.channels, large, large))
     try:

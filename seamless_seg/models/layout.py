@@ -10,7 +10,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -36,6 +36,18 @@ CHANNEL_NAMES = frozenset({"c", "ch", "channel", "channels", "band", "bands"})
 
 SIDE_NAMES = frozenset({"h", "height", "row", "rows", "w", "width", "col", "cols", "columns"})
 """Words by which graphs name the axes of height and width."""
+
+TRIAL_SIDES = (192, 384, 768, 1536)
+"""Sides in px of the images that show the layout: the first that a model takes.
+
+Multiples of 3 and of powers of 2, as the strides of most models divide them.
+"""
+
+ODD_TRIAL_SIDES = (*range(252, 188, -4), 230)
+"""Sides in px that are tried after those.
+
+Models that crop by constants take other remainders; the multiples of others are 5, 7, 9, ...
+"""
 
 BORDER_TRIAL_SIDES = (128, 256, 512, 1024)
 """Sides in px of the images that show the border: the first that leaves enough output."""
@@ -140,6 +152,11 @@ class Trials:
         """Tell whether the graph gives logits for images of a size."""
         shape = self.output_shape(size)
         return shape is not None and bool(self.layouts(shape, size))
+
+    def takes_two(self, size: Pair, layout: LogitsLayout) -> bool:
+        """Tell whether two images of a size at a time give logits in that layout."""
+        shape = replace(self, batch=2).output_shape(size)
+        return shape is not None and layout.fits(shape, 2, size)
 
     def layouts(self, shape: Sequence[int], size: Pair) -> list[LogitsLayout]:
         """Return the possible layouts of such an output, the likeliest first."""

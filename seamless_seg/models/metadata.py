@@ -70,6 +70,11 @@ class ModelMetadata:
     from_sidecar: frozenset[str] = frozenset()
     """Names of the fields above that the document states."""
 
+    @property
+    def is_for_bytes(self) -> bool:
+        """Whether it states a mean or a std, which are of pixels divided by 255."""
+        return self.mean is not None or self.std is not None
+
     def origin(self, name: str) -> str:
         """Return where the value of a field came from."""
         return SIDECAR if name in self.from_sidecar else METADATA

@@ -9,6 +9,7 @@ from __future__ import annotations
 import mmap
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -68,11 +69,8 @@ def read_graph(path: Any) -> Graph:
     OSError, ValueError, LookupError, TypeError, RecursionError
         One of ``GRAPH_ERRORS``, where the file holds no graph, or a damaged one.
     """
-    with (
-        Path(path).open("rb") as file,
-        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
-    ):
-        return _Reader(data).model()
+    with _reader_of(path) as reader:
+        return reader.model()
 
 
 def external_locations(path: Any) -> tuple[str, ...]:
@@ -86,11 +84,17 @@ def external_locations(path: Any) -> tuple[str, ...]:
     OSError, ValueError, LookupError, TypeError, RecursionError
         As for ``read_graph``.
     """
+    with _reader_of(path) as reader:
+        return tuple(dict.fromkeys(reader.locations()))
+
+
+@contextmanager
+def _reader_of(path: Any) -> Iterator[_Reader]:
     with (
         Path(path).open("rb") as file,
         mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
     ):
-        return tuple(dict.fromkeys(_Reader(data).locations()))
+        yield _Reader(data)
 
 
 def with_output(model: bytes, name: str) -> bytes:

@@ -28,6 +28,9 @@ from .class_outputs import content_of
 from .io_binding import BUFFER_SETS, DEVICES, DeviceRunner, can_write_graphs, normalization_graph
 from .layout import (
     COMMON_OUTPUT_STRIDES,
+    ODD_TRIAL_SIDES,
+    TRIAL_SIDES,
+    InferredLayout,
     LogitsLayout,
     Trials,
     infer_layout,
@@ -48,20 +51,6 @@ from .signature import (
 
 PIXELS_PER_THREAD = 512 * 512
 """Pixels of a tile for each thread that makes it faster."""
-
-TRIAL_SIDES = (192, 384, 768, 1536)
-"""Sides in px of the images that show the layout: the first that the graph takes.
-
-Multiples of 3 and of powers of 2, as the strides of most models divide them.
-"""
-
-
-ODD_TRIAL_SIDES = (*range(252, 188, -4), 230)
-"""Sides in px that are tried after those.
-
-Graphs that crop by constants take other remainders; the multiples of others are 5, 7, 9, ...
-"""
-
 
 MIN_SIDE = 16
 """Pixels a side of the logits of one tile, at least: a smaller output is something else."""
@@ -147,7 +136,7 @@ class OnnxModel:
                 tile=_without_border(size, found.layout.border),
                 border=found.layout.border,
                 remainder=found.remainder,
-                batch=self.spec.batch or _undeclared_batch(trials, found.size),
+                batch=self.spec.batch or _undeclared_batch(trials, found),
             )
         return resolved
 
@@ -290,15 +279,14 @@ def _spec(signature: Signature, file: OnnxFile, batch_pixels: int) -> ModelSpec:
     )
 
 
-def _undeclared_batch(trials: Trials, size: Pair) -> int | None:
+def _undeclared_batch(trials: Trials, found: InferredLayout) -> int | None:
     """Return 1 where a batch of 1 is built into a graph that declares none; None for any number.
 
     Of images so large that they run one by one anyway, no batch is tried.
     """
-    if math.prod(size) > BATCH_PIXELS:
+    if math.prod(found.size) > BATCH_PIXELS or trials.takes_two(found.size, found.layout):
         return None
-    shape = replace(trials, batch=2).output_shape(size)
-    return None if shape is not None and shape[0] == 2 else 1
+    return 1
 
 
 def _without_border(

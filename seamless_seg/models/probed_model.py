@@ -75,7 +75,7 @@ class ProbedModel:
         if fixed is not None:
             return (fixed,)
         multiple = math.lcm(self.multiple, stride)
-        return tuple(_rounded_up(length, multiple) + remainder for length in LENGTHS)
+        return tuple(rounded_up(length, multiple) + remainder for length in LENGTHS)
 
     def breadth(self, axis: int) -> int:
         """Return the length of images along the other axis, px."""
@@ -132,8 +132,8 @@ class ProbedModel:
 
     def _shape_across(self, axis: int, breadth: int, multiple: int) -> tuple[int, int]:
         """Height and width of an image that is narrow along an axis."""
-        lengths = [_rounded_up(length, multiple) for length in (LENGTHS[0], LENGTHS[0])]
-        lengths[axis] = _rounded_up(breadth, multiple)
+        lengths = [rounded_up(LENGTHS[0], multiple)] * 2
+        lengths[axis] = rounded_up(breadth, multiple)
         height, width = (
             fixed or length + remainder
             for fixed, length, remainder in zip(
@@ -154,5 +154,6 @@ def spread(logits: npt.NDArray[Any]) -> float:
     return max(float(finite.std()) if finite.size else 0.0, float(np.finfo(np.float32).tiny))
 
 
-def _rounded_up(length: int, multiple: int) -> int:
+def rounded_up(length: int, multiple: int) -> int:
+    """Return the least multiple of a number that is no less than a length."""
     return math.ceil(length / multiple) * multiple

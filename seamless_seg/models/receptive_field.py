@@ -27,7 +27,7 @@ from .equivariance import (
     same_up_to_rounding,
 )
 from .load import open_models
-from .probed_model import ProbedModel, Source, absolute_difference, noise, spread
+from .probed_model import ProbedModel, Source, absolute_difference, noise, rounded_up, spread
 
 TOLERANCES = (1e-2, 1e-3, 1e-4)
 """Shares of the logits' standard deviation for which reports list the effective radius."""
@@ -246,7 +246,7 @@ def _sides(probed: ProbedModel, axis: int, stride: int) -> tuple[Side, Side, int
 def _cut(probed: ProbedModel, axis: int, length: int, stride: int) -> int:
     """Return where the first cut lies along an axis, a multiple of the stride."""
     if probed.spec.tile[axis] is None:
-        return math.ceil(CUT / stride) * stride
+        return rounded_up(CUT, stride)
     if stride > 1:
         return max(1, min(FIXED_CUT, length // 2) // stride) * stride
     # Near the side, at a multiple of the power of 2 in the length.

@@ -12,14 +12,14 @@ from typing import Any
 from .metadata import NAMES_KEYS, ModelMetadata, classes_of
 from .mlm import MAX_DOCUMENT_LENGTH, sidecar_paths, with_sidecar
 
-UNREAD_ENDINGS = (".yaml", ".yml", ".names", ".labels", ".txt")
+LIST_ENDINGS = (".names", ".labels", ".txt")
+"""Ends of the names of files with the name of a class in each line."""
+
+UNREAD_ENDINGS = (".yaml", ".yml", *LIST_ENDINGS)
 """Ends of the names of files of other formats, after the model's own name."""
 
 UNREAD_NAMES = ("rdf.yaml", "bioimageio.yaml")
 """Names of files that describe the model in their folder: of bioimage.io."""
-
-LIST_ENDINGS = (".names", ".labels", ".txt")
-"""Ends of the names of files that ``--classes`` reads: a name of a class in each line."""
 
 TRANSFORMERS_CONFIG = "config.json"
 """Name of the file in which transformers keep ``id2label``."""

@@ -9,10 +9,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..errors import OptionError
+from ..models.sidecars import LIST_ENDINGS
 from .class_scheme import class_number
-
-LIST_ENDINGS = (".names", ".labels", ".txt")
-"""Ends of the names of files with a name in each line."""
 
 COLUMNS = ("value", "name", "color")
 """Columns of a CSV file, and keys of a class in JSON."""

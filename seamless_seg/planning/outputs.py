@@ -199,7 +199,7 @@ class OutputOptions:
         for name in ("activation", "threshold", "blend"):
             if getattr(self, name) is not None:
                 raise OptionError(
-                    f"--{name} needs logits, and {model.spec.name} gives class numbers: leave it "
+                    f"{name}= needs logits, and {model.spec.name} gives class numbers: leave it "
                     f"out, or export the model without its argmax"
                 )
 

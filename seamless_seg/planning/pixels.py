@@ -155,8 +155,7 @@ def _stated(
         and _scaling(options, metadata, len(reader.bands)) is None
         and not (dtype.kind in "iu" and np.can_cast(reader.dtype, dtype))
     ):
-        is_for_bytes = metadata.mean is not None or metadata.std is not None
-        found = check_range(reader, len(reader.bands), options, dtype, is_for_bytes)
+        found = check_range(reader, len(reader.bands), options, dtype, metadata.is_for_bytes)
     pixels = decide_pixels(options, model, raster, reader.dtype, found.is_byte)
     return ChosenPixels(pixels, found.notes, found.warnings)
 
@@ -171,7 +170,7 @@ def _standardization(metadata: ModelMetadata, count: int, normalize: str) -> Sta
     """
     if metadata.value_scaling is not None:
         return _standardization_of(metadata.value_scaling.for_bands(count), normalize)
-    if metadata.mean is None and metadata.std is None:
+    if not metadata.is_for_bytes:
         return None
     if normalize == "zscore":
         return Standardization()
@@ -206,13 +205,16 @@ def _check_std(std: Decision[tuple[float, ...]]) -> None:
 
 def _scale(options: Options, model: Model, dtype: np.dtype[Any], is_byte: bool) -> Decision[float]:
     """Decide on the factor for pixels of that type."""
-    metadata = model.spec.metadata
-    is_described = metadata.mean is not None or metadata.std is not None
+    is_described = model.spec.metadata.is_for_bytes
     is_unscaled = model.spec.dtype.kind in "iu" and (
         np.can_cast(dtype, model.spec.dtype) or (is_byte and model.spec.dtype == np.uint8)
     )
-    if options.scale is None and not (is_described or is_unscaled or is_byte):
-        _check_range(dtype, model.spec.dtype)
+    is_open = options.scale is None and not (is_described or is_unscaled or is_byte)
+    if is_open and model.spec.dtype.kind in "iu":
+        raise OptionError(
+            f"the model's input is {model.spec.dtype} and pixels are {dtype}: give the factor for "
+            f"pixel values with scale= (1 leaves them unchanged)"
+        )
     return decide(
         (number_of("scale", options.scale), OPTION),
         (1 / 255 if is_described else None, METADATA),
@@ -244,15 +246,6 @@ def _scaling(options: Options, metadata: ModelMetadata, count: int) -> Decision[
 def _given_instead(options: Options) -> str:
     """List the options that are given and win over a value scaling of the model's metadata."""
     return ", ".join(name for name in (*LINEAR, "normalize") if getattr(options, name) is not None)
-
-
-def _check_range(dtype: np.dtype[Any], input_dtype: np.dtype[Any]) -> None:
-    """Raise if the range of pixels is unknown, so that there is no default scale."""
-    advice = "give the factor for pixel values with scale= (1 leaves them unchanged)"
-    if input_dtype.kind in "iu" and dtype != input_dtype:
-        raise OptionError(f"the model's input is {input_dtype} and pixels are {dtype}: {advice}")
-    if dtype.kind in "iu" and dtype != np.uint8:
-        raise OptionError(f"the range of {dtype} pixels is unknown: {advice}")
 
 
 def notes_on(options: Options, model: Model, tiling: Tiling, pixels: Pixels) -> list[str]:
