@@ -92,7 +92,7 @@ def time_tiles(
         The raster that it is going to run on.
     known : sequence of Timing
         Earlier timings; these tile sizes are not timed again. Those that need more than
-        ``max_bytes`` do not count.
+        ``max_bytes`` do not count: with fewer threads of the model, the same tile may fit.
     max_bytes : float
         Bytes that a batch may use; larger tiles are not timed.
     is_requested : bool
@@ -107,7 +107,7 @@ def time_tiles(
     """
     timings = [timing for timing in known if timing.working <= max_bytes]
     most_workers = 1 if is_memory_limited else None  # of which each takes as much
-    known_tiles = {timing.tile for timing in known}
+    known_tiles = {timing.tile for timing in timings}
     for tile in raster.candidates(is_memory_limited):
         if tile in known_tiles:
             continue

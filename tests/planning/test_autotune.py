@@ -102,6 +102,15 @@ def test_timings_that_do_not_fit_do_not_keep_smaller_tiles_from_being_timed():
     assert fastest_tile(found, raster(), 512, GB).working <= GB
 
 
+def test_a_known_tile_that_does_not_fit_is_timed_again():
+    """The model had more threads of its own then, each of which takes as much."""
+    model = CallableModel(lambda batch: batch)
+    known = [Timing(256, 1, 1e-9, 16 * GB)]
+    found = time_tiles(model, 3, raster(), known, GB, is_requested=True, is_memory_limited=True)
+    assert min(timing.tile for timing in found) == 256
+    assert not set(known) & set(found)
+
+
 def test_a_tile_that_does_not_fit_is_not_taken():
     known = [Timing(256, 1, 1e-7, 10**8), Timing(1024, 1, 1e-7, 16 * 10**8)]
     assert fastest_tile(known, raster(), 256, 2 * GB).tile > 800
