@@ -32,7 +32,7 @@ GLOBAL_CONTEXT = "not exact: the model has global context, so its output depends
 
 WITHIN_ROUNDING = (
     "within rounding: equal to running the model on the whole image at once, but for the last "
-    "bits, which the runtime rounds otherwise in images of other sizes"
+    "bits, which the runtime rounds differently in images of other sizes"
 )
 """The sentence for tiles that would be exact if floats were."""
 
