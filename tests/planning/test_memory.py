@@ -175,7 +175,7 @@ def test_a_tile_that_would_take_many_times_the_limit_is_not_tried(tmp_path):
     before = peak_bytes()
     with pytest.raises(BudgetError, match=message):
         segment(raster, model, tmp_path / "out.tif", tile=3000, max_memory=300 * MB)
-    assert peak_bytes() < max(before, 1500 * MB), "a tile takes some 4 GB"
+    assert peak_bytes() <= max(before, 1500 * MB), "a tile takes some 4 GB"
 
 
 @pytest.mark.parametrize("limit", [0, -5, 1e9, "500MB"])
