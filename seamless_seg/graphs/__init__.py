@@ -1,0 +1,1 @@
+"""What the graph of an ONNX model says of its receptive field, before any pixel is run."""

@@ -1,0 +1,147 @@
+"""An upper bound of a model's receptive field and its stride, from the arithmetic of its graph."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from .call import Reduction, Trace
+from .image_axis import ImageAxis
+from .interpreter import LoadedGraph
+from .tensors import Tensor, UnboundedError
+
+FIRST_LENGTH = 2**6 * 3**2 * 5 * 7
+"""Pixels: the first image that is looked at, a multiple of most strides. No pixel is computed."""
+
+FACTORS = (1, 2, 3, 4, 5, 6, 7, 8, 16, 32)
+"""Multiples of the stride that may have to divide the sides of an image."""
+
+MAX_STRIDE = 256
+"""Pixels: no stride beyond is worth tiles on its grid, if sizes alone ask for it."""
+
+Lengths: TypeAlias = tuple[int, int]
+"""Down and across, px."""
+
+ImageMaker: TypeAlias = Callable[[Lengths], Tensor]
+"""Makes the input for logits of a height and width."""
+
+Finish: TypeAlias = Callable[[Tensor], "tuple[ImageAxis, ImageAxis]"]
+"""Returns the axes of the logits, down and across, from the model's output."""
+
+
+@dataclass(frozen=True)
+class GraphBound:
+    """What a tile's logits depend on at most, as the graph has it."""
+
+    stride: Lengths
+    """Pixels: tiles that start at multiples of it, and whose sides are such, are alike."""
+    before: Lengths
+    """Pixels at the start of a tile whose logits may depend on pixels before the tile."""
+    after: Lengths
+    """Pixels at its end whose logits may depend on pixels after the tile."""
+    reductions: tuple[Reduction, ...] = ()
+    """Nodes that reduce the whole image. The rest of the bound is for what they give as known."""
+
+    @property
+    def levels(self) -> int:
+        """Reductions that depend on one another, one after the other."""
+        return max((own.level for own in self.reductions), default=0)
+
+
+def bound_at(graph: LoadedGraph, image: ImageMaker, finish: Finish, lengths: Lengths) -> GraphBound:
+    """Return the bound for tiles of one size.
+
+    Parameters
+    ----------
+    graph : LoadedGraph
+        The graph.
+    image : callable
+        Makes the input for a height and width of the logits.
+    finish : callable
+        Returns the axes of the logits from the output.
+    lengths : (int, int)
+        Height and width of the tile, px.
+
+    Raises
+    ------
+    UnboundedError
+        If the graph has no bound.
+    """
+    return _looked_at(graph, image, finish, lengths)[0]
+
+
+def bound(
+    graph: LoadedGraph,
+    image: ImageMaker,
+    finish: Finish,
+    multiple: int = 1,
+    remainder: Lengths = (0, 0),
+) -> GraphBound:
+    """Return the bound for tiles of all sizes that are multiples of its stride.
+
+    Parameters
+    ----------
+    graph, image, finish
+        As for ``bound_at``.
+    multiple : int
+        A number that divides the stride, or that has to divide a tile's sides, px.
+    remainder : (int, int)
+        Height and width of all tiles, modulo 128 px.
+
+    Raises
+    ------
+    UnboundedError
+        If the graph has no bound, or another one in images of other sizes.
+    """
+    period = math.lcm(FIRST_LENGTH, 128 if any(remainder) else 1, multiple)
+    first, second = (period + remainder[0], 2 * period + remainder[1])
+    found, trace = _looked_at(graph, image, finish, (first, second))
+    failure: UnboundedError | None = None
+    for factor in FACTORS:
+        stride = math.lcm(*found.stride, factor * max(found.stride), multiple)
+        step = math.lcm(stride, 128) if any(remainder) else stride
+        if factor > 1 and stride > MAX_STRIDE:
+            break
+        least = sum(found.before) + sum(found.after) + 3 * step
+        times = least // step | 1  # odd, so that it is no multiple of twice the stride
+        lengths = times * step + remainder[0], (times + 1) * step + remainder[1]
+        try:
+            other = _looked_at(graph, image, finish, lengths)
+            _compare(trace, other[1])
+        except UnboundedError as obstacle:
+            failure = failure or obstacle
+            continue
+        if factor == 1:
+            return found
+        return GraphBound((stride, stride), found.before, found.after, found.reductions)
+    raise failure or UnboundedError("position", "its stride is beyond that of any tile")
+
+
+def _looked_at(
+    graph: LoadedGraph, image: ImageMaker, finish: Finish, lengths: Lengths
+) -> tuple[GraphBound, Trace]:
+    output, trace = graph.run(image(lengths))
+    axes = finish(output)
+    for axis, length in zip(axes, lengths, strict=True):
+        if axis.step != 1 or axis.length != length:
+            raise UnboundedError("position", "its output is no fixed multiple of the image")
+    bound = GraphBound(
+        stride=(axes[0].period, axes[1].period),
+        before=(axes[0].start, axes[1].start),
+        after=(axes[0].length - axes[0].stop, axes[1].length - axes[1].stop),
+        reductions=tuple(trace.reductions),
+    )
+    return bound, trace
+
+
+def _compare(one: Trace, other: Trace) -> None:
+    """Raise where something is not the same in images of two sizes."""
+    for (label, own), (_, another) in zip(one.signature, other.signature, strict=False):
+        if own != another:
+            raise UnboundedError(
+                "position", "what it computes depends on the size of the image", label
+            )
+    if len(one.signature) != len(other.signature):
+        raise UnboundedError("position", "which nodes run depends on the size of the image")

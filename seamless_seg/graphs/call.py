@@ -1,0 +1,148 @@
+"""A node as its rule sees it: what comes in, what is noted of it, and which rules there are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from .image_axis import ImageAxis, Taps
+from .tensors import Axis, Tensor, UnboundedError, fused, is_uniform
+
+Rule: TypeAlias = "Callable[[Call], Sequence[Tensor]]"
+"""Computes the outputs of a node, or raises ``UnboundedError``."""
+
+RULES: dict[str, Rule] = {}
+"""Rules by the type of the node."""
+
+
+def rule(*kinds: str) -> Callable[[Rule], Rule]:
+    """Register the rule of some types of nodes."""
+
+    def register(function: Rule) -> Rule:
+        RULES.update(dict.fromkeys(kinds, function))
+        return function
+
+    return register
+
+
+@dataclass(frozen=True)
+class Reduction:
+    """A node that reduces height and width of the whole image to a few numbers."""
+
+    node: str
+    """Name of its first output, which no other node has."""
+    kind: str
+    """Type of the node."""
+    level: int
+    """1 if it depends on pixels alone, more if on other reductions."""
+    image: Tensor
+    """The tensor that it reduces."""
+    axes: tuple[int, ...]
+    """Axes of it that are reduced."""
+
+
+@dataclass
+class Trace:
+    """What is noted on the way through a graph."""
+
+    reductions: list[Reduction] = field(default_factory=list)
+    signature: list[tuple[str, object]] = field(default_factory=list)
+    """What must be the same in images of all sizes, by the label of its node."""
+
+
+@dataclass
+class Call:
+    """A node and its inputs."""
+
+    kind: str
+    label: str
+    """Type and name, as a message has them."""
+    attributes: dict[str, Any]
+    inputs: list[Tensor | None]
+    outputs: list[str]
+    opset: int
+    trace: Trace
+
+    def tensor(self, index: int = 0) -> Tensor:
+        """Return an input.
+
+        Raises
+        ------
+        UnboundedError
+            If the node lacks it.
+        """
+        found = self.optional(index)
+        if found is None:
+            raise UnboundedError("unknown", f"it has no input {index}")
+        return found
+
+    def optional(self, index: int) -> Tensor | None:
+        """Return an input, or None where it is left out."""
+        return self.inputs[index] if index < len(self.inputs) else None
+
+    def integers(self, name: str, index: int | None = None) -> tuple[int, ...] | None:
+        """Return whole numbers of an attribute, or of an input in later versions of an operator."""
+        if name in self.attributes:
+            value = self.attributes[name]
+            return tuple(value) if isinstance(value, (list, tuple)) else (int(value),)
+        given = None if index is None else self.optional(index)
+        return None if given is None else given.integers()
+
+    def integer(self, name: str, default: int) -> int:
+        """Return a whole number of an attribute."""
+        return int(self.attributes.get(name, default))
+
+    def text(self, name: str, default: str) -> str:
+        """Return the text of an attribute."""
+        value = self.attributes.get(name, default)
+        return value.decode() if isinstance(value, bytes) else str(value)
+
+    def out(self, axes: Iterable[Axis], *inputs: Tensor | None) -> list[Tensor]:
+        """Return an output of these axes that is computed from some inputs; from all if none.
+
+        Constants that depend on the image's size are noted, since they must be the same at all.
+        """
+        used = [own for own in inputs or self.inputs if own is not None]
+        varies = any(own.varies for own in used)
+        if varies:
+            for own in used:
+                self._note_constant(own)
+        by_size = any(own.by_size for own in used if not own.varies)
+        level = max((own.level for own in used), default=0)
+        return [Tensor(tuple(map(fused, axes)), None, varies, by_size, level)]
+
+    def _note_constant(self, tensor: Tensor) -> None:
+        if tensor.varies or not tensor.by_size:
+            return
+        if tensor.value is None:
+            raise UnboundedError("position", "it computes with the size of the image")
+        value = tensor.value
+        for axis in range(value.ndim):
+            if is_uniform(value, axis):
+                value = np.take(value, [0], axis)
+        self.trace.signature.append((self.label, value.tobytes()))
+
+    def taken(self, axis: Axis, taps: Taps, length: int) -> Axis:
+        """Return an axis of the output that takes an axis of an input by taps."""
+        if taps.is_identity and length == sum_length(axis):
+            return axis
+        if not axis or all(isinstance(part, int) for part in axis):
+            return () if length == 1 else (length,)
+        if len(axis) > 1 or not isinstance(axis[0], ImageAxis):
+            raise UnboundedError(
+                "unknown", "it slides along an axis that holds more than the image's"
+            )
+        found = axis[0].taken(taps, length)
+        if found is None:
+            raise UnboundedError(
+                "position", "its grid is coarser than any tile, or depends on the size"
+            )
+        return (found,)
+
+
+def sum_length(axis: Axis) -> int:
+    """Return the length of an axis."""
+    return Tensor((axis,)).shape[0]

@@ -1,0 +1,216 @@
+"""Walks a graph from the image to its output, and computes what the rules say of each tensor."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import external_data_helper, inliner, numpy_helper
+from onnx.reference import ReferenceEvaluator
+
+from . import pointwise, products, reductions, resizing, shaping, sliding  # noqa: F401  # rules
+from .call import RULES, Call, Trace
+from .image_axis import ImageAxis
+from .tensors import Part, Tensor, UnboundedError, constant, plain_axes
+
+MAX_VALUES = 2**20
+"""Values of a constant that is computed; larger ones are weights, of which the shape is enough."""
+
+MAX_SHAPE = 64
+"""The same for repeated values whose number depends on the image's size."""
+
+REPEATING = ("ConstantOfShape", "Expand", "Tile")
+"""Types of nodes that repeat values, for which a rule knows that these are the same."""
+
+DOMAINS = ("", "ai.onnx", "com.microsoft")
+"""Domains of operators that there are rules for."""
+
+RANDOM = ("RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Multinomial")
+"""Types of nodes that are never the same."""
+
+
+class LoadedGraph:
+    """The graph of an ONNX model, without its large weights.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+    output : str
+        Name of the output; nodes that it does not depend on are left out.
+
+    Raises
+    ------
+    OSError, google.protobuf.message.DecodeError
+        If the file cannot be read, or is no model.
+    """
+
+    def __init__(self, path: Any, output: str) -> None:
+        model = onnx.load(path, load_external_data=False)
+        if model.functions:
+            model = inliner.inline_local_functions(model)
+        self.output = output
+        self.opset = max(
+            (own.version for own in model.opset_import if own.domain in ("", "ai.onnx")), default=1
+        )
+        self.nodes = ancestors(model.graph.node, output)
+        folder = Path(path).parent
+        self.constants = {own.name: _initializer(own, folder) for own in model.graph.initializer}
+        for sparse in model.graph.sparse_initializer:
+            self.constants[sparse.values.name] = Tensor(plain_axes(sparse.dims))
+        self.inputs = [own.name for own in model.graph.input if own.name not in self.constants]
+
+    def run(self, image: Tensor) -> tuple[Tensor, Trace]:
+        """Return what is known of the output for an image, and what was noted on the way.
+
+        Raises
+        ------
+        UnboundedError
+            With the node beyond which nothing is known.
+        """
+        trace = Trace()
+        known = {**self.constants, self.inputs[0]: image, "": None}
+        _run(self.nodes, known, self.opset, trace)
+        found = known.get(self.output)
+        if found is None:
+            raise UnboundedError("unknown", f"it has no output {self.output}")
+        return found, trace
+
+
+def ancestors(nodes: Iterable[onnx.NodeProto], output: str) -> list[onnx.NodeProto]:
+    """Return the nodes that an output depends on, in their order."""
+    wanted, found = {output}, []
+    for node in reversed(list(nodes)):
+        if wanted & set(node.output):
+            found.append(node)
+            wanted |= set(_inputs_of(node))
+    return found[::-1]
+
+
+def _inputs_of(node: onnx.NodeProto) -> Iterable[str]:
+    yield from node.input
+    for attribute in node.attribute:
+        for graph in [attribute.g, *attribute.graphs]:
+            for inner in graph.node:
+                yield from _inputs_of(inner)
+            yield from (own.name for own in graph.output)
+
+
+def _run(
+    nodes: Iterable[onnx.NodeProto],
+    known: dict[str, Tensor | None],
+    opset: int,
+    trace: Trace,
+) -> None:
+    for node in nodes:
+        label = f"{node.op_type} node {node.name or node.output[0]}"
+        try:
+            outputs = _outputs_of(node, label, known, opset, trace)
+        except UnboundedError as obstacle:
+            if obstacle.node is None:
+                obstacle.node = label
+            raise
+        except (LookupError, ValueError, TypeError, ArithmeticError) as error:
+            raise UnboundedError("unknown", f"its rule does not fit it ({error})", label) from error
+        for name, tensor in zip(node.output, outputs, strict=False):
+            known[name] = tensor
+            if tensor.varies:
+                trace.signature.append((label, _signature(tensor)))
+
+
+def _outputs_of(
+    node: onnx.NodeProto,
+    label: str,
+    known: Mapping[str, Tensor | None],
+    opset: int,
+    trace: Trace,
+) -> list[Tensor]:
+    inputs = [known[name] for name in node.input]
+    given = [own for own in inputs if own is not None]
+    if node.op_type in RANDOM:
+        raise UnboundedError("unknown", "it draws values at random")
+    if node.op_type == "If":
+        return _branch(node, known, opset, trace)
+    if all(own.value is not None and not own.varies for own in given):
+        by_size = any(own.by_size for own in given)
+        values = _folded(node, inputs, opset, MAX_SHAPE if by_size else MAX_VALUES)
+        if values is not None:
+            return [constant(value, by_size) for value in values]
+    rule = RULES.get(node.op_type) if node.domain in DOMAINS else None
+    if rule is None:
+        raise UnboundedError("unknown", "there is no rule for this operator")
+    attributes = {own.name: onnx.helper.get_attribute_value(own) for own in node.attribute}
+    call = Call(node.op_type, label, attributes, inputs, list(node.output), opset, trace)
+    return list(rule(call))
+
+
+def _branch(
+    node: onnx.NodeProto, known: Mapping[str, Tensor | None], opset: int, trace: Trace
+) -> list[Tensor]:
+    """Return the outputs of the branch that is taken, where that is known beforehand."""
+    condition = known[node.input[0]]
+    if condition is None or condition.value is None:
+        raise UnboundedError("unknown", "pixels decide which of its branches is taken")
+    wanted = "then_branch" if condition.value.all() else "else_branch"
+    graph = next(own.g for own in node.attribute if own.name == wanted)
+    inner = dict(known)
+    inner.update((own.name, constant(numpy_helper.to_array(own))) for own in graph.initializer)
+    _run(graph.node, inner, opset, trace)
+    outputs = [inner[own.name] for own in graph.output]
+    return [own if own is not None else Tensor(()) for own in outputs]
+
+
+def _folded(
+    node: onnx.NodeProto, inputs: list[Tensor | None], opset: int, most: int
+) -> list[npt.NDArray[Any]] | None:
+    """Compute a node from constants; None where that is more than a few values, or fails."""
+    feeds = {
+        name: own.value for name, own in zip(node.input, inputs, strict=True) if own is not None
+    }
+    if node.op_type in REPEATING:
+        shape = feeds[node.input[-1]]
+        if shape is None or math.prod(int(length) for length in shape.reshape(-1)) > most:
+            return None
+    try:
+        outputs = ReferenceEvaluator(node, opsets={"": opset}).run(None, feeds)
+    except Exception:  # its operators raise what they like; a rule may know better
+        return None
+    arrays = [np.asarray(own) for own in outputs]
+    return arrays if all(own.size <= MAX_VALUES for own in arrays) else None
+
+
+def _initializer(tensor: onnx.TensorProto, folder: Path) -> Tensor:
+    shape = tuple(tensor.dims)
+    if math.prod(shape) > MAX_VALUES:
+        return Tensor(plain_axes(shape))
+    if tensor.data_location == onnx.TensorProto.EXTERNAL:
+        try:
+            external_data_helper.load_external_data_for_tensor(tensor, str(folder))
+        except Exception:  # a missing file is the runtime's to complain about
+            return Tensor(plain_axes(shape))
+    return constant(numpy_helper.to_array(tensor))
+
+
+def _signature(tensor: Tensor) -> object:
+    """Return what must be the same of a tensor in images of all sizes."""
+    return tuple(tuple(map(_part_signature, axis)) for axis in tensor.axes)
+
+
+def _part_signature(part: Part) -> object:
+    if isinstance(part, ImageAxis):
+        return part.axis, part.step, part.period, part.start, part.length - part.stop
+    return part if isinstance(part, int) else None
+
+
+def image_of(shape: tuple[int, ...], rows: int, cols: int) -> Tensor:
+    """Return the tensor of an image of a shape, of which two axes are rows and columns."""
+    axes = list(plain_axes(shape))
+    axes[rows] = (ImageAxis.of_image(0, shape[rows]),)
+    axes[cols] = (ImageAxis.of_image(1, shape[cols]),)
+    return replace(Tensor(tuple(axes)), varies=True)

@@ -1,0 +1,129 @@
+"""Rules of what enlarges or reduces the image."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from fractions import Fraction
+
+from .call import Call, rule
+from .image_axis import Taps
+from .tensors import Axis, Tensor, UnboundedError, Uniform, has_image
+
+MAX_PHASES = 1024
+"""Outputs after which the places between pixels repeat: more is no fixed ratio."""
+
+HALF = Fraction(1, 2)
+
+
+@rule("Resize", "Upsample")
+def resize(call: Call) -> list[Tensor]:
+    """By scales or to sizes, in every mode whose result does not depend on the image's size."""
+    image = call.tensor()
+    ratios, lengths = _ratios(call, image)
+    axes = [
+        _resized(call, axis, image.shape[n], lengths[n], ratios[n])
+        for n, axis in enumerate(image.axes)
+    ]
+    return call.out(axes, image)
+
+
+def _ratios(call: Call, image: Tensor) -> tuple[list[Fraction], list[int]]:
+    """Return the scales of all axes, and the lengths of the output."""
+    sizes = call.optional(3)
+    scales = call.optional(1 if call.kind == "Upsample" or len(call.inputs) == 2 else 2)
+    named = call.integers("axes") or tuple(range(image.rank))
+    axes = [axis % image.rank for axis in named]
+    ratios, lengths = [Fraction(1)] * image.rank, list(image.shape)
+    if call.text("keep_aspect_ratio_policy", "stretch") != "stretch":
+        raise UnboundedError("position", "it keeps an aspect ratio, which depends on the size")
+    if sizes is not None and sizes.shape != (0,):
+        for axis, length in zip(axes, sizes.integers(), strict=True):
+            ratios[axis], lengths[axis] = Fraction(length, image.shape[axis]), length
+        return ratios, lengths
+    stated = call.attributes.get("scales")
+    if stated is None:
+        if scales is None or scales.value is None:
+            raise UnboundedError("unknown", "its scales are computed from pixels")
+        stated = scales.value.reshape(-1).tolist()
+    for axis, scale in zip(axes, stated, strict=True):
+        ratio = Fraction(float(scale)).limit_denominator(MAX_PHASES)
+        if not math.isclose(ratio, scale, rel_tol=1e-6):
+            raise UnboundedError("position", f"its scale of {scale:g} is no simple fraction")
+        ratios[axis], lengths[axis] = ratio, math.floor(image.shape[axis] * scale)
+    return ratios, lengths
+
+
+def _resized(call: Call, axis: Axis, length: int, wanted: int, ratio: Fraction) -> Axis:
+    if ratio == 1 and wanted == length:
+        return axis
+    if length == 1 and not has_image(axis):
+        return (Uniform(wanted),)
+    if all(isinstance(part, Uniform) for part in axis):
+        return (Uniform(wanted),)
+    mode = call.text("mode", "nearest")
+    place = _place_of(call, ratio, length, wanted)
+    if ratio.numerator > MAX_PHASES or ratio.denominator > MAX_PHASES:
+        raise UnboundedError("position", "it resizes to a size that is no multiple of its input's")
+    taken = _taken_by(call, mode, ratio)
+    ranges = tuple(taken(place(phase)) for phase in range(ratio.numerator))
+    return call.taken(axis, Taps(ratio.denominator, ranges), wanted)
+
+
+def _place_of(call: Call, ratio: Fraction, length: int, wanted: int) -> Callable[[int], Fraction]:
+    """Return the function from an output's index to its place on the input."""
+    is_old = call.kind == "Upsample" or len(call.inputs) == 2
+    mode = call.text("coordinate_transformation_mode", "asymmetric" if is_old else "half_pixel")
+    if mode in ("align_corners", "tf_crop_and_resize"):
+        raise UnboundedError(
+            "position", f"it resizes with {mode}, so where it samples depends on size"
+        )
+    if mode == "asymmetric":
+        return lambda index: index / ratio
+    if mode == "tf_half_pixel_for_nn":
+        return lambda index: (index + HALF) / ratio
+    if mode == "half_pixel_symmetric":
+        adjusted = Fraction(wanted) / (ratio * length)
+        offset = Fraction(length, 2) * (1 - adjusted)
+        return lambda index: offset + (index + HALF) / ratio - HALF
+    if mode == "pytorch_half_pixel" and wanted == 1:
+        return lambda index: Fraction(0)
+    if mode in ("half_pixel", "pytorch_half_pixel"):
+        return lambda index: (index + HALF) / ratio - HALF
+    raise UnboundedError("unknown", f"there is no rule for its coordinates, {mode}")
+
+
+def _taken_by(call: Call, mode: str, ratio: Fraction) -> Callable[[Fraction], tuple[int, int]]:
+    """Return the function from a place on the input to the first and last index taken for it."""
+    if mode == "nearest":
+        rounded = _ROUNDED.get(call.text("nearest_mode", _default_rounding(call)))
+        if rounded is None:
+            raise UnboundedError("unknown", "there is no rule for how it rounds")
+        return lambda place: (rounded(place), rounded(place))
+    if mode not in ("linear", "cubic"):
+        raise UnboundedError("unknown", f"there is no rule for its mode, {mode}")
+    support = 1 if mode == "linear" else 2
+    if call.integer("antialias", 0) and ratio < 1:
+        wide = support / ratio
+        return lambda place: (math.floor(place - wide) + 1, math.ceil(place + wide) - 1)
+
+    def taken(place: Fraction) -> tuple[int, int]:
+        first = math.floor(place)
+        if place == first:  # all other weights are 0
+            return first, first
+        return first - support + 1, first + support
+
+    return taken
+
+
+def _default_rounding(call: Call) -> str:
+    is_old = call.kind == "Upsample" or len(call.inputs) == 2
+    return "floor" if is_old else "round_prefer_floor"
+
+
+_ROUNDED: dict[str, Callable[[Fraction], int]] = {
+    "floor": math.floor,
+    "ceil": math.ceil,
+    "round_prefer_floor": lambda place: math.ceil(place - HALF),
+    "round_prefer_ceil": lambda place: math.floor(place + HALF),
+}
