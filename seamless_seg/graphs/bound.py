@@ -10,7 +10,7 @@ from typing import TypeAlias
 from .call import Reduction, Trace
 from .image_axis import ImageAxis
 from .interpreter import LoadedGraph
-from .tensors import Tensor, UnboundedError
+from .tensors import BoundError, Tensor
 
 FIRST_LENGTH = 2**6 * 3**2 * 5 * 7
 """Pixels: the first image that is looked at, a multiple of most strides. No pixel is computed."""
@@ -66,7 +66,7 @@ def bound_at(graph: LoadedGraph, image: ImageMaker, finish: Finish, lengths: Len
 
     Raises
     ------
-    UnboundedError
+    BoundError
         If the graph has no bound.
     """
     return _looked_at(graph, image, finish, lengths)[0]
@@ -92,13 +92,13 @@ def bound(
 
     Raises
     ------
-    UnboundedError
+    BoundError
         If the graph has no bound, or another one in images of other sizes.
     """
     period = math.lcm(FIRST_LENGTH, 128 if any(remainder) else 1, multiple)
     first, second = (period + remainder[0], 2 * period + remainder[1])
     found, trace = _looked_at(graph, image, finish, (first, second))
-    failure: UnboundedError | None = None
+    failure: BoundError | None = None
     for factor in FACTORS:
         stride = math.lcm(*found.stride, factor * max(found.stride), multiple)
         step = math.lcm(stride, 128) if any(remainder) else stride
@@ -110,13 +110,13 @@ def bound(
         try:
             other = _looked_at(graph, image, finish, lengths)
             _compare(trace, other[1])
-        except UnboundedError as obstacle:
+        except BoundError as obstacle:
             failure = failure or obstacle
             continue
         if factor == 1:
             return found
         return GraphBound((stride, stride), found.before, found.after, found.reductions)
-    raise failure or UnboundedError("position", "its stride is beyond that of any tile")
+    raise failure or BoundError("position", "its stride is beyond that of any tile")
 
 
 def _looked_at(
@@ -126,7 +126,7 @@ def _looked_at(
     axes = finish(output)
     for axis, length in zip(axes, lengths, strict=True):
         if axis.step != 1 or axis.length != length:
-            raise UnboundedError("position", "its output is no fixed multiple of the image")
+            raise BoundError("position", "its output is no fixed multiple of the image")
     bound = GraphBound(
         stride=(axes[0].period, axes[1].period),
         before=(axes[0].start, axes[1].start),
@@ -140,8 +140,6 @@ def _compare(one: Trace, other: Trace) -> None:
     """Raise where something is not the same in images of two sizes."""
     for (label, own), (_, another) in zip(one.signature, other.signature, strict=False):
         if own != another:
-            raise UnboundedError(
-                "position", "what it computes depends on the size of the image", label
-            )
+            raise BoundError("position", "what it computes depends on the size of the image", label)
     if len(one.signature) != len(other.signature):
-        raise UnboundedError("position", "which nodes run depends on the size of the image")
+        raise BoundError("position", "which nodes run depends on the size of the image")

@@ -9,10 +9,10 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from .image_axis import ImageAxis, Taps
-from .tensors import Axis, Tensor, UnboundedError, fused, is_uniform
+from .tensors import Axis, BoundError, Tensor, fused, is_uniform
 
 Rule: TypeAlias = "Callable[[Call], Sequence[Tensor]]"
-"""Computes the outputs of a node, or raises ``UnboundedError``."""
+"""Computes the outputs of a node, or raises ``BoundError``."""
 
 RULES: dict[str, Rule] = {}
 """Rules by the type of the node."""
@@ -71,12 +71,12 @@ class Call:
 
         Raises
         ------
-        UnboundedError
+        BoundError
             If the node lacks it.
         """
         found = self.optional(index)
         if found is None:
-            raise UnboundedError("unknown", f"it has no input {index}")
+            raise BoundError("unknown", f"it has no input {index}")
         return found
 
     def optional(self, index: int) -> Tensor | None:
@@ -118,7 +118,7 @@ class Call:
         if tensor.varies or not tensor.by_size:
             return
         if tensor.value is None:
-            raise UnboundedError("position", "it computes with the size of the image")
+            raise BoundError("position", "it computes with the size of the image")
         value = tensor.value
         for axis in range(value.ndim):
             if is_uniform(value, axis):
@@ -132,12 +132,10 @@ class Call:
         if not axis or all(isinstance(part, int) for part in axis):
             return () if length == 1 else (length,)
         if len(axis) > 1 or not isinstance(axis[0], ImageAxis):
-            raise UnboundedError(
-                "unknown", "it slides along an axis that holds more than the image's"
-            )
+            raise BoundError("unknown", "it slides along an axis that holds more than the image's")
         found = axis[0].taken(taps, length)
         if found is None:
-            raise UnboundedError(
+            raise BoundError(
                 "position", "its grid is coarser than any tile, or depends on the size"
             )
         return (found,)

@@ -17,7 +17,7 @@ from onnx.reference import ReferenceEvaluator
 from . import pointwise, products, reductions, resizing, shaping, sliding  # noqa: F401  # rules
 from .call import RULES, Call, Trace
 from .image_axis import ImageAxis
-from .tensors import Part, Tensor, UnboundedError, constant, plain_axes
+from .tensors import BoundError, Part, Tensor, constant, plain_axes
 
 MAX_VALUES = 2**20
 """Values of a constant that is computed; larger ones are weights, of which the shape is enough."""
@@ -71,7 +71,7 @@ class LoadedGraph:
 
         Raises
         ------
-        UnboundedError
+        BoundError
             With the node beyond which nothing is known.
         """
         trace = Trace()
@@ -79,7 +79,7 @@ class LoadedGraph:
         _run(self.nodes, known, self.opset, trace)
         found = known.get(self.output)
         if found is None:
-            raise UnboundedError("unknown", f"it has no output {self.output}")
+            raise BoundError("unknown", f"it has no output {self.output}")
         return found, trace
 
 
@@ -112,12 +112,12 @@ def _run(
         label = f"{node.op_type} node {node.name or node.output[0]}"
         try:
             outputs = _outputs_of(node, label, known, opset, trace)
-        except UnboundedError as obstacle:
+        except BoundError as obstacle:
             if obstacle.node is None:
                 obstacle.node = label
             raise
         except (LookupError, ValueError, TypeError, ArithmeticError) as error:
-            raise UnboundedError("unknown", f"its rule does not fit it ({error})", label) from error
+            raise BoundError("unknown", f"its rule does not fit it ({error})", label) from error
         for name, tensor in zip(node.output, outputs, strict=False):
             known[name] = tensor
             if tensor.varies:
@@ -134,7 +134,7 @@ def _outputs_of(
     inputs = [known[name] for name in node.input]
     given = [own for own in inputs if own is not None]
     if node.op_type in RANDOM:
-        raise UnboundedError("unknown", "it draws values at random")
+        raise BoundError("unknown", "it draws values at random")
     if node.op_type == "If":
         return _branch(node, known, opset, trace)
     if all(own.value is not None and not own.varies for own in given):
@@ -144,7 +144,7 @@ def _outputs_of(
             return [constant(value, by_size) for value in values]
     rule = RULES.get(node.op_type) if node.domain in DOMAINS else None
     if rule is None:
-        raise UnboundedError("unknown", "there is no rule for this operator")
+        raise BoundError("unknown", "there is no rule for this operator")
     attributes = {own.name: onnx.helper.get_attribute_value(own) for own in node.attribute}
     call = Call(node.op_type, label, attributes, inputs, list(node.output), opset, trace)
     return list(rule(call))
@@ -156,7 +156,7 @@ def _branch(
     """Return the outputs of the branch that is taken, where that is known beforehand."""
     condition = known[node.input[0]]
     if condition is None or condition.value is None:
-        raise UnboundedError("unknown", "pixels decide which of its branches is taken")
+        raise BoundError("unknown", "pixels decide which of its branches is taken")
     wanted = "then_branch" if condition.value.all() else "else_branch"
     graph = next(own.g for own in node.attribute if own.name == wanted)
     inner = dict(known)

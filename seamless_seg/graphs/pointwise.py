@@ -7,7 +7,7 @@ import numpy as np
 from .call import Call, rule
 from .image_axis import ImageAxis
 from .reductions import reduced
-from .tensors import Axis, Part, Tensor, UnboundedError, Uniform, has_image, is_uniform, length_of
+from .tensors import Axis, BoundError, Part, Tensor, Uniform, has_image, is_uniform, length_of
 
 EACH = (
     *("Abs", "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "Bernoulli", "BitwiseNot", "Cast"),
@@ -35,9 +35,9 @@ def each(call: Call) -> list[Tensor]:
         and call.optional(2) is not None
         and call.tensor(2).integers() != (0,)
     ):
-        raise UnboundedError("unknown", "it drops values at random")
+        raise BoundError("unknown", "it drops values at random")
     if call.kind == "Bernoulli":
-        raise UnboundedError("unknown", "it draws values at random")
+        raise BoundError("unknown", "it draws values at random")
     return call.out(call.tensor().axes)
 
 
@@ -61,7 +61,7 @@ def quantized(call: Call) -> list[Tensor]:
     scale = call.tensor(1)
     axis = call.integer("axis", 1) % max(image.rank, 1)
     if image.varies and scale.shape not in ((), (1,)) and has_image(image.axes[axis]):
-        raise UnboundedError("position", "its scales differ along the image")
+        raise BoundError("position", "its scales differ along the image")
     return call.out(image.axes, image, scale)
 
 
@@ -70,9 +70,9 @@ def batch_normalization(call: Call) -> list[Tensor]:
     """By the statistics of its training, for each channel."""
     image = call.tensor()
     if call.integer("training_mode", 0):
-        raise UnboundedError("global", "it is in training mode, and normalizes by the batch")
+        raise BoundError("global", "it is in training mode, and normalizes by the batch")
     if has_image(image.axes[1]):
-        raise UnboundedError("position", "it scales pixels by where they lie in the image")
+        raise BoundError("position", "it scales pixels by where they lie in the image")
     return call.out(image.axes)
 
 
@@ -107,7 +107,7 @@ def argmax(call: Call) -> list[Tensor]:
     image = call.tensor()
     axis = call.integer("axis", 0) % image.rank
     if has_image(image.axes[axis]):
-        raise UnboundedError("global", "it searches the whole image")
+        raise BoundError("global", "it searches the whole image")
     axes = list(image.axes)
     axes[axis : axis + 1] = [()] if call.integer("keepdims", 1) else []
     return call.out(axes)
@@ -134,7 +134,7 @@ def _uniform_along_image(image: Tensor, weights: Tensor | None) -> Tensor | None
 def _along(call: Call, *axes: int, used: Tensor | None = None) -> list[Tensor]:
     image = call.tensor()
     if any(has_image(image.axes[axis % image.rank]) for axis in axes):
-        raise UnboundedError("global", f"it is over the whole image ({call.kind})")
+        raise BoundError("global", f"it is over the whole image ({call.kind})")
     return call.out(image.axes, *([used] if used is not None else []))
 
 
@@ -143,7 +143,7 @@ def broadcast(tensors: list[Tensor]) -> list[Axis]:
 
     Raises
     ------
-    UnboundedError
+    BoundError
         Where a constant differs along the image, or where images lie on other grids.
     """
     rank = max(own.rank for own in tensors)
@@ -173,22 +173,18 @@ def _joined(one: Axis, other: Axis) -> Axis:
 
 def _same_image(one: Axis, other: Axis) -> Axis:
     if len(one) != len(other):
-        raise UnboundedError(
-            "unknown", "it joins tensors whose axes hold the image in other orders"
-        )
+        raise BoundError("unknown", "it joins tensors whose axes hold the image in other orders")
     parts: list[Part] = []
     for own, another in zip(one, other, strict=True):
         if isinstance(own, ImageAxis) and isinstance(another, ImageAxis):
             part = own.joined(another)
             if part is None:
-                raise UnboundedError(
-                    "position", "it joins images of different scales or directions"
-                )
+                raise BoundError("position", "it joins images of different scales or directions")
             parts.append(part)
         elif own == another:
             parts.append(own)
         else:
-            raise UnboundedError(
+            raise BoundError(
                 "unknown", "it joins tensors whose axes hold the image in other orders"
             )
     return tuple(parts)
@@ -201,16 +197,14 @@ def _check_constant(axis: Axis, tensor: Tensor, n: int) -> None:
     if all(isinstance(part, Uniform) for part in tensor.axes[n]):
         return
     if tensor.varies:
-        raise UnboundedError("unknown", "it joins the image with numbers computed from all of it")
+        raise BoundError("unknown", "it joins the image with numbers computed from all of it")
     if tensor.value is None:
-        raise UnboundedError(
-            "position", "it adds or multiplies by a map with a value for each place"
-        )
+        raise BoundError("position", "it adds or multiplies by a map with a value for each place")
     lengths = [length_of(part) for part in axis]
     value = np.moveaxis(tensor.value, n, 0)
     value = value.reshape(*lengths, *value.shape[1:])
     for place, part in enumerate(axis):
         if isinstance(part, ImageAxis) and not is_uniform(value, place):
-            raise UnboundedError(
+            raise BoundError(
                 "position", "it adds or multiplies by a map with a value for each place"
             )

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from .call import Call, rule
 from .pointwise import broadcast
-from .tensors import Axis, Tensor, UnboundedError, has_image
+from .tensors import Axis, BoundError, Tensor, has_image
 
 QUANTIZED = {"QLinearMatMul": (0, 3), "MatMulInteger": (0, 1), "MatMulIntegerToFloat": (0, 1)}
 """Indices of the two factors among the inputs."""
@@ -16,14 +16,14 @@ QUANTIZED = {"QLinearMatMul": (0, 3), "MatMulInteger": (0, 1), "MatMulIntegerToF
 def matrix_product(call: Call) -> list[Tensor]:
     """``(..., M, K)`` times ``(..., K, N)``, as ``numpy.matmul`` has it."""
     if any(call.integer(name, 0) for name in ("transA", "transB", "transBatchA", "transBatchB")):
-        raise UnboundedError("unknown", "there is no rule for transposed factors")
+        raise BoundError("unknown", "there is no rule for transposed factors")
     one, other = (call.tensor(index) for index in QUANTIZED.get(call.kind, (0, 1)))
     left = one.axes if one.rank > 1 else ((), *one.axes)
     right = other.axes if other.rank > 1 else (*other.axes, ())
     _refuse_image(one, other, left[-1], right[-2])
     batch = broadcast([_leading(one, left), _leading(other, right)])
     if has_image(left[-2]) and has_image(right[-1]):
-        raise UnboundedError("global", "it compares all pixels with each other (attention)")
+        raise BoundError("global", "it compares all pixels with each other (attention)")
     axes = [*batch]
     axes += [left[-2]] if one.rank > 1 else []
     axes += [right[-1]] if other.rank > 1 else []
@@ -45,7 +45,7 @@ def einsum(call: Call) -> list[Tensor]:
     """By an equation that states its output."""
     equation = call.text("equation", "").replace(" ", "")
     if "..." in equation or "->" not in equation:
-        raise UnboundedError("unknown", "there is no rule for its equation")
+        raise BoundError("unknown", "there is no rule for its equation")
     terms, output = equation.split("->")
     tensors = [call.tensor(n) for n in range(len(call.inputs))]
     axes: dict[str, Axis] = {}
@@ -53,12 +53,12 @@ def einsum(call: Call) -> list[Tensor]:
         for label, axis in zip(labels, own.axes, strict=True):
             both = [Tensor((axes.get(label, ()),)), Tensor((axis,))]
             if label in axes and has_image(axis) != has_image(axes[label]):
-                raise UnboundedError("position", "it weighs pixels by where they lie in the image")
+                raise BoundError("position", "it weighs pixels by where they lie in the image")
             axes[label] = broadcast(both)[0]
     if any(has_image(axis) for label, axis in axes.items() if label not in output):
-        raise UnboundedError("global", "it sums over the whole image")
+        raise BoundError("global", "it sums over the whole image")
     if len([label for label in output if has_image(axes[label])]) > 2:
-        raise UnboundedError("global", "it compares all pixels with each other (attention)")
+        raise BoundError("global", "it compares all pixels with each other (attention)")
     return call.out([axes[label] for label in output])
 
 
@@ -71,7 +71,5 @@ def _refuse_image(one: Tensor, other: Tensor, left: Axis, right: Axis) -> None:
     if not has_image(left) and not has_image(right):
         return
     if one.varies and other.varies:
-        raise UnboundedError(
-            "global", "it weighs all pixels by numbers computed from them (attention)"
-        )
-    raise UnboundedError("position", "it weighs pixels by where they lie in the image")
+        raise BoundError("global", "it weighs all pixels by numbers computed from them (attention)")
+    raise BoundError("position", "it weighs pixels by where they lie in the image")

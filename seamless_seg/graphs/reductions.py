@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from .call import Call, Reduction, rule
-from .tensors import Axis, Tensor, UnboundedError, has_image, regrouped
+from .tensors import Axis, BoundError, Tensor, has_image, regrouped
 
 STATISTICS = ("ReduceMean", "ReduceMax", "ReduceMin", "ReduceSum")
 """Reductions that can be taken over an image tile by tile."""
@@ -46,7 +46,7 @@ def instance_normalization(call: Call) -> list[Tensor]:
     """By mean and variance over all axes but batch and channels."""
     image = call.tensor()
     if has_image(image.axes[1]):
-        raise UnboundedError("position", "it scales pixels by where they lie in the image")
+        raise BoundError("position", "it scales pixels by where they lie in the image")
     return reduced(call, image, tuple(range(2, image.rank)), keep=None)
 
 
@@ -55,7 +55,7 @@ def group_normalization(call: Call) -> list[Tensor]:
     """By mean and variance over the image and groups of channels."""
     image = call.tensor()
     if has_image(image.axes[1]):
-        raise UnboundedError("position", "it scales pixels by where they lie in the image")
+        raise BoundError("position", "it scales pixels by where they lie in the image")
     groups = call.integer("num_groups", 1)
     shape = (image.shape[0], groups, image.shape[1] // groups, *image.shape[2:])
     grouped = replace(image, axes=regrouped(image.axes, shape))
@@ -74,7 +74,7 @@ def mean_variance_normalization(call: Call) -> list[Tensor]:
 @rule("DynamicQuantizeLinear")
 def dynamic_quantization(call: Call) -> list[Tensor]:
     """By the range of all values."""
-    raise UnboundedError(
+    raise BoundError(
         "global", "it quantizes by the range of the whole tile, as a static quantization does not"
     )
 
@@ -82,7 +82,7 @@ def dynamic_quantization(call: Call) -> list[Tensor]:
 @rule(*WHOLE, *ATTENTION, "GroupNorm", "SkipGroupNorm")
 def whole(call: Call) -> list[Tensor]:
     """Over the whole image."""
-    raise UnboundedError("global", "each value depends on the whole tile")
+    raise BoundError("global", "each value depends on the whole tile")
 
 
 def reduced(call: Call, image: Tensor, axes: tuple[int, ...], keep: bool | None) -> list[Tensor]:
@@ -102,7 +102,7 @@ def reduced(call: Call, image: Tensor, axes: tuple[int, ...], keep: bool | None)
 
     Raises
     ------
-    UnboundedError
+    BoundError
         If only one axis of the image is reduced, or the reduction cannot be taken by tiles.
     """
     whole_image = any(has_image(image.axes[axis]) for axis in axes)
@@ -126,9 +126,7 @@ def _refuse_parts(call: Call, image: Tensor, axes: tuple[int, ...], normalizes: 
         0,
         1,
     }:
-        raise UnboundedError("global", "it reduces the image along one of its axes only")
+        raise BoundError("global", "it reduces the image along one of its axes only")
     pools = ("GlobalAveragePool", "GlobalMaxPool", "MaxPool", "AveragePool")
     if not normalizes and call.kind not in (*STATISTICS, *pools):
-        raise UnboundedError(
-            "global", "it reduces the whole image, and cannot be taken tile by tile"
-        )
+        raise BoundError("global", "it reduces the whole image, and cannot be taken tile by tile")

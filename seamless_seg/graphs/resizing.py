@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from .call import Call, rule
 from .image_axis import Taps
-from .tensors import Axis, Tensor, UnboundedError, Uniform, has_image
+from .tensors import Axis, BoundError, Tensor, Uniform, has_image
 
 MAX_PHASES = 1024
 """Outputs after which the places between pixels repeat: more is no fixed ratio."""
@@ -36,7 +36,7 @@ def _ratios(call: Call, image: Tensor) -> tuple[list[Fraction], list[int]]:
     axes = [axis % image.rank for axis in named]
     ratios, lengths = [Fraction(1)] * image.rank, list(image.shape)
     if call.text("keep_aspect_ratio_policy", "stretch") != "stretch":
-        raise UnboundedError("position", "it keeps an aspect ratio, which depends on the size")
+        raise BoundError("position", "it keeps an aspect ratio, which depends on the size")
     if sizes is not None and sizes.shape != (0,):
         for axis, length in zip(axes, sizes.integers(), strict=True):
             ratios[axis], lengths[axis] = Fraction(length, image.shape[axis]), length
@@ -44,12 +44,12 @@ def _ratios(call: Call, image: Tensor) -> tuple[list[Fraction], list[int]]:
     stated = call.attributes.get("scales")
     if stated is None:
         if scales is None or scales.value is None:
-            raise UnboundedError("unknown", "its scales are computed from pixels")
+            raise BoundError("unknown", "its scales are computed from pixels")
         stated = scales.value.reshape(-1).tolist()
     for axis, scale in zip(axes, stated, strict=True):
         ratio = Fraction(float(scale)).limit_denominator(MAX_PHASES)
         if not math.isclose(ratio, scale, rel_tol=1e-6):
-            raise UnboundedError("position", f"its scale of {scale:g} is no simple fraction")
+            raise BoundError("position", f"its scale of {scale:g} is no simple fraction")
         ratios[axis], lengths[axis] = ratio, math.floor(image.shape[axis] * scale)
     return ratios, lengths
 
@@ -64,7 +64,7 @@ def _resized(call: Call, axis: Axis, length: int, wanted: int, ratio: Fraction) 
     mode = call.text("mode", "nearest")
     place = _place_of(call, ratio, length, wanted)
     if ratio.numerator > MAX_PHASES or ratio.denominator > MAX_PHASES:
-        raise UnboundedError("position", "it resizes to a size that is no multiple of its input's")
+        raise BoundError("position", "it resizes to a size that is no multiple of its input's")
     taken = _taken_by(call, mode, ratio)
     ranges = tuple(taken(place(phase)) for phase in range(ratio.numerator))
     return call.taken(axis, Taps(ratio.denominator, ranges), wanted)
@@ -75,9 +75,7 @@ def _place_of(call: Call, ratio: Fraction, length: int, wanted: int) -> Callable
     is_old = call.kind == "Upsample" or len(call.inputs) == 2
     mode = call.text("coordinate_transformation_mode", "asymmetric" if is_old else "half_pixel")
     if mode in ("align_corners", "tf_crop_and_resize"):
-        raise UnboundedError(
-            "position", f"it resizes with {mode}, so where it samples depends on size"
-        )
+        raise BoundError("position", f"it resizes with {mode}, so where it samples depends on size")
     if mode == "asymmetric":
         return lambda index: index / ratio
     if mode == "tf_half_pixel_for_nn":
@@ -90,7 +88,7 @@ def _place_of(call: Call, ratio: Fraction, length: int, wanted: int) -> Callable
         return lambda index: Fraction(0)
     if mode in ("half_pixel", "pytorch_half_pixel"):
         return lambda index: (index + HALF) / ratio - HALF
-    raise UnboundedError("unknown", f"there is no rule for its coordinates, {mode}")
+    raise BoundError("unknown", f"there is no rule for its coordinates, {mode}")
 
 
 def _taken_by(call: Call, mode: str, ratio: Fraction) -> Callable[[Fraction], tuple[int, int]]:
@@ -98,10 +96,10 @@ def _taken_by(call: Call, mode: str, ratio: Fraction) -> Callable[[Fraction], tu
     if mode == "nearest":
         rounded = _ROUNDED.get(call.text("nearest_mode", _default_rounding(call)))
         if rounded is None:
-            raise UnboundedError("unknown", "there is no rule for how it rounds")
+            raise BoundError("unknown", "there is no rule for how it rounds")
         return lambda place: (rounded(place), rounded(place))
     if mode not in ("linear", "cubic"):
-        raise UnboundedError("unknown", f"there is no rule for its mode, {mode}")
+        raise BoundError("unknown", f"there is no rule for its mode, {mode}")
     support = 1 if mode == "linear" else 2
     if call.integer("antialias", 0) and ratio < 1:
         wide = support / ratio

@@ -11,8 +11,8 @@ from .image_axis import Taps
 from .pointwise import broadcast
 from .tensors import (
     Axis,
+    BoundError,
     Tensor,
-    UnboundedError,
     Uniform,
     constant,
     fused,
@@ -74,7 +74,7 @@ def squeeze(call: Call) -> list[Tensor]:
         dropped = named or tuple(n for n, length in enumerate(image.shape) if length == 1)
         numbers = {axis % image.rank for axis in dropped}
         if any(image.axes[axis] for axis in numbers):
-            raise UnboundedError("position", "it drops an axis of the image")
+            raise BoundError("position", "it drops an axis of the image")
         return call.out([axis for n, axis in enumerate(image.axes) if n not in numbers], image)
     rank = image.rank + len(named or ())
     added = {axis % rank for axis in named or ()}
@@ -105,7 +105,7 @@ def tile(call: Call) -> list[Tensor]:
     axes: list[Axis] = []
     for axis, repeats in zip(image.axes, call.tensor(1).integers(), strict=True):
         if repeats != 1 and has_image(axis):
-            raise UnboundedError("position", "it repeats the image")
+            raise BoundError("position", "it repeats the image")
         axes.append(fused((Uniform(repeats), *axis)) if repeats != 1 else axis)
     return call.out(axes, image)
 
@@ -117,7 +117,7 @@ def concat(call: Call) -> list[Tensor]:
     tensors = [tensor for tensor in own if tensor is not None]
     number = call.integer("axis", 1) % tensors[0].rank
     if any(has_image(tensor.axes[number]) for tensor in tensors):
-        raise UnboundedError("position", "it joins pieces along the image")
+        raise BoundError("position", "it joins pieces along the image")
     rest = [_without(tensor, number) for tensor in tensors]
     axes = broadcast(rest)
     axes[number] = _of(sum(tensor.shape[number] for tensor in tensors))
@@ -130,7 +130,7 @@ def split(call: Call) -> list[Tensor]:
     image = call.tensor()
     number = call.integer("axis", 0) % image.rank
     if has_image(image.axes[number]):
-        raise UnboundedError("position", "it cuts the image into pieces")
+        raise BoundError("position", "it cuts the image into pieces")
     count = len(call.outputs)
     length = image.shape[number]
     equal = -(-length // count)
@@ -161,11 +161,11 @@ def gather(call: Call) -> list[Tensor]:
     if not has_image(image.axes[number]):
         return call.out([*image.axes[:number], *indices.axes, *image.axes[number + 1 :]])
     if indices.value is None or indices.rank != 1 or len(indices.value) < 2:
-        raise UnboundedError("position", "it takes pixels by their place")
+        raise BoundError("position", "it takes pixels by their place")
     places = [place % image.shape[number] for place in indices.integers()]
     taken = range(places[0], places[-1] + 1, max(1, places[1] - places[0]))
     if list(taken) != places:
-        raise UnboundedError("position", "it takes pixels by their place")
+        raise BoundError("position", "it takes pixels by their place")
     return call.out(_with(image, number, _taken(call, image.axes[number], taken)), image)
 
 
@@ -182,7 +182,7 @@ def pad(call: Call) -> list[Tensor]:
         number %= image.rank
         before, after = pads[n], pads[n + count]
         if mode == "wrap" and (before > 0 or after > 0) and has_image(axes[number]):
-            raise UnboundedError("global", "it pads with the other side of the image")
+            raise BoundError("global", "it pads with the other side of the image")
         length = image.shape[number] + before + after
         axes[number] = call.taken(axes[number], Taps(1, ((-before, -before),)), length)
     return call.out(axes, image)
@@ -213,7 +213,7 @@ def _taken(call: Call, axis: Axis, taken: range) -> Axis:
     if not has_image(axis):
         return (Uniform(len(taken)),) if _is_uniform(axis) else _of(len(taken))
     if taken.step < 0:
-        raise UnboundedError("position", "it flips the image")
+        raise BoundError("position", "it flips the image")
     return call.taken(axis, Taps(taken.step, ((taken.start, taken.start),)), len(taken))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .call import Call, rule
 from .image_axis import sliding_taps, transposed_taps
 from .reductions import reduced
-from .tensors import Axis, Tensor, UnboundedError, has_image
+from .tensors import Axis, BoundError, Tensor, has_image
 
 WEIGHTS = {"Conv": 1, "FusedConv": 1, "ConvInteger": 1, "ConvTranspose": 1, "QLinearConv": 3}
 """Index of the weights among the inputs."""
@@ -55,9 +55,9 @@ def pooling(call: Call) -> list[Tensor]:
     """``(N, C, ...)``, or ``(N, ..., C)`` for onnxruntime's own with ``channels_last``."""
     image = call.tensor()
     if len(call.outputs) > 1 and call.outputs[1]:
-        raise UnboundedError("position", "it gives the places of its maxima")
+        raise BoundError("position", "it gives the places of its maxima")
     if call.integer("channels_last", 0):
-        raise UnboundedError("unknown", "there is no rule for it with channels last")
+        raise BoundError("unknown", "there is no rule for it with channels last")
     kernel = call.integers("kernel_shape") or ()
     pads = call.integers("pads") or ()
     if kernel == image.shape[2:] and not any(pads) and any(map(has_image, image.axes[2:])):
@@ -68,7 +68,7 @@ def pooling(call: Call) -> list[Tensor]:
 def _weights(call: Call) -> Tensor:
     weights = call.tensor(WEIGHTS[call.kind])
     if weights.varies:
-        raise UnboundedError("unknown", "its weights are computed from pixels")
+        raise BoundError("unknown", "its weights are computed from pixels")
     return weights
 
 
@@ -78,7 +78,7 @@ def _channels(count: int) -> Axis:
 
 def _refuse_image_in_channels(image: Tensor) -> None:
     if has_image(image.axes[1]):
-        raise UnboundedError("position", "it weighs pixels by where they lie in the image")
+        raise BoundError("position", "it weighs pixels by where they lie in the image")
 
 
 def _slid(call: Call, image: Tensor, kernel: tuple[int, ...]) -> list[Axis]:
@@ -104,7 +104,7 @@ def _slid(call: Call, image: Tensor, kernel: tuple[int, ...]) -> list[Axis]:
         if ceil and (outputs - 1) * strides[n] >= length + before:
             outputs -= 1  # a window that would start beyond the image
         if outputs < 1:
-            raise UnboundedError("unknown", "the image is smaller than its window")
+            raise BoundError("unknown", "the image is smaller than its window")
         taps = sliding_taps(kernel[n], strides[n], dilations[n], before)
         axes.append(call.taken(axis, taps, outputs))
     return axes

@@ -17,7 +17,7 @@ Obstacle: TypeAlias = Literal["position", "global", "unknown"]
 """Why there is no bound: values depend on where they lie, or on the whole image, or no rule."""
 
 
-class UnboundedError(Exception):
+class BoundError(Exception):
     """A node beyond which the receptive field has no bound.
 
     Attributes
@@ -87,11 +87,11 @@ class Tensor:
 
         Raises
         ------
-        UnboundedError
+        BoundError
             If it is not constant.
         """
         if self.value is None:
-            raise UnboundedError("unknown", "a shape or a parameter is computed from pixels")
+            raise BoundError("unknown", "a shape or a parameter is computed from pixels")
         return tuple(int(number) for number in self.value.reshape(-1))
 
 
@@ -120,7 +120,7 @@ def regrouped(axes: Iterable[Axis], shape: Sequence[int]) -> tuple[Axis, ...]:
 
     Raises
     ------
-    UnboundedError
+    BoundError
         If the new axes cut the parts where no length divides the other.
     """
     parts = deque(part for axis in axes for part in axis)
@@ -129,7 +129,7 @@ def regrouped(axes: Iterable[Axis], shape: Sequence[int]) -> tuple[Axis, ...]:
         group: list[Part] = []
         while length > 1 or (parts and length_of(parts[0]) == 1):
             if not parts:
-                raise UnboundedError("unknown", "a reshape does not fit its input")
+                raise BoundError("unknown", "a reshape does not fit its input")
             part = parts.popleft()
             own = length_of(part)
             if length % own == 0:
@@ -137,7 +137,7 @@ def regrouped(axes: Iterable[Axis], shape: Sequence[int]) -> tuple[Axis, ...]:
                 length //= own
                 continue
             if own % length:
-                raise UnboundedError("unknown", "a reshape cuts the image's axes unevenly")
+                raise BoundError("unknown", "a reshape cuts the image's axes unevenly")
             head, rest = _split(part, length)
             group.append(head)
             parts.appendleft(rest)
@@ -150,7 +150,7 @@ def _split(part: Part, length: int) -> tuple[Part, Part]:
     if isinstance(part, ImageAxis):
         split = part.split(length)
         if split is None:
-            raise UnboundedError("position", "a reshape splits the image by its size")
+            raise BoundError("position", "a reshape splits the image by its size")
         return split
     rest = length_of(part) // length
     return (Uniform(length), Uniform(rest)) if isinstance(part, Uniform) else (length, rest)
@@ -168,7 +168,7 @@ def fused(parts: Iterable[Part]) -> Axis:
         elif isinstance(last, ImageAxis) and not isinstance(part, ImageAxis):
             finer = last.refined(length_of(part))
             if finer is None:
-                raise UnboundedError("position", "a reshape makes a grid beyond all tiles")
+                raise BoundError("position", "a reshape makes a grid beyond all tiles")
             joined[-1] = finer
         else:
             joined.append(part)
