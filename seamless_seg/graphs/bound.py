@@ -50,8 +50,15 @@ class GraphBound:
         return max((own.level for own in self.reductions), default=0)
 
 
-def bound_at(graph: LoadedGraph, image: ImageMaker, finish: Finish, lengths: Lengths) -> GraphBound:
-    """Return the bound for tiles of one size.
+def bound(
+    graph: LoadedGraph,
+    image: ImageMaker,
+    finish: Finish,
+    multiple: int = 1,
+    remainder: Lengths = (0, 0),
+    fixed: tuple[int | None, int | None] = (None, None),
+) -> GraphBound:
+    """Return the bound for tiles of all sizes that are multiples of its stride.
 
     Parameters
     ----------
@@ -61,34 +68,12 @@ def bound_at(graph: LoadedGraph, image: ImageMaker, finish: Finish, lengths: Len
         Makes the input for a height and width of the logits.
     finish : callable
         Returns the axes of the logits from the output.
-    lengths : (int, int)
-        Height and width of the tile, px.
-
-    Raises
-    ------
-    BoundError
-        If the graph has no bound.
-    """
-    return _looked_at(graph, image, finish, lengths)[0]
-
-
-def bound(
-    graph: LoadedGraph,
-    image: ImageMaker,
-    finish: Finish,
-    multiple: int = 1,
-    remainder: Lengths = (0, 0),
-) -> GraphBound:
-    """Return the bound for tiles of all sizes that are multiples of its stride.
-
-    Parameters
-    ----------
-    graph, image, finish
-        As for ``bound_at``.
     multiple : int
         A number that divides the stride, or that has to divide a tile's sides, px.
     remainder : (int, int)
         Height and width of all tiles, modulo 128 px.
+    fixed : (int or None, int or None)
+        Height and width that all tiles have; None where it is free.
 
     Raises
     ------
@@ -97,7 +82,9 @@ def bound(
     """
     period = math.lcm(FIRST_LENGTH, 128 if any(remainder) else 1, multiple)
     first, second = (period + remainder[0], 2 * period + remainder[1])
-    found, trace = _looked_at(graph, image, finish, (first, second))
+    found, trace = _looked_at(graph, image, finish, _with_fixed((first, second), fixed))
+    if None not in fixed:
+        return found
     failure: BoundError | None = None
     for factor in FACTORS:
         stride = math.lcm(*found.stride, factor * max(found.stride), multiple)
@@ -108,7 +95,7 @@ def bound(
         times = least // step | 1  # odd, so that it is no multiple of twice the stride
         lengths = times * step + remainder[0], (times + 1) * step + remainder[1]
         try:
-            other = _looked_at(graph, image, finish, lengths)
+            other = _looked_at(graph, image, finish, _with_fixed(lengths, fixed))
             _compare(trace, other[1])
         except BoundError as obstacle:
             failure = failure or obstacle
@@ -117,6 +104,10 @@ def bound(
             return found
         return GraphBound((stride, stride), found.before, found.after, found.reductions)
     raise failure or BoundError("position", "its stride is beyond that of any tile")
+
+
+def _with_fixed(lengths: Lengths, fixed: tuple[int | None, int | None]) -> Lengths:
+    return fixed[0] or lengths[0], fixed[1] or lengths[1]
 
 
 def _looked_at(

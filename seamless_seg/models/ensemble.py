@@ -38,6 +38,11 @@ class Ensemble:
     tta : str, optional
         Name in ``seamless_seg.models.tta.AUGMENTATIONS``.
 
+    Attributes
+    ----------
+    tta : str or None
+        The augmentation.
+
     Raises
     ------
     ModelError
@@ -49,7 +54,7 @@ class Ensemble:
     def __init__(self, models: Sequence[Model], tta: str | None = None) -> None:
         if not models:
             raise ModelError("an ensemble needs one model at least")
-        self._models, self._tta = list(models), tta
+        self._models, self.tta = list(models), tta
         self._symmetries = symmetries_of(tta)
         refuse_class_numbers([model.spec for model in models])
         self.workers = min(model.workers for model in models)
@@ -68,7 +73,7 @@ class Ensemble:
         channels = self.spec.channels or channels
         models = [model.resolved(channels) for model in self._models]
         is_resolved = all(new is old for new, old in zip(models, self._models, strict=True))
-        return self if is_resolved else Ensemble(models, self._tta)
+        return self if is_resolved else Ensemble(models, self.tta)
 
     def tune(self, tile: tuple[int, int], most_workers: int | None = None) -> None:
         """Tune all members, for as many workers as the one that takes the fewest."""

@@ -30,6 +30,7 @@ from .layout import (
     COMMON_OUTPUT_STRIDES,
     ODD_TRIAL_SIDES,
     TRIAL_SIDES,
+    ImageLayout,
     InferredLayout,
     LogitsLayout,
     Trials,
@@ -101,6 +102,16 @@ class OnnxModel:
     def output(self) -> str:
         """Name of the graph's output that gives the logits."""
         return self._signature.logits.name
+
+    @property
+    def image_layout(self) -> ImageLayout:
+        """How the graph takes images."""
+        return self._signature.image_layout
+
+    @property
+    def logits_layout(self) -> LogitsLayout:
+        """How the graph gives logits, once it is resolved."""
+        return self._signature.logits_layout or LogitsLayout()
 
     def resolved(self, channels: int | None = None) -> OnnxModel:
         """Return the model with the layout of its output inferred or confirmed by trial runs.

@@ -26,6 +26,7 @@ from .equivariance import (
     same_bits_in_a_small_tile,
     same_up_to_rounding,
 )
+from .graph_verdict import NOT_READ, GraphVerdict, graph_verdict
 from .load import open_models
 from .probed_model import ProbedModel, Source, absolute_difference, noise, rounded_up, spread
 
@@ -86,6 +87,13 @@ class Reach(Curve):
     """Whether logits depend on the whole length of a tile."""
     equivariant: bool = True
     """Whether an input that is shifted by the stride gives the shifted output."""
+    proven: int | None = None
+    """Radius that the graph allows at most, px; None where it allows any."""
+
+    @property
+    def exact_margin(self) -> int:
+        """Pixels to discard at a tile's edges: what is proven to be enough, or else measured."""
+        return self.radius if self.proven is None else self.proven
 
     @property
     def is_tileable(self) -> bool:
@@ -118,6 +126,8 @@ class Probe:
     """Whether a tile's logits depend on the other tiles of its batch, or a batch of 2 fails."""
     deterministic: bool
     """Whether the same input gave the same bits twice."""
+    graph: GraphVerdict = NOT_READ
+    """What the graph proves, or which of its nodes stands in the way."""
 
     @property
     def sides(self) -> tuple[Side, Side, Side, Side]:
@@ -145,7 +155,11 @@ class Probe:
         for side in sides:
             curve[: side.radius] = np.maximum(curve[: side.radius], side.curve)
         across = any(side.reaches_across for side in sides)
-        return Reach(curve, self.stride[axis], across, self.equivariant[axis])
+        equivariant = self.equivariant[axis]
+        if not self.graph.is_proof:
+            return Reach(curve, self.stride[axis], across, equivariant)
+        proven = self.graph.margin(axis)
+        return Reach(curve, self.graph.stride[axis], across, equivariant, proven)
 
 
 def probe(
@@ -181,6 +195,8 @@ def probe(
         radius = max(side.radius for axis in (down, across) for side in (axis.before, axis.after))
         stride = math.lcm(strides[0].stride, strides[1].stride)
         bitwise = bitwise and same_bits_in_a_small_tile(probed, radius, stride)
+    multiple = math.lcm(strides[0].stride, strides[1].stride, probed.multiple)
+    verdict = graph_verdict(opened, probed.channels, multiple)
     return Probe(
         down.before,
         down.after,
@@ -193,7 +209,25 @@ def probe(
         bitwise=bitwise,
         depends_on_batch=_depends_on_batch(probed),
         deterministic=_is_deterministic(probed),
+        graph=_within_bound(verdict, (down, across)),
     )
+
+
+def _within_bound(verdict: GraphVerdict, axes: tuple[_MeasuredAxis, _MeasuredAxis]) -> GraphVerdict:
+    """Return the verdict, or another where more was measured than it allows."""
+    if not verdict.is_proof:
+        return verdict
+    measured = [side.radius for axis in axes for side in (axis.before, axis.after)]
+    strides = [stride for stride in verdict.stride for _ in range(2)]
+    # Cuts may lie off the graph's stride, across which the radius is less than a stride larger.
+    for found, allowed, stride in zip(measured, verdict.radius, strides, strict=True):
+        if found > allowed + stride - 1:
+            return GraphVerdict(
+                "unknown",
+                f"the measured radius of {found} px is beyond the {allowed} px that the graph "
+                f"allows: an error of this program, please report it",
+            )
+    return verdict
 
 
 class _MeasuredAxis(NamedTuple):

@@ -94,8 +94,8 @@ class AxisTiling:
 def _exact_margin(constraints: AxisConstraints, field: Reach) -> int | None:
     """The margin that makes tiles exact, or exact to the tolerance; None if there is none."""
     tolerance = constraints.tolerance
-    margin = field.radius if tolerance is None else field.effective(tolerance)
-    if not field.equivariant or (field.across and margin == field.radius):
+    margin = field.exact_margin if tolerance is None else field.effective(tolerance)
+    if not field.equivariant or (field.across and margin >= field.radius):
         return None
     if constraints.tile is not None and constraints.tile % field.stride:
         margin += field.stride - 1  # the tile's far side is cut off the model's stride

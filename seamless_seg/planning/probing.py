@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NamedTuple, Unpack
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 from ..errors import ModelError, OptionError
 from ..models.base import Model
 from ..models.files import has_functions
+from ..models.graph_verdict import GraphVerdict
 from ..models.load import LazyModel
 from ..models.probed_model import Image, Source, noise
 from ..models.receptive_field import Probe, Side
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 NOISE_SHARE = 0.1
 """White noise that is added to a raster's pixels, as a share of their standard deviation."""
 
-JSON_VERSION = 2
+JSON_VERSION = 3
 """Version of a probe as JSON: to be raised when a probe measures more, or otherwise."""
 
 
@@ -262,6 +264,7 @@ def to_json(probe: Probe) -> dict[str, Any]:
             }
             for name, side in zip(names, probe.sides, strict=True)
         },
+        "graph": asdict(probe.graph),
     }
 
 
@@ -288,4 +291,13 @@ def from_json(document: dict[str, Any]) -> Probe:
         bitwise=document["bitwise"],
         depends_on_batch=document["depends_on_batch"],
         deterministic=document["deterministic"],
+        graph=_graph_from_json(document["graph"]),
+    )
+
+
+def _graph_from_json(document: dict[str, Any]) -> GraphVerdict:
+    top, bottom, left, right = document["radius"]
+    down, across = document["stride"]
+    return GraphVerdict(
+        **{**document, "radius": (top, bottom, left, right), "stride": (down, across)}
     )

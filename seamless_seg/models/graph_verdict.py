@@ -1,0 +1,189 @@
+"""What the graphs of a model say of its receptive field: a bound, or which node has none."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+from .base import DEFAULT_CHANNELS, Model
+from .ensemble import Ensemble
+from .onnx_model import OnnxModel
+from .tta import symmetries_of
+
+if TYPE_CHECKING:
+    from ..graphs.bound import GraphBound
+    from ..graphs.image_axis import ImageAxis
+    from ..graphs.tensors import Axis, Tensor
+    from .layout import LogitsLayout
+
+Obstacle = Literal["position", "global", "unknown"]
+
+NO_GRAPH = "a function has no graph"
+"""Why nothing is proven of functions and torch modules."""
+
+
+@dataclass(frozen=True)
+class GraphVerdict:
+    """What is proven of a model's receptive field, or what stands in the way.
+
+    Where ``obstacle`` is None, the numbers hold for tiles that start at multiples of the stride.
+    """
+
+    obstacle: Obstacle | None = None
+    """``"position"``: the output depends on where pixels lie in the tile, or on its size.
+    ``"global"``: on the whole tile. ``"unknown"``: there is no rule for a node, or no graph."""
+    reason: str = ""
+    """The node and why, in half a sentence."""
+    stride: tuple[int, int] = (1, 1)
+    """Total stride down and across, px."""
+    radius: tuple[int, int, int, int] = (0, 0, 0, 0)
+    """Upper bound of the receptive-field radius at top, bottom, left and right, px."""
+    reductions: int = 0
+    """Nodes that reduce the whole image; without them the numbers would hold."""
+    levels: int = 0
+    """Those of them that depend on one another, one after the other."""
+
+    @property
+    def is_proof(self) -> bool:
+        """Whether tiles with a margin of the radius are proven to be exact."""
+        return self.obstacle is None
+
+    def margin(self, axis: int) -> int:
+        """Return the larger radius of both sides down (``axis`` 0) or across (1), px."""
+        return max(self.radius[2 * axis : 2 * axis + 2])
+
+
+NOT_READ = GraphVerdict("unknown", "it was not read")
+"""The verdict on a graph that nobody looked at."""
+
+
+def graph_verdict(model: Model, channels: int | None = None, multiple: int = 1) -> GraphVerdict:
+    """Read the graphs of a model.
+
+    Parameters
+    ----------
+    model : Model
+        The model, resolved.
+    channels : int, optional
+        Bands of its input, where it takes any number.
+    multiple : int
+        A number that has to divide the sides of tiles, as far as known, px.
+    """
+    if isinstance(model, Ensemble):
+        verdicts = [graph_verdict(member, channels, multiple) for member in model.models]
+        return _turned(_combined(verdicts), model.tta)
+    if not isinstance(model, OnnxModel):
+        return GraphVerdict("unknown", NO_GRAPH)
+    try:
+        from ..graphs.tensors import BoundError
+
+        found = _bound_of(model, channels or DEFAULT_CHANNELS, multiple)
+    except ImportError:
+        return GraphVerdict("unknown", "the package onnx is not installed, which reads graphs")
+    except BoundError as error:
+        return GraphVerdict(error.kind, str(error))
+    except Exception as error:  # onnx and protobuf raise what they like of a damaged file
+        return GraphVerdict("unknown", f"its graph cannot be read ({type(error).__name__})")
+    return _verdict_of(found)
+
+
+def _bound_of(model: OnnxModel, channels: int, multiple: int) -> GraphBound:
+    from ..graphs.bound import bound
+    from ..graphs.interpreter import LoadedGraph, image_of
+
+    spec, layout = model.spec, model.logits_layout
+    graph = LoadedGraph(spec.name, model.output)
+
+    def image(lengths: tuple[int, int]) -> Tensor:
+        height, width = (length + 2 * spec.border for length in lengths)
+        bands = spec.channels or channels
+        if model.image_layout.channels_last:
+            return image_of((spec.batch or 1, height, width, bands), 1, 2)
+        return image_of((spec.batch or 1, bands, height, width), 2, 3)
+
+    def finish(output: Tensor) -> tuple[ImageAxis, ImageAxis]:
+        return _logits_axes(output, layout, spec.gives_classes)
+
+    return bound(graph, image, finish, multiple, spec.remainder, spec.tile)
+
+
+def _logits_axes(
+    output: Tensor, layout: LogitsLayout, gives_classes: bool
+) -> tuple[ImageAxis, ImageAxis]:
+    """Return the axes of logits at full resolution, which are those of an output, enlarged."""
+    from ..graphs.tensors import BoundError
+
+    numbers = (1, 2) if layout.channels_last or not layout.has_class_axis else (2, 3)
+    if output.rank <= numbers[1]:
+        raise BoundError("unknown", "its output is no image")
+    down, across = (
+        _enlarged(output.axes[number], layout.output_stride, gives_classes) for number in numbers
+    )
+    if (down.axis, across.axis) != (0, 1):
+        raise BoundError("unknown", "its output has rows and columns in another order")
+    return down, across
+
+
+def _enlarged(axis: Axis, stride: int, nearest: bool) -> ImageAxis:
+    from ..graphs.image_axis import ImageAxis, Taps
+    from ..graphs.tensors import BoundError
+
+    own = axis[0] if len(axis) == 1 else None
+    if not isinstance(own, ImageAxis):
+        raise BoundError("unknown", "its output is no image")
+    if stride == 1:
+        return own
+    centers = (2 * phase + 1 - stride for phase in range(stride))
+    bilinear = ((-1, 0) if center < 0 else (0, int(center > 0)) for center in centers)
+    ranges = ((0, 0),) * stride if nearest else tuple(bilinear)
+    enlarged = own.taken(Taps(1, ranges), own.length * stride)
+    if enlarged is None:
+        raise BoundError("position", "its grid is coarser than any tile")
+    return enlarged
+
+
+def _verdict_of(bound: GraphBound) -> GraphVerdict:
+    radius = (bound.before[0], bound.after[0], bound.before[1], bound.after[1])
+    verdict = GraphVerdict(None, "", bound.stride, radius, len(bound.reductions), bound.levels)
+    if not bound.reductions:
+        return verdict
+    kinds = {own.kind: 0 for own in bound.reductions}
+    for own in bound.reductions:
+        kinds[own.kind] += 1
+    listed = " and ".join(f"{count} {kind}" for kind, count in kinds.items())
+    nodes = f"node{'s' * (len(bound.reductions) > 1)}"
+    return replace(verdict, obstacle="global", reason=f"the graph has {listed} {nodes}")
+
+
+def _combined(verdicts: list[GraphVerdict]) -> GraphVerdict:
+    """Return the verdict on the mean of several models."""
+    if len(verdicts) == 1:
+        return verdicts[0]
+    strides = [own.stride for own in verdicts]
+    combined = GraphVerdict(
+        stride=(math.lcm(*(down for down, _ in strides)), math.lcm(*(own for _, own in strides))),
+        radius=tuple(map(max, zip(*(own.radius for own in verdicts), strict=True))),
+        reductions=sum(own.reductions for own in verdicts),
+        levels=max(own.levels for own in verdicts),
+    )
+    for kind in ("position", "global", "unknown"):
+        reasons = dict.fromkeys(own.reason for own in verdicts if own.obstacle == kind)
+        if reasons:
+            return replace(combined, obstacle=kind, reason=" and ".join(reasons))
+    return combined
+
+
+def _turned(verdict: GraphVerdict, tta: str | None) -> GraphVerdict:
+    """Return the verdict on the mean over an augmentation."""
+    top, bottom, left, right = verdict.radius
+    stride = verdict.stride
+    symmetries = symmetries_of(tta)
+    if any(own.flipped_rows for own in symmetries):
+        top = bottom = max(top, bottom)
+    if any(own.flipped_columns for own in symmetries):
+        left = right = max(left, right)
+    if any(own.transposed for own in symmetries):
+        top, bottom = left, right = max(top, left), max(bottom, right)
+        stride = (math.lcm(*stride),) * 2
+    return replace(verdict, stride=stride, radius=(top, bottom, left, right))
