@@ -65,7 +65,9 @@ def measure_stride(probed: ProbedModel, axis: int, radii: tuple[int, int]) -> Re
         Receptive-field radius towards the start and the end of the axis, px.
     """
     shifted = _Shifted(probed, axis, radii)
-    for shift in (*COMMON_MULTIPLES, *SIZE_MULTIPLES[::-1]):
+    # What has to divide the lengths of images mostly divides the stride, too.
+    likely_first = sorted(COMMON_MULTIPLES, key=lambda shift: shift % probed.multiple > 0)
+    for shift in (*likely_first, *SIZE_MULTIPLES[::-1]):
         if shifted.reproduces(shift):
             found = Reproduced(_least(shifted, shift), True)
             if probed.spec.tile[axis] is None:

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 NOISE_SHARE = 0.1
 """White noise that is added to a raster's pixels, as a share of their standard deviation."""
 
+NOT_MEASURED = "the receptive field could not be measured"
+"""Start of the note on a probe that failed."""
+
 JSON_VERSION = 3
 """Version of a probe as JSON: to be raised when a probe measures more, or otherwise."""
 
@@ -201,7 +204,7 @@ def try_probe(path: Any, model: Model, channels: int | None = None) -> ProbeResu
             return ProbeResult(probe_model(model, channels))
         return ProbeResult(probe_file(path, model, channels=channels))
     except ModelError as error:
-        return ProbeResult(None, (f"the receptive field could not be measured: {error}",))
+        return ProbeResult(None, (f"{NOT_MEASURED}: {error}",))
 
 
 def raster_source(reader: RasterReader, model: Model) -> Source:
