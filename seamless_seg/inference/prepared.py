@@ -300,7 +300,7 @@ def prepare(
         measured = measure_model(model.source, network, options, execution, reader.size, channels)
     forecast = forecast_raster(reader, network, options, area, measured)
     if not is_empty:
-        forecast = require_exact_classes(forecast, network, channels)
+        forecast = require_exact_classes(forecast, network)
     if measured.tile_costs is not None:
         network.tune(forecast.plan.grid.tile_shape, 1)  # the last timing tuned it otherwise
     if execution.max_memory is not None and not reports_memory():

@@ -16,27 +16,15 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import ModelError
+from .agreement import Agreement, absolute_difference, agreement, spread
 from .layout import SIZE_PERIOD
-from .probed_model import (
-    LENGTHS,
-    SIZE_MULTIPLES,
-    ProbedModel,
-    absolute_difference,
-    rounded_up,
-    spread,
-)
+from .probed_model import LENGTHS, SIZE_MULTIPLES, ProbedModel, rounded_up
 
 COMMON_MULTIPLES = (384, 640, 720, 672, 700, 756, 660, 572, 646, 667, 496, 736, 783)
 """Shifts in px, of which each stands for its divisors: together for all of ``SIZE_MULTIPLES``."""
 
 SHIFTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
 """Shifts in px that are compared for a model with global context, which reproduces none."""
-
-ROUNDING = 1e-4
-"""Share of the logits' standard deviation by which rounding may change a shifted output."""
-
-HALF_ROUNDING = 1e-2
-"""The same for logits in half precision."""
 
 SAME = 1e-3
 """Share below which outputs count as the same for a model with global context."""
@@ -77,7 +65,9 @@ def measure_stride(probed: ProbedModel, axis: int, radii: tuple[int, int]) -> Re
         Receptive-field radius towards the start and the end of the axis, px.
     """
     shifted = _Shifted(probed, axis, radii)
-    for shift in (*COMMON_MULTIPLES, *SIZE_MULTIPLES[::-1]):
+    # What has to divide the lengths of images mostly divides the stride, too.
+    likely_first = sorted(COMMON_MULTIPLES, key=lambda shift: shift % probed.multiple > 0)
+    for shift in (*likely_first, *SIZE_MULTIPLES[::-1]):
         if shifted.reproduces(shift):
             found = Reproduced(_least(shifted, shift), True)
             if probed.spec.tile[axis] is None:
@@ -142,11 +132,12 @@ class _Shifted:
         if shift not in self._known:
             length = self._probed.spec.tile[self._axis] or self._length_for(shift)
             with suppress(ModelError):  # it may not take that length
-                apart = self.apart(shift, length, length)
-                if apart is None:
+                pair = self._outputs(shift, length, length)
+                if pair is None:
                     return False
-                self._known[shift] = apart < tolerance(self._logits)
-                self.bitwise &= apart == 0 or not self._known[shift]
+                found = agreement(*pair)
+                self._known[shift] = found.same
+                self.bitwise &= found.bitwise or not found.same
         return self._known.get(shift, False)
 
     def apart(self, shift: int, length: int, longest: int) -> float | None:
@@ -166,9 +157,16 @@ class _Shifted:
         float or None
             None where an image of that length is too short to show it.
         """
-        # Of a receptive field that covers the image, the middle third is looked at.
-        before, after = (min(radius, length // 3) for radius in self._radii)
-        low, high = before, length - shift - after
+        pair = self._outputs(shift, length, longest)
+        if pair is None:
+            return None
+        return float(absolute_difference(*pair).max()) / spread(pair[0])
+
+    def _outputs(
+        self, shift: int, length: int, longest: int
+    ) -> tuple[npt.NDArray[Any], npt.NDArray[Any]] | None:
+        """Return the inner output, and that for the shifted input, of the same pixels."""
+        low, high = self._inner(shift, length)
         if high - low < 1:
             return None
         if length != self._length:
@@ -177,8 +175,18 @@ class _Shifted:
             self._logits = self._probed.logits(self._axis, self._image[..., :length])
             self._length = length
         shifted = self._probed.logits(self._axis, self._image[..., shift : shift + length])
-        inner = self._logits[..., low + shift : high + shift]
-        return float(absolute_difference(shifted[..., low:high], inner).max()) / spread(inner)
+        return self._logits[..., low + shift : high + shift], shifted[..., low:high]
+
+    def _inner(self, shift: int, length: int) -> tuple[int, int]:
+        """Return the first and one past the last output that no side of either image changes."""
+        # Of a receptive field that covers the image, the middle third is looked at.
+        before, after = (min(radius, length // 3) for radius in self._radii)
+        low, high = before, length - shift - after
+        # The radii may be those of a cut off the stride: less than a stride smaller than others.
+        room = high - low
+        spare = (room - MIN_SHOWN) // 2 if room > 2 * MIN_SHOWN else room // 4
+        more = max(0, min(shift - 1, SIZE_MULTIPLES[-1] - 1, spare))
+        return low + more, high - more
 
     def _length_for(self, shift: int) -> int:
         """Return a length that is a multiple of the shift, and shows it."""
@@ -223,35 +231,32 @@ def _grid_of_sizes(
         multiple = math.lcm(stride * factor, probed.multiple)
         if multiple > LARGEST_STRIDE and factor > 1:
             break
-        agreement = _agreement_at_sizes(probed, axis, radii, multiple)
-        if agreement is not None:
+        found = _agreement_at_sizes(probed, axis, radii, multiple)
+        if found.same:
             stride = multiple if factor > 1 else stride
-            return Reproduced(stride, True, bitwise=agreement == 0)
+            return Reproduced(stride, True, bitwise=found.bitwise)
     return Reproduced(stride, True, at_sizes=False)
 
 
 def _agreement_at_sizes(
     probed: ProbedModel, axis: int, radii: tuple[int, int], multiple: int
-) -> float | None:
-    """Return by how much outputs for the same pixels in images of two lengths differ.
-
-    None where they differ by more than rounding.
-    """
+) -> Agreement:
+    """Compare the outputs for the same pixels in images of two lengths."""
     remainder, border = probed.spec.remainder[axis], probed.spec.border
     step = math.lcm(multiple, SIZE_PERIOD) if remainder else multiple
-    needed = max(LENGTHS[0], sum(radii) + 2 * border + MIN_SHOWN)
+    needed = max(LENGTHS[0], sum(radii) + 2 * border + multiple + MIN_SHOWN)
     length = rounded_up(needed, 2 * step)
     longer = length + step * (2 * (length // (4 * step)) + 1)
     shape = probed.channels, probed.breadth(axis), longer + remainder
     image = probed.source(np.random.default_rng([8, axis]), shape)
-    shown = length + remainder - radii[1] - border
+    # The radius may be that of a cut off the stride: less than a stride smaller than another.
+    shown = length + remainder - radii[1] - border - (multiple - 1)
     try:
         one = probed.logits(axis, image[..., : length + remainder])[..., :shown]
         other = probed.logits(axis, image)[..., :shown]
     except ModelError:
-        return None
-    is_same = same_up_to_rounding(one, other)
-    return float(absolute_difference(one, other).max()) if is_same else None
+        return Agreement(False, False)
+    return agreement(one, other)
 
 
 def same_bits_in_a_small_tile(probed: ProbedModel, radius: int, stride: int) -> bool:
@@ -271,15 +276,3 @@ def same_bits_in_a_small_tile(probed: ProbedModel, radius: int, stride: int) -> 
     except ModelError:  # it takes no image as small as that
         return True
     return np.array_equal(own[:, :shown, :shown], other[:, :shown, :shown], equal_nan=True)
-
-
-def same_up_to_rounding(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> bool:
-    """Tell whether logits differ by no more than rounding explains."""
-    return bool(absolute_difference(one, other).max() <= tolerance(one) * spread(one))
-
-
-def tolerance(logits: npt.NDArray[Any]) -> float:
-    """Return the share of the logits' standard deviation that rounding may change."""
-    with np.errstate(over="ignore"):
-        is_half = np.array_equal(logits, logits.astype(np.float16), equal_nan=True)
-    return HALF_ROUNDING if is_half else ROUNDING

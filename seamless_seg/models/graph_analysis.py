@@ -39,6 +39,8 @@ TILE_WIDE_KINDS = (
     "PackedMultiHeadAttention",
     "GroupQueryAttention",
     "QAttention",
+    "DynamicQuantizeLinear",
+    "DynamicQuantizeMatMul",
 )
 """Types of nodes whose every output depends on the whole tile, onnxruntime's own included."""
 

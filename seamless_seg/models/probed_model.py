@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from typing import Any, TypeAlias
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ..arrays import difference
 from ..errors import ModelError
 from .base import Model
-
-Image: TypeAlias = npt.NDArray[np.float32]
-"""An image, ``(channels, height, width)``."""
-
-Source: TypeAlias = "Callable[[np.random.Generator, tuple[int, int, int]], Image]"
-"""Makes an image of shape ``(channels, height, width)``, normalized as the model expects it."""
+from .probe_images import Image, Source, telling_source
 
 LENGTHS = (384, 768, 1536)
 """Lengths in px of images along the axis that is measured: the first that holds the radius."""
@@ -33,11 +27,6 @@ SIZE_MULTIPLES = (*range(1, 33), 36, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192,
 
 JOINT_MULTIPLES = (72, 120, 144, 168, 180, 240, 336, 360, 720)
 """The same for models that join two grids."""
-
-
-def noise(random: np.random.Generator, shape: tuple[int, int, int]) -> Image:
-    """Return white noise on the scale of normalized pixels."""
-    return random.standard_normal(shape, np.float32)
 
 
 class ProbedModel:
@@ -68,6 +57,7 @@ class ProbedModel:
         self.channels = channels
         self.source = source
         self.multiple, self._breadths = self._first_that_works()
+        self._first: npt.NDArray[Any] | None = None
 
     def lengths(self, axis: int, stride: int = 1) -> tuple[int, ...]:
         """Return the lengths along an axis at which the model can be measured, on a stride."""
@@ -75,7 +65,9 @@ class ProbedModel:
         if fixed is not None:
             return (fixed,)
         multiple = math.lcm(self.multiple, stride)
-        return tuple(rounded_up(length, multiple) + remainder for length in LENGTHS)
+        # Twice the stride, so that a cut at a multiple of it leaves pixels on both of its sides.
+        needed = (max(length, 2 * stride) for length in LENGTHS)
+        return tuple(rounded_up(length, multiple) + remainder for length in needed)
 
     def breadth(self, axis: int) -> int:
         """Return the length of images along the other axis, px."""
@@ -85,6 +77,37 @@ class ProbedModel:
         """Return a new image, the axis in question last."""
         random = np.random.default_rng([seed, axis, length])
         return self.source(random, (self.channels, self.breadth(axis), length))
+
+    def choose_source(self) -> None:
+        """Measure with other images than white noise if the output for that shows nothing.
+
+        Raises
+        ------
+        ModelError
+            If the output for no images shows what it depends on.
+        """
+        length, asked = self.lengths(0)[0], self.source
+
+        def output_of(source: Source) -> npt.NDArray[Any]:
+            self.source = source
+            return self.logits(0, self.image(0, length, 0))
+
+        first = output_of(asked)
+        chosen = telling_source(
+            asked,
+            lambda source: first if source is asked else output_of(source),
+            self.spec.name,
+            self.spec.gives_classes,
+        )
+        self.source = chosen
+        self._first = first if chosen is asked else None
+
+    def first_logits(self, axis: int, image: Image, seed: int) -> npt.NDArray[Any]:
+        """Return the logits of ``self.image(axis, length, seed)``, which may be known."""
+        first, self._first = self._first, None
+        if first is not None and (axis, seed, image.shape[-1]) == (0, 0, self.lengths(0)[0]):
+            return first
+        return self.logits(axis, image)
 
     def logits(self, axis: int, image: Image) -> npt.NDArray[Any]:
         """Return the logits of an image, shape ``(classes, breadth, length)``."""
@@ -141,17 +164,6 @@ class ProbedModel:
             )
         )
         return height, width
-
-
-def absolute_difference(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """Return the absolute difference of logits, in finite numbers."""
-    return np.nan_to_num(difference(one, other), posinf=float(np.finfo(np.float32).max))
-
-
-def spread(logits: npt.NDArray[Any]) -> float:
-    """Return the standard deviation of the finite logits, above 0."""
-    finite = logits[np.isfinite(logits)].astype(np.float64)
-    return max(float(finite.std()) if finite.size else 0.0, float(np.finfo(np.float32).tiny))
 
 
 def rounded_up(length: int, multiple: int) -> int:

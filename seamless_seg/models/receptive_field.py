@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import ModelError
+from .agreement import absolute_difference, agreement, spread
 from .base import DEFAULT_CHANNELS, Model
 from .ensemble import Ensemble
 from .equivariance import (
@@ -24,11 +25,11 @@ from .equivariance import (
     measure_stride,
     nearest_stride,
     same_bits_in_a_small_tile,
-    same_up_to_rounding,
 )
 from .graph_verdict import NOT_READ, GraphVerdict, graph_verdict
 from .load import open_models
-from .probed_model import ProbedModel, Source, absolute_difference, noise, rounded_up, spread
+from .probe_images import Source, noise
+from .probed_model import ProbedModel, rounded_up
 
 TOLERANCES = (1e-2, 1e-3, 1e-4)
 """Shares of the logits' standard deviation for which reports list the effective radius."""
@@ -177,17 +178,20 @@ def probe(
     channels : int, optional
         Bands of the images, where the model takes any number; 3 where None.
     source : callable, optional
-        Makes images; white noise by default.
+        Makes images; white noise by default, and positive or smooth images for a model that
+        gives NaN, or the same everywhere, for white noise.
     tta : str, optional
         Test-time augmentation, ``"flips"`` or ``"d4"``: measure the mean of augmented tiles.
 
     Raises
     ------
     ModelError
-        Where the model fails at every size that is tried.
+        Where the model fails at every size that is tried, or gives NaN or the same class nearly
+        everywhere, so that nothing can be measured.
     """
     opened = open_models(model, tta=tta).resolved(channels)
     probed = ProbedModel(opened, opened.spec.channels or channels or DEFAULT_CHANNELS, source)
+    probed.choose_source()
     down, across = _measure_axis(probed, 0), _measure_axis(probed, 1)
     strides = down.reproduced, across.reproduced
     bitwise = strides[0].bitwise and strides[1].bitwise
@@ -294,7 +298,7 @@ def _sides_at(
     changes: tuple[_Changes, _Changes] = [], []
     for seed in SEEDS:
         image, other = (probed.image(axis, length, n) for n in (seed, seed + len(SEEDS)))
-        logits = probed.logits(axis, image)
+        logits = probed.first_logits(axis, image, seed)
         scale = spread(logits)
         for after, own in enumerate(changes):
             if own and own[-1][0][-1]:
@@ -338,9 +342,9 @@ def _depends_on_batch(probed: ProbedModel) -> bool:
         one, other = probed.batch([first, second]), probed.batch([first, third])
     except ModelError:  # a batch of 1 is built into the graph
         return True
-    return not np.array_equal(one[0], other[0]) or not same_up_to_rounding(
-        probed.batch([first])[0], one[0]
-    )
+    if not np.array_equal(one[0], other[0], equal_nan=True):
+        return True
+    return not agreement(probed.batch([first])[0], one[0]).same
 
 
 def _is_deterministic(probed: ProbedModel) -> bool:

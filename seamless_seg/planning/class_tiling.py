@@ -13,8 +13,8 @@ from ..models.base import Model
 from ..models.callable_model import CallableModel
 from ..models.ensemble import Ensemble, refuse_class_numbers
 from .class_probe import RADIUS_FACTOR
-from .exactness import WITHIN_ROUNDING
 from .forecast import Forecast
+from .probing import NOT_MEASURED
 
 TRIAL_SIDES = (256, 224, 512)
 """Sides in px of the images on which a function is tried: the first that it takes."""
@@ -48,7 +48,7 @@ def recognized(model: Model, channels: int) -> Model:
     return replace(model, spec=replace(model.spec, gives_classes=True))
 
 
-def require_exact_classes(forecast: Forecast, model: Model, channels: int) -> Forecast:
+def require_exact_classes(forecast: Forecast, model: Model) -> Forecast:
     """Return the forecast of a model that gives class numbers, with a note on how tiles are cut.
 
     Raises
@@ -60,18 +60,15 @@ def require_exact_classes(forecast: Forecast, model: Model, channels: int) -> Fo
         return forecast
     start = f"{model.spec.name} gives class numbers, which cannot be blended"
     if forecast.exact is None:
+        failures = [note for note in forecast.settings.notes if note.startswith(NOT_MEASURED)]
+        if failures:
+            raise ModelError(f"{start}, and {failures[0]}: {EXPORT_LOGITS}")
         raise ModelError(
             f'{start}, and its receptive field is not measured: give margin="auto" and '
             f'align="auto", or {EXPORT_LOGITS}'
         )
-    if not (forecast.exact or forecast.exactness == WITHIN_ROUNDING):
+    if not (forecast.exact or str(forecast.exactness).startswith("within rounding")):
         raise ModelError(f"{start}, and its tiles are {forecast.exactness}: {EXPORT_LOGITS}")
-    output = _on_noise(model, channels)
-    if output is not None and np.ptp(output.astype(np.float64)) == 0:
-        raise ModelError(
-            f"{start}, and it gives class {output.flat[0]:g} for all random pixels, so its "
-            f"receptive field cannot be measured: {EXPORT_LOGITS}"
-        )
     return forecast.noting(
         f"{model.spec.name} gives class numbers: tiles are cut, not blended, at "
         f"{RADIUS_FACTOR} times the receptive-field radius that was measured on them"

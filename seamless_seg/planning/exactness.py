@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 from ..models.base import Model
@@ -11,7 +12,10 @@ from ..tiling.plan import Plan
 from ..tiling.trust import Profile
 from ..validation import format_size
 
-EXACT = "tiling exact: identical to running the model on the whole image at once"
+ON_WHOLE_IMAGE = "running the model on the whole image at once"
+"""What tiles are compared with."""
+
+EXACT = f"tiling exact: identical to {ON_WHOLE_IMAGE}"
 """The sentence for tiles that are exact."""
 
 NOT_EQUIVARIANT = (
@@ -29,12 +33,14 @@ DEPENDS_ON_SIZE = (
 GLOBAL_CONTEXT = "not exact: the model has global context, so its output depends on the tile's size"
 """The sentence for a model whose receptive field covers the whole tile."""
 
-
 WITHIN_ROUNDING = (
-    "within rounding: equal to running the model on the whole image at once, but for the last "
-    "bits, which the runtime rounds differently in images of other sizes"
+    f"within rounding: equal to {ON_WHOLE_IMAGE}, but for the last bits, which the runtime rounds "
+    f"differently in images of other sizes"
 )
 """The sentence for tiles that would be exact if floats were."""
+
+NOT_DETERMINISTIC = "not exact: the model is not deterministic"
+"""The sentence for a model that gives other logits for the same pixels."""
 
 
 class Exactness(NamedTuple):
@@ -80,9 +86,18 @@ def exactness(
         whole = "tiling exact: one tile holds the whole image"
         return Exactness(True, f"{whole}{_padding(plan, model)}")
     change = max(_change(axis, field, plan.trust) for axis, field in axes)
-    if change == 0 and not probe.bitwise:
-        return Exactness(False, WITHIN_ROUNDING)
-    return _compared(change, plan, tolerance)
+    if change == 0:
+        sentence = EXACT if probe.bitwise else WITHIN_ROUNDING
+        return Exactness(
+            probe.bitwise, sentence.replace(ON_WHOLE_IMAGE, ON_WHOLE_IMAGE + _extension(plan))
+        )
+    if tolerance is not None and change < tolerance:
+        return Exactness(
+            False,
+            f"within the tolerance: logits near tile edges change by less than {tolerance:g} of "
+            f"their standard deviation",
+        )
+    return Exactness(False, _too_little_context(change, plan, axes, model))
 
 
 def _obstacle(probe: Probe, axes: list[tuple[Axis, Reach]], batch_size: int) -> str | None:
@@ -93,7 +108,7 @@ def _obstacle(probe: Probe, axes: list[tuple[Axis, Reach]], batch_size: int) -> 
             "use batch_size=1"
         )
     if not probe.deterministic:
-        return "not exact: the model is not deterministic"
+        return NOT_DETERMINISTIC
     if any(field.across for _, field in axes):
         return GLOBAL_CONTEXT
     if not all(field.equivariant for _, field in axes):
@@ -112,6 +127,16 @@ def _obstacle(probe: Probe, axes: list[tuple[Axis, Reach]], batch_size: int) -> 
             f"choose such a tile="
         )
     return None
+
+
+DYNAMIC_QUANTIZATION = "DynamicQuantize"
+"""Start of the types of nodes that take their scale from all values of a tile."""
+
+FLOAT_INSTEAD = (
+    "; dynamic quantization takes its scale from the whole tile: a float model, or a statically "
+    "quantized one, does not"
+)
+"""Advice on a model that is dynamically quantized."""
 
 
 class Verdict(NamedTuple):
@@ -145,7 +170,16 @@ def weigh_graph(nodes: str | None, probe: Probe | None, sentence: str | None) ->
     """
     if sentence == GLOBAL_CONTEXT:
         listed = f" (the graph has {nodes})" if nodes else ""
-        return Verdict(f"{GLOBAL_CONTEXT}{listed}; fewer, larger tiles help")
+        is_quantized = nodes is not None and DYNAMIC_QUANTIZATION in nodes
+        return Verdict(
+            f"{GLOBAL_CONTEXT}{listed}{FLOAT_INSTEAD * is_quantized}; fewer, larger tiles help"
+        )
+    if sentence == NOT_DETERMINISTIC:
+        return Verdict(
+            f"{NOT_DETERMINISTIC}, so the same pixels give another result in each tile and each "
+            f"run; export the model without dropout and random numbers (in torch, call "
+            f"model.eval() before the export)"
+        )
     if sentence in (NOT_EQUIVARIANT, DEPENDS_ON_SIZE):
         return Verdict(sentence)
     # A probe that found global context matters only along axes with more than one tile.
@@ -163,22 +197,41 @@ def weigh_graph(nodes: str | None, probe: Probe | None, sentence: str | None) ->
     return Verdict(notes=(note,))
 
 
-def _compared(change: float, plan: Plan, tolerance: float | None) -> Exactness:
-    """The verdict on logits that change by up to so many of their standard deviations."""
-    if change == 0:
-        return Exactness(True, EXACT)
-    if tolerance is not None and change < tolerance:
-        return Exactness(
-            False,
-            f"within the tolerance: logits near tile edges change by less than {tolerance:g} of "
-            f"their standard deviation",
-        )
+def _too_little_context(
+    change: float, plan: Plan, axes: list[tuple[Axis, Reach]], model: Model | None
+) -> str:
+    """Say that the margin is too small, by how much logits change, and which would be exact."""
     discarded = "half of the overlap" if plan.trust == "crop" else "the margin"
-    return Exactness(
-        False,
+    return (
         f"not exact: {discarded} is smaller than the receptive-field radius; logits near tile "
-        f"edges may change by up to {change:.2g} of their standard deviation",
+        f"edges may change by up to {change:.2g} of their standard deviation"
+        f"{_exact_instead(plan, axes, model)}"
     )
+
+
+def _exact_instead(plan: Plan, axes: list[tuple[Axis, Reach]], model: Model | None) -> str:
+    """Name a margin, an overlap and a tile that are exact; nothing if the fixed tile is small."""
+    radius = max(field.radius for _, field in axes)
+    overlap = 2 * radius + 1
+    step = math.lcm(8, *(field.stride for _, field in axes))
+    # A tile of less than two overlaps runs each pixel four times and more.
+    tile = math.ceil((2 * overlap + 1) / step) * step
+    shortest = min(axis.tile for axis, _ in axes)
+    if model is not None and any(model.spec.tile):
+        if shortest - overlap < max(field.stride for _, field in axes):
+            return ""
+        tile = shortest
+    margin = "" if plan.trust == "crop" else f"margin={radius}, "
+    larger = f" and tile={tile} or more" if tile > shortest else ""
+    return f"; for an exact result use {margin}overlap={overlap}{larger}"
+
+
+def _extension(plan: Plan) -> str:
+    """Say how far an image is extended whose last tiles end beyond it."""
+    ends = tuple(axis.stop(axis.count - 1) for axis in (plan.grid.rows, plan.grid.cols))
+    if ends == plan.image_size:
+        return ""
+    return f", extended by reflection to {format_size(ends)} px"
 
 
 def _padding(plan: Plan, model: Model | None) -> str:

@@ -19,7 +19,7 @@ from ..tiling.trust import name_of
 from ..validation import pair
 from ..windows import Size
 from .autotune import Measurements, TileCosts
-from .exactness import exactness, weigh_graph
+from .exactness import NOT_DETERMINISTIC, exactness, weigh_graph
 from .memory import Schedule
 from .options import Options
 from .pixels import choose_pixels, notes_on
@@ -224,7 +224,7 @@ def with_exactness(
         batch_size = forecast.settings.tiling.batch_size.value
         exact, sentence = exactness(probe, plan, options.tolerance, model, batch_size)
     forecast = replace(forecast, exact=exact, exactness=sentence, warning=None)
-    if plan.grid.shape == (1, 1):
+    if plan.grid.shape == (1, 1) and sentence != NOT_DETERMINISTIC:
         return forecast
     verdict = weigh_graph(tile_wide_nodes(model), probe, sentence)
     settings = forecast.settings.noting(*verdict.notes)

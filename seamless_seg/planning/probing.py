@@ -15,7 +15,7 @@ from ..models.base import Model
 from ..models.files import has_functions
 from ..models.graph_verdict import GraphVerdict
 from ..models.load import LazyModel
-from ..models.probed_model import Image, Source, noise
+from ..models.probe_images import Image, Source, noise
 from ..models.receptive_field import Probe, Side
 from ..models.receptive_field import probe as probe_model
 from ..raster.source import gaps_extended, read_extended
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 NOISE_SHARE = 0.1
 """White noise that is added to a raster's pixels, as a share of their standard deviation."""
+
+NOT_MEASURED = "the receptive field could not be measured"
+"""Start of the note on a probe that failed."""
 
 JSON_VERSION = 3
 """Version of a probe as JSON: to be raised when a probe measures more, or otherwise."""
@@ -203,7 +206,7 @@ def try_probe(path: Any, model: Model, channels: int | None = None) -> ProbeResu
             return ProbeResult(probe_model(model, channels))
         return ProbeResult(probe_file(path, model, channels=channels))
     except ModelError as error:
-        return ProbeResult(None, (f"the receptive field could not be measured: {error}",))
+        return ProbeResult(None, (f"{NOT_MEASURED}: {error}",))
 
 
 def raster_source(reader: RasterReader, model: Model) -> Source:
@@ -232,7 +235,9 @@ def raster_source(reader: RasterReader, model: Model) -> Source:
         if gaps is not None:
             np.copyto(image, 0, where=gaps)
         spread = float(image.std()) * NOISE_SHARE or 1.0
-        return image + noise(random, shape) * np.float32(spread)
+        noisy: Image = image + noise(random, shape) * np.float32(spread)
+        # A logarithm, a root or a power is NaN below 0, where a raster may have no pixels.
+        return np.abs(noisy) if image.min() >= 0 else noisy
 
     return source
 

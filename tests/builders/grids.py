@@ -182,3 +182,21 @@ def wide_border(path, dilation):
     nodes = [node("Conv", ["image", "conv"], ["logits"], dilations=[dilation, dilation])]
     sizes = {"height": "h", "width": "w", "out_size": ("oh", "ow")}
     return made.model(path, nodes, {"conv": _weight(2, 3, 3, 3)}, 3, 2, **sizes)
+
+
+def bilinear(path, size):
+    """Features on a grid of so many pixels, enlarged linearly and set beside the image."""
+    pads = (size + 2) // 2 - size // 2
+    nodes = [
+        node("Conv", ["image", "embed"], ["tokens"], strides=[size] * 2, pads=[pads, pads, 1, 1]),
+        node("Relu", ["tokens"], ["active"]),
+        node("Resize", ["active", "", "scales"], ["up"], mode="linear"),
+        node("Concat", ["image", "up"], ["both"], axis=1),
+        node("Conv", ["both", "head"], ["logits"], pads=[1] * 4),
+    ]
+    weights = {
+        "embed": _weight(6, 3, size + 1 + pads, size + 1 + pads),
+        "scales": np.array([1, 1, size, size], np.float32),
+        "head": _weight(2, 9, 3, 3),
+    }
+    return made.model(path, nodes, weights, 3, 2)
