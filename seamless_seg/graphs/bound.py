@@ -15,6 +15,9 @@ from .tensors import BoundError, Tensor
 FIRST_LENGTH = 2**6 * 3**2 * 5 * 7
 """Pixels: the first image that is looked at, a multiple of most strides. No pixel is computed."""
 
+RARE_STRIDES = (1, 11 * 13, 17 * 19, 23 * 29, 31)
+"""Strides that do not divide ``FIRST_LENGTH``: images that they divide are looked at, too."""
+
 FACTORS = (1, 2, 3, 4, 5, 6, 7, 8, 16, 32)
 """Multiples of the stride that may have to divide the sides of an image."""
 
@@ -80,12 +83,23 @@ def bound(
     BoundError
         If the graph has no bound, or another one in images of other sizes.
     """
-    period = math.lcm(FIRST_LENGTH, 128 if any(remainder) else 1, multiple)
-    first, second = (period + remainder[0], 2 * period + remainder[1])
-    found, trace = _looked_at(graph, image, finish, _with_fixed((first, second), fixed))
+    failure: BoundError | None = None
+    for rare in RARE_STRIDES:
+        period = math.lcm(FIRST_LENGTH, 128 if any(remainder) else 1, multiple) * rare
+        lengths = period + remainder[0], 2 * period + remainder[1]
+        try:
+            found, trace = _looked_at(graph, image, finish, _with_fixed(lengths, fixed))
+            break
+        except BoundError as obstacle:
+            failure = failure or obstacle
+            if obstacle.kind != "position" or None not in fixed:
+                raise
+    else:
+        assert failure is not None
+        raise failure
     if None not in fixed:
         return found
-    failure: BoundError | None = None
+    failure = None
     for factor in FACTORS:
         stride = math.lcm(*found.stride, factor * max(found.stride), multiple)
         step = math.lcm(stride, 128) if any(remainder) else stride

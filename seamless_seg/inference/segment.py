@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, Unpack
 from ..areas.geojson import area_of, bounding_window
 from ..errors import OptionError
 from ..planning.class_scheme import ClassScheme, notes_on
+from ..planning.exactness import Basis
 from ..planning.forecast import Forecast
 from ..planning.open_raster import open_raster, with_band_numbers
 from ..planning.options import Execution, OptionChoices, Options, merged, pop_options
@@ -71,6 +72,9 @@ class Summary:
     sentence; None if the model's receptive field was not measured."""
     exact: bool | None
     """Whether it is identical; None if that is unknown."""
+    exact_by: Basis | None
+    """What that rests on: ``"graph"`` if it is proven from the model's graph, ``"measurement"`` if
+    no more than a probe says so; None where the output is not exact."""
     peak_bytes: int | None
     """Most memory that the process had at any time; None if the system does not report it."""
     warnings: tuple[str, ...]
@@ -91,6 +95,7 @@ class Summary:
             "seconds": self.seconds,
             "exact": self.exact,
             "exactness": self.exactness,
+            "exact_by": self.exact_by,
             "peak_bytes": self.peak_bytes,
             "warnings": list(self.warnings),
             "notes": list(self.notes),
@@ -209,6 +214,7 @@ def segment(
         settings=prepared.forecast.settings,
         exactness=prepared.forecast.exactness,
         exact=prepared.forecast.exact,
+        exact_by=prepared.forecast.exact_by,
         peak_bytes=peak_bytes(),
         warnings=(*prepared.forecast.warnings, *_warnings_on(counts)),
         outputs=tuple(paths),

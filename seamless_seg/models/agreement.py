@@ -33,8 +33,8 @@ class Agreement(NamedTuple):
 
     same: bool
     """Whether they differ by no more than rounding explains."""
-    bitwise: bool
-    """Whether they are the same to the last bit."""
+    rounding: float
+    """Largest difference, as a share of the logits' standard deviation; 0 for the same bits."""
 
 
 def agreement(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> Agreement:
@@ -44,14 +44,14 @@ def agreement(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> Agreement:
     at few pixels, by whole steps.
     """
     if np.array_equal(one, other, equal_nan=True):
-        return Agreement(True, True)
+        return Agreement(True, 0.0)
+    largest = float(absolute_difference(one, other).max()) / spread(one)
     if has_steps(one):
         count = one[0].size
         flipped = float(np.any(difference(one, other) > 0, axis=0).sum())
         most = count * min(FLIPPED, FLIPPED_STEPS * variation(one))
-        return Agreement(flipped <= max(1.0, most), False)
-    largest = float(absolute_difference(one, other).max())
-    return Agreement(largest <= tolerance(one) * spread(one), False)
+        return Agreement(flipped <= max(1.0, most), largest)
+    return Agreement(largest <= tolerance(one), largest)
 
 
 def variation(logits: npt.NDArray[Any]) -> float:

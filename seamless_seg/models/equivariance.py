@@ -48,8 +48,8 @@ class Reproduced(NamedTuple):
     """Whether a shift did reproduce the output."""
     at_sizes: bool = True
     """Whether the same pixels in a longer image give the same output."""
-    bitwise: bool = True
-    """Whether all of that is so to the last bit, and not up to rounding."""
+    rounding: float = 0.0
+    """By how much outputs that count as the same differ, in standard deviations of the logits."""
 
 
 def measure_stride(probed: ProbedModel, axis: int, radii: tuple[int, int]) -> Reproduced:
@@ -72,7 +72,7 @@ def measure_stride(probed: ProbedModel, axis: int, radii: tuple[int, int]) -> Re
             found = Reproduced(_least(shifted, shift), True)
             if probed.spec.tile[axis] is None:
                 found = _grid_of_sizes(probed, axis, radii, found.stride)
-            return found._replace(bitwise=found.bitwise and shifted.bitwise)
+            return found._replace(rounding=max(found.rounding, shifted.rounding))
     return Reproduced(1, False)
 
 
@@ -114,15 +114,15 @@ class _Shifted:
 
     Attributes
     ----------
-    bitwise : bool
-        Whether every output so far that was reproduced was so to the last bit.
+    rounding : float
+        By how much outputs so far differed that were reproduced, in standard deviations.
     """
 
     def __init__(self, probed: ProbedModel, axis: int, radii: tuple[int, int]) -> None:
         self._probed, self._axis = probed, axis
         self._radii = tuple(radius + probed.spec.border for radius in radii)
         self._known: dict[int, bool] = {}
-        self.bitwise = True
+        self.rounding = 0.0
         self._length, self._image, self._logits = 0, np.empty(0, np.float32), np.empty(0)
 
     def reproduces(self, shift: int) -> bool:
@@ -137,7 +137,8 @@ class _Shifted:
                     return False
                 found = agreement(*pair)
                 self._known[shift] = found.same
-                self.bitwise &= found.bitwise or not found.same
+                if found.same:
+                    self.rounding = max(self.rounding, found.rounding)
         return self._known.get(shift, False)
 
     def apart(self, shift: int, length: int, longest: int) -> float | None:
@@ -234,7 +235,7 @@ def _grid_of_sizes(
         found = _agreement_at_sizes(probed, axis, radii, multiple)
         if found.same:
             stride = multiple if factor > 1 else stride
-            return Reproduced(stride, True, bitwise=found.bitwise)
+            return Reproduced(stride, True, rounding=found.rounding)
     return Reproduced(stride, True, at_sizes=False)
 
 
@@ -255,17 +256,18 @@ def _agreement_at_sizes(
         one = probed.logits(axis, image[..., : length + remainder])[..., :shown]
         other = probed.logits(axis, image)[..., :shown]
     except ModelError:
-        return Agreement(False, False)
+        return Agreement(False, 0.0)
     return agreement(one, other)
 
 
-def same_bits_in_a_small_tile(probed: ProbedModel, radius: int, stride: int) -> bool:
-    """Tell whether a small square gives the bits of the same pixels in a larger one.
+def rounding_in_a_small_tile(probed: ProbedModel, radius: int, stride: int) -> float:
+    """Return by how much a small square differs from the same pixels in a larger one.
 
-    Some runtimes choose by the size of an image how they compute, and so how they round.
+    Some runtimes choose by the size of an image how they compute, and so how they round. The
+    difference is a share of the logits' standard deviation.
     """
     if probed.spec.tile != (None, None) or probed.spec.remainder != (0, 0):
-        return True
+        return 0.0
     step, shown = math.lcm(stride, probed.multiple), MIN_SHOWN
     small, large = (
         rounded_up(radius + probed.spec.border + length, step) for length in (shown, LENGTHS[0])
@@ -274,5 +276,5 @@ def same_bits_in_a_small_tile(probed: ProbedModel, radius: int, stride: int) -> 
     try:
         own, other = (probed.logits(1, image[:, :side, :side]) for side in (small, large))
     except ModelError:  # it takes no image as small as that
-        return True
-    return np.array_equal(own[:, :shown, :shown], other[:, :shown, :shown], equal_nan=True)
+        return 0.0
+    return agreement(own[:, :shown, :shown], other[:, :shown, :shown]).rounding

@@ -24,7 +24,7 @@ from .equivariance import (
     Reproduced,
     measure_stride,
     nearest_stride,
-    same_bits_in_a_small_tile,
+    rounding_in_a_small_tile,
 )
 from .graph_verdict import NOT_READ, GraphVerdict, graph_verdict
 from .load import open_models
@@ -96,11 +96,6 @@ class Reach(Curve):
         """Pixels to discard at a tile's edges: what is proven to be enough, or else measured."""
         return self.radius if self.proven is None else self.proven
 
-    @property
-    def is_tileable(self) -> bool:
-        """Whether tiles agree that start at multiples of the stride and discard the radius."""
-        return self.equivariant and not self.across
-
 
 @dataclass(frozen=True)
 class Probe:
@@ -121,14 +116,20 @@ class Probe:
     """
     depends_on_size: bool
     """Whether the same pixels give other logits in an image of another size."""
-    bitwise: bool
-    """Whether shifts and sizes gave the same bits; if not, but else the same, by rounding."""
+    rounding: float
+    """By how much outputs that shifts and sizes should not change did differ, by rounding: a share
+    of the logits' standard deviation; 0 where their bits are the same."""
     depends_on_batch: bool
     """Whether a tile's logits depend on the other tiles of its batch, or a batch of 2 fails."""
     deterministic: bool
     """Whether the same input gave the same bits twice."""
     graph: GraphVerdict = NOT_READ
     """What the graph proves, or which of its nodes stands in the way."""
+
+    @property
+    def bitwise(self) -> bool:
+        """Whether shifts and sizes gave the same bits."""
+        return self.rounding == 0
 
     @property
     def sides(self) -> tuple[Side, Side, Side, Side]:
@@ -194,11 +195,11 @@ def probe(
     probed.choose_source()
     down, across = _measure_axis(probed, 0), _measure_axis(probed, 1)
     strides = down.reproduced, across.reproduced
-    bitwise = strides[0].bitwise and strides[1].bitwise
+    rounding = max(strides[0].rounding, strides[1].rounding)
     if strides[0].by_shifts and strides[1].by_shifts:
         radius = max(side.radius for axis in (down, across) for side in (axis.before, axis.after))
         stride = math.lcm(strides[0].stride, strides[1].stride)
-        bitwise = bitwise and same_bits_in_a_small_tile(probed, radius, stride)
+        rounding = max(rounding, rounding_in_a_small_tile(probed, radius, stride))
     multiple = math.lcm(strides[0].stride, strides[1].stride, probed.multiple)
     verdict = graph_verdict(opened, probed.channels, multiple)
     return Probe(
@@ -210,7 +211,7 @@ def probe(
         size=(down.length, across.length),
         equivariant=(strides[0].by_shifts, strides[1].by_shifts),
         depends_on_size=not (strides[0].at_sizes and strides[1].at_sizes),
-        bitwise=bitwise,
+        rounding=rounding,
         depends_on_batch=_depends_on_batch(probed),
         deterministic=_is_deterministic(probed),
         graph=_within_bound(verdict, (down, across)),

@@ -20,7 +20,7 @@ from ..models.onnx_session import OnnxFile
 from ..models.receptive_field import Probe
 from ..models.signature import Tensor
 from .bands import RasterBands
-from .exactness import limitation, weigh_graph
+from .exactness import limitation, warned
 from .forecast import model_choices
 from .options import Options
 from .pixels import decide_pixels
@@ -93,11 +93,11 @@ def describe_model(path: str | os.PathLike[str]) -> ModelDescription:
         options = Options()
         probe, notes = probe_if_needed(path, model, options)
         sentence = limitation(probe) if probe else None
-        verdict = weigh_graph(tile_wide_nodes(model), probe, sentence)
+        warning = warned(tile_wide_nodes(model), probe, sentence)
         described = replace(
             described,
-            notes=(*described.notes, *notes, *verdict.notes),
-            warnings=(verdict.warning,) if verdict.warning else (),
+            notes=(*described.notes, *notes),
+            warnings=(warning,) if warning else (),
         )
         return replace(described, settings=_settings(model, options, probe))
     except SeamlessError as error:

@@ -31,7 +31,10 @@ def choose_tiling(constraints: AxisConstraints, field: Reach) -> AxisTiling:
     field : Reach
         The model's receptive field along the axis.
     """
-    exact = _exact_margin(constraints, field)
+    exact, measured = (
+        _exact_margin(constraints, field),
+        _margin_of(constraints, field, field.radius),
+    )
     tile = constraints.tile or _tile(constraints, field, exact)
     overlap = constraints.overlap
     if overlap is None:
@@ -43,6 +46,8 @@ def choose_tiling(constraints: AxisConstraints, field: Reach) -> AxisTiling:
             margin = 0
         elif _overlap_for(exact) <= overlap:
             margin = exact
+        elif constraints.tolerance is None and _overlap_for(measured) <= overlap:
+            margin = measured
         else:
             margin = smoothest_margin(field, overlap)
     return AxisTiling(tile, overlap, margin, align)
@@ -97,9 +102,13 @@ def _exact_margin(constraints: AxisConstraints, field: Reach) -> int | None:
     margin = field.exact_margin if tolerance is None else field.effective(tolerance)
     if not field.equivariant or (field.across and margin >= field.radius):
         return None
-    if constraints.tile is not None and constraints.tile % field.stride:
-        margin += field.stride - 1  # the tile's far side is cut off the model's stride
-    return margin
+    return _margin_of(constraints, field, margin)
+
+
+def _margin_of(constraints: AxisConstraints, field: Reach, radius: int) -> int:
+    """The margin for a radius: larger where the tile's far side is cut off the model's stride."""
+    is_off = constraints.tile is not None and constraints.tile % field.stride
+    return radius + field.stride - 1 if is_off else radius
 
 
 def _overlap_for(margin: int) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 from ..models.base import Model
 from ..models.receptive_field import Probe, Reach
@@ -12,11 +12,17 @@ from ..tiling.plan import Plan
 from ..tiling.trust import Profile
 from ..validation import format_size
 
+MAX_ROUNDING = 0.1
+"""Standard deviations: what differs by more are single pixels of an output with steps."""
+
 ON_WHOLE_IMAGE = "running the model on the whole image at once"
 """What tiles are compared with."""
 
-EXACT = f"tiling exact: identical to {ON_WHOLE_IMAGE}"
-"""The sentence for tiles that are exact."""
+PROVEN = f"tiling exact, proven from the graph: identical to {ON_WHOLE_IMAGE}"
+"""The sentence for tiles that are exact whatever their pixels."""
+
+MEASURED = f"tiling exact as far as measured: identical to {ON_WHOLE_IMAGE}"
+"""The sentence for tiles that are exact if the model does nothing that a probe does not see."""
 
 NOT_EQUIVARIANT = (
     "not exact: a shifted input does not give a shifted answer, so the model's output depends on "
@@ -33,14 +39,21 @@ DEPENDS_ON_SIZE = (
 GLOBAL_CONTEXT = "not exact: the model has global context, so its output depends on the tile's size"
 """The sentence for a model whose receptive field covers the whole tile."""
 
-WITHIN_ROUNDING = (
-    f"within rounding: equal to {ON_WHOLE_IMAGE}, but for the last bits, which the runtime rounds "
-    f"differently in images of other sizes"
+ROUNDED = (
+    f"tiling exact within rounding, {{basis}}: equal to {ON_WHOLE_IMAGE}, but for the last bits"
+    f"{{figure}}, which the runtime rounds differently in images of other sizes"
 )
 """The sentence for tiles that would be exact if floats were."""
 
+BASES = {"graph": "proven from the graph", "measurement": "as far as measured"}
+"""What exactness rests on, in words."""
+
 NOT_DETERMINISTIC = "not exact: the model is not deterministic"
 """The sentence for a model that gives other logits for the same pixels."""
+
+
+Basis: TypeAlias = Literal["graph", "measurement"]
+"""What exactness rests on: the graph's arithmetic, or no more than what a probe saw."""
 
 
 class Exactness(NamedTuple):
@@ -49,8 +62,10 @@ class Exactness(NamedTuple):
     exact: bool
     """Whether the output is the model's output for the whole image, bit for bit."""
     sentence: str
-    """The same in a sentence: ``tiling exact: ...`` or ``not exact: ...``; ``within rounding:
-    ...`` and ``within the tolerance: ...`` are not exact."""
+    """The same in a sentence: ``tiling exact...`` or ``not exact...``. Bits differ where it is
+    ``tiling exact within rounding...`` or ``within the tolerance...``."""
+    basis: Basis | None = None
+    """What it rests on if tiles are exact, or exact within rounding."""
 
 
 def exactness(
@@ -84,13 +99,10 @@ def exactness(
         return Exactness(False, obstacle)
     if not axes:
         whole = "tiling exact: one tile holds the whole image"
-        return Exactness(True, f"{whole}{_padding(plan, model)}")
+        return Exactness(True, f"{whole}{_padding(plan, model)}", "graph")
     change = max(_change(axis, field, plan.trust) for axis, field in axes)
     if change == 0:
-        sentence = EXACT if probe.bitwise else WITHIN_ROUNDING
-        return Exactness(
-            probe.bitwise, sentence.replace(ON_WHOLE_IMAGE, ON_WHOLE_IMAGE + _extension(plan))
-        )
+        return _exact(probe, plan, axes)
     if tolerance is not None and change < tolerance:
         return Exactness(
             False,
@@ -98,6 +110,26 @@ def exactness(
             f"their standard deviation",
         )
     return Exactness(False, _too_little_context(change, plan, axes, model))
+
+
+def _exact(probe: Probe, plan: Plan, axes: list[tuple[Axis, Reach]]) -> Exactness:
+    """Say what it rests on that tiles are exact, and whether their bits are the same."""
+    is_proven = all(
+        field.proven is not None and _discarded(axis, plan.trust) >= field.proven
+        for axis, field in axes
+    )
+    basis: Basis = "graph" if is_proven else "measurement"
+    if probe.bitwise:
+        sentence = PROVEN if is_proven else MEASURED
+    else:
+        is_logit = probe.rounding < MAX_ROUNDING
+        figure = f" (by up to {probe.rounding:.1g} of the logits' standard deviation)" * is_logit
+        sentence = ROUNDED.format(basis=BASES[basis], figure=figure)
+    if not is_proven:
+        reason = probe.graph.reason or "the margin is smaller than what the graph allows"
+        sentence += f" ({reason})"
+    where = ON_WHOLE_IMAGE + _extension(plan)
+    return Exactness(probe.bitwise, sentence.replace(ON_WHOLE_IMAGE, where), basis)
 
 
 def _obstacle(probe: Probe, axes: list[tuple[Axis, Reach]], batch_size: int) -> str | None:
@@ -109,8 +141,10 @@ def _obstacle(probe: Probe, axes: list[tuple[Axis, Reach]], batch_size: int) -> 
         )
     if not probe.deterministic:
         return NOT_DETERMINISTIC
-    if any(field.across for _, field in axes):
+    if axes and (any(field.across for _, field in axes) or probe.graph.obstacle == "global"):
         return GLOBAL_CONTEXT
+    if axes and probe.graph.obstacle == "position":
+        return f"{NOT_EQUIVARIANT} ({probe.graph.reason})"
     if not all(field.equivariant for _, field in axes):
         return NOT_EQUIVARIANT
     if axes and probe.depends_on_size:
@@ -139,25 +173,19 @@ FLOAT_INSTEAD = (
 """Advice on a model that is dynamically quantized."""
 
 
-class Verdict(NamedTuple):
-    """What the user should know about a model whose tiles may differ."""
-
-    warning: str | None = None
-    """Why tiles differ whatever their overlap; None if they do not, as far as known."""
-    notes: tuple[str, ...] = ()
-
-
 def limitation(probe: Probe) -> str | None:
     """Say why no margin makes tiles of any size exact; None if one does."""
-    if probe.tile_wide:
+    if probe.tile_wide or probe.graph.obstacle == "global":
         return GLOBAL_CONTEXT
+    if probe.graph.obstacle == "position":
+        return f"{NOT_EQUIVARIANT} ({probe.graph.reason})"
     if not all(probe.equivariant):
         return NOT_EQUIVARIANT
     return DEPENDS_ON_SIZE if probe.depends_on_size else None
 
 
-def weigh_graph(nodes: str | None, probe: Probe | None, sentence: str | None) -> Verdict:
-    """Weigh a model's graph against its probe: what was measured outweighs the graph.
+def warned(nodes: str | None, probe: Probe | None, sentence: str | None) -> str | None:
+    """Return the warning for a model whose tiles differ whatever their overlap; None for others.
 
     Parameters
     ----------
@@ -166,35 +194,27 @@ def weigh_graph(nodes: str | None, probe: Probe | None, sentence: str | None) ->
     probe : Probe or None
         The model's receptive field, if it was measured.
     sentence : str or None
-        How exact its tiles are, as far as that was measured.
+        How exact its tiles are.
     """
     if sentence == GLOBAL_CONTEXT:
-        listed = f" (the graph has {nodes})" if nodes else ""
-        is_quantized = nodes is not None and DYNAMIC_QUANTIZATION in nodes
-        return Verdict(
-            f"{GLOBAL_CONTEXT}{listed}{FLOAT_INSTEAD * is_quantized}; fewer, larger tiles help"
-        )
+        found = f"the graph has {nodes}" if nodes else probe.graph.reason if probe else ""
+        listed = f" ({found})" if found else ""
+        is_quantized = DYNAMIC_QUANTIZATION in found
+        return f"{GLOBAL_CONTEXT}{listed}{FLOAT_INSTEAD * is_quantized}; fewer, larger tiles help"
     if sentence == NOT_DETERMINISTIC:
-        return Verdict(
+        return (
             f"{NOT_DETERMINISTIC}, so the same pixels give another result in each tile and each "
             f"run; export the model without dropout and random numbers (in torch, call "
             f"model.eval() before the export)"
         )
-    if sentence in (NOT_EQUIVARIANT, DEPENDS_ON_SIZE):
-        return Verdict(sentence)
-    # A probe that found global context matters only along axes with more than one tile.
-    if nodes is None or (probe and probe.tile_wide):
-        return Verdict()
-    if probe is None or not probe.deterministic:
-        return Verdict(
+    if sentence is not None and sentence.startswith((NOT_EQUIVARIANT, DEPENDS_ON_SIZE)):
+        return sentence
+    if nodes is not None and probe is None:
+        return (
             f"the graph has {nodes}: each output pixel may depend on the whole tile, so tiles "
             f"may differ whatever their overlap; fewer, larger tiles help"
         )
-    note = (
-        f"the graph has {nodes}, which may have global context, but the measured "
-        f"receptive-field radius is {max(probe.radius)} px"
-    )
-    return Verdict(notes=(note,))
+    return None
 
 
 def _too_little_context(
@@ -211,7 +231,7 @@ def _too_little_context(
 
 def _exact_instead(plan: Plan, axes: list[tuple[Axis, Reach]], model: Model | None) -> str:
     """Name a margin, an overlap and a tile that are exact; nothing if the fixed tile is small."""
-    radius = max(field.radius for _, field in axes)
+    radius = max(field.exact_margin for _, field in axes)
     overlap = 2 * radius + 1
     step = math.lcm(8, *(field.stride for _, field in axes))
     # A tile of less than two overlaps runs each pixel four times and more.
@@ -244,5 +264,9 @@ def _padding(plan: Plan, model: Model | None) -> str:
 
 def _change(axis: Axis, field: Reach, trust: str | Profile) -> float:
     """Largest change by pixels beyond a tile's edge, where the tile has a weight above 0."""
-    distance = max(axis.margin, axis.overlap // 2 if trust == "crop" else 0)
-    return field.change(distance)
+    return field.change(_discarded(axis, trust))
+
+
+def _discarded(axis: Axis, trust: str | Profile) -> int:
+    """Pixels at a tile's edges that have no weight."""
+    return max(axis.margin, axis.overlap // 2 if trust == "crop" else 0)

@@ -19,7 +19,7 @@ from ..tiling.trust import name_of
 from ..validation import pair
 from ..windows import Size
 from .autotune import Measurements, TileCosts
-from .exactness import NOT_DETERMINISTIC, exactness, weigh_graph
+from .exactness import NOT_DETERMINISTIC, Basis, exactness, warned
 from .memory import Schedule
 from .options import Options
 from .pixels import choose_pixels, notes_on
@@ -43,6 +43,9 @@ class Forecast:
     model's receptive field was not measured."""
     exactness: str | None = None
     """The same in a sentence."""
+    exact_by: Basis | None = None
+    """What it rests on if tiles are exact, or exact within rounding: the graph's arithmetic, or no
+    more than measurement."""
     schedule: Schedule | None = None
     """Panels, batches and threads; None if no run has been prepared."""
     pricing: TileCosts | None = None
@@ -92,6 +95,7 @@ class Forecast:
         if self.exactness is not None:
             figures["exact"] = self.exact
             figures["exactness"] = self.exactness
+            figures["exact_by"] = self.exact_by
         if self.warning is not None:
             figures["warning"] = self.warning
         if self.classes is not None:
@@ -218,17 +222,14 @@ def with_exactness(
         The user's options, for their tolerance.
     """
     plan = forecast.plan
-    if probe is None:
-        exact, sentence = None, None
-    else:
+    forecast = replace(forecast, exact=None, exactness=None, exact_by=None, warning=None)
+    if probe is not None:
         batch_size = forecast.settings.tiling.batch_size.value
-        exact, sentence = exactness(probe, plan, options.tolerance, model, batch_size)
-    forecast = replace(forecast, exact=exact, exactness=sentence, warning=None)
-    if plan.grid.shape == (1, 1) and sentence != NOT_DETERMINISTIC:
+        exact, sentence, basis = exactness(probe, plan, options.tolerance, model, batch_size)
+        forecast = replace(forecast, exact=exact, exactness=sentence, exact_by=basis)
+    if plan.grid.shape == (1, 1) and forecast.exactness != NOT_DETERMINISTIC:
         return forecast
-    verdict = weigh_graph(tile_wide_nodes(model), probe, sentence)
-    settings = forecast.settings.noting(*verdict.notes)
-    return replace(forecast, settings=settings, warning=verdict.warning)
+    return replace(forecast, warning=warned(tile_wide_nodes(model), probe, forecast.exactness))
 
 
 def model_choices(options: Options, model: Model) -> dict[str, Decision[Any]]:

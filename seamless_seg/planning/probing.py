@@ -258,7 +258,7 @@ def to_json(probe: Probe) -> dict[str, Any]:
         "tile_wide": probe.tile_wide,
         "equivariant": list(probe.equivariant),
         "depends_on_size": probe.depends_on_size,
-        "bitwise": probe.bitwise,
+        "rounding": probe.rounding,
         "depends_on_batch": probe.depends_on_batch,
         "deterministic": probe.deterministic,
         "sides": {
@@ -293,7 +293,7 @@ def from_json(document: dict[str, Any]) -> Probe:
         size=(document["size"][0], document["size"][1]),
         equivariant=(document["equivariant"][0], document["equivariant"][1]),
         depends_on_size=document["depends_on_size"],
-        bitwise=document["bitwise"],
+        rounding=document["rounding"],
         depends_on_batch=document["depends_on_batch"],
         deterministic=document["deterministic"],
         graph=_graph_from_json(document["graph"]),

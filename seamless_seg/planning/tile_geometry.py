@@ -14,6 +14,7 @@ from ..tiling.trust import Profile
 from ..validation import format_size, pair, whole_number
 from ..windows import Pair
 from .exact_tiling import MAX_REDUNDANCY, AxisConstraints, choose_tiling
+from .exactness import limitation
 from .options import Options
 from .settings import Tiling
 from .tile_timing import TileCost
@@ -126,9 +127,9 @@ def exact_requirements(
         return None
     if probe.depends_on_batch and (options.batch_size or 1) > 1:
         return None
-    fields = [probe.reach(axis) for axis in (0, 1)]
-    if probe.depends_on_size or not all(field.is_tileable for field in fields):
+    if limitation(probe) is not None:
         return None
+    fields = [probe.reach(axis) for axis in (0, 1)]
     constraints = _constraints(options, model, None)
     down, across = map(choose_tiling, constraints, fields)
     for chosen, field in zip((down, across), fields, strict=True):

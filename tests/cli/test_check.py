@@ -34,7 +34,7 @@ class TestReport:
             lines[0] == "tiles      64 x 64, overlap 7 x 7, margin 3 x 3, align 1 x 1, trust bell"
         )
         assert (
-            "exactness  tiling exact: identical to running the model on the whole image at once"
+            "exactness  tiling exact, proven from the graph: identical to running the model on the whole image at once"
             in lines
         )
         assert "windows    9 of 9, 0.012 Mpx, seed 0" in lines

@@ -40,7 +40,7 @@ class TestPlan:
         assert figures["overlap"] == [0, 0], "a pointwise model needs none"
         assert (
             figures["exactness"]
-            == "tiling exact: identical to running the model on the whole image at once"
+            == "tiling exact, proven from the graph: identical to running the model on the whole image at once"
         )
         assert figures["classes"] == 7
         assert figures["held_bytes"] == figures["held_pixels"] * 7 * 4
@@ -79,7 +79,7 @@ class TestPlan:
         figures = self.plan(cli, "--size", "9000", "model.onnx", "--tile", "auto", *options)
         assert (
             figures["exactness"]
-            == "tiling exact: identical to running the model on the whole image at once"
+            == "tiling exact, proven from the graph: identical to running the model on the whole image at once"
         )
         assert figures["timed"]
 

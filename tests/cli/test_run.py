@@ -22,7 +22,7 @@ class TestRun:
         assert re.fullmatch(
             r"4 tiles in \d+\.\d s, \d+\.\d\d Mpx/s, \d+% of the time in the model, "
             r"peak memory [\d.]+ [MG]B; "
-            r"tiling exact: identical to running the model on the whole image at once",
+            r"tiling exact, proven from the graph: identical to running the model on the whole image at once",
             summary,
         )
         assert made.read("out/out.tif").shape == (2, 100, 120)
@@ -109,7 +109,10 @@ class TestRun:
             "note: the graph has 1 GlobalAveragePool node, which may have global context, but the "
             "measured receptive-field radius is 1 px\n"
         ) in err
-        assert "tiling exact: identical to running the model on the whole image at once" in err
+        assert (
+            "tiling exact, proven from the graph: identical to running the model on the whole image at once"
+            in err
+        )
 
     def test_metadata_that_makes_no_sense_is_noted(self, folder, cli):
         made.pointwise("model.onnx", 3, 2, metadata={"tile_size": "big", "tiles_overlap": 12})

@@ -66,7 +66,7 @@ def test_the_default_run_is_the_whole_image_s_answer_at_a_moderate_cost(scene, e
     logits = made.read(tmp_path / "out.tif")
     assert (
         summary.exactness
-        == "tiling exact: identical to running the model on the whole image at once"
+        == "tiling exact, proven from the graph: identical to running the model on the whole image at once"
     )
     assert (logits == expected).mean() >= 0.99
     np.testing.assert_allclose(logits, expected, rtol=0, atol=1e-5)

@@ -109,7 +109,7 @@ class TestTurns:
         image = made.pixels(2, *size).astype(np.float32)
         made.raster(raster, image)
         summary = segment(raster, pooled, output, tta=tta, tile=64, margin="auto")
-        assert summary.exactness.startswith("tiling exact: ")
+        assert summary.exactness.startswith("tiling exact")
         beyond = [(0, 0)] + [(0, -length % 2) for length in size]
         whole = averaged([pooled], ORACLE[tta], np.pad(image, beyond, mode="reflect")[None])[0]
         np.testing.assert_array_equal(made.read(output), whole[:, : size[0], : size[1]])
@@ -131,7 +131,7 @@ class TestTurns:
         assert summary.tiles > 1
         assert (
             summary.exactness
-            == "tiling exact: identical to running the model on the whole image at once"
+            == "tiling exact, proven from the graph: identical to running the model on the whole image at once"
         )
         stride = networks.stride_of(layers)
         beyond = [(0, 0)] + [(0, -length % stride) for length in size]
@@ -256,7 +256,7 @@ class TestSeveral:
         summary = segment(raster, files, output, tile=48, tta=tta)
         assert (
             summary.exactness
-            == "tiling exact: identical to running the model on the whole image at once"
+            == "tiling exact, proven from the graph: identical to running the model on the whole image at once"
         )
         together, alone = made.read(output), []
         for path in files:  # one tile holds the image: it is exact without a margin
@@ -273,7 +273,7 @@ class TestSeveral:
         summary = segment(raster, given, output, tile=96)
         assert (
             summary.exactness
-            == "tiling exact: identical to running the model on the whole image at once"
+            == "tiling exact, proven from the graph: identical to running the model on the whole image at once"
         )
         values = np.pad(image, [(0, 0), (0, -150 % 4), (0, -203 % 4)], mode="reflect")[None]
         whole = averaged([session(path) for path in given], FLIPS[:1], values)
@@ -516,7 +516,7 @@ class TestFiles:
         summary = segment("in.tif", given, "again.tif", tile=64)
         assert (
             summary.exactness
-            == "tiling exact: identical to running the model on the whole image at once"
+            == "tiling exact, proven from the graph: identical to running the model on the whole image at once"
         )
 
 

@@ -270,7 +270,7 @@ def test_a_model_with_answers_at_a_fraction_equals_its_enlarged_answer_to_the_wh
     summary = segment(raster, model, output, tile=96)
     assert (
         summary.exactness
-        == "tiling exact: identical to running the model on the whole image at once"
+        == "tiling exact, proven from the graph: identical to running the model on the whole image at once"
     )
     right = upsample(whole(model, image), times)[0]
     np.testing.assert_array_equal(made.read(output), right)
@@ -314,7 +314,7 @@ def test_what_valid_convolutions_lose_is_read_around_each_tile(paths, size, fixe
     if max(size) > 64:
         assert (
             summary.exactness
-            == "tiling exact: identical to running the model on the whole image at once"
+            == "tiling exact, proven from the graph: identical to running the model on the whole image at once"
         )
     assert check(raster, model, output).judged.identical == 1
 
@@ -389,7 +389,7 @@ def test_a_u_net_of_valid_convolutions(paths, size):
     summary = segment(raster, model, output, **({} if size[0] else {"tile": 100}))
     assert (
         summary.exactness
-        == "tiling exact: identical to running the model on the whole image at once"
+        == "tiling exact, proven from the graph: identical to running the model on the whole image at once"
     )
     if size[0]:
         assert opened.spec.tile == tuple(out)

@@ -105,7 +105,9 @@ def test_the_smoothest_margin_weighs_disagreement_against_room(curve, margin):
     assert smoothest_margin(Reach(np.array(curve), 1, False), 64) == margin
 
 
-EXACT = "tiling exact: identical to running the model on the whole image at once"
+EXACT = (
+    "tiling exact, proven from the graph: identical to running the model on the whole image at once"
+)
 CONV, RELU = ("conv", 3, 1), ("relu",)
 NETWORKS = {
     "convolutions": [CONV, RELU, ("conv", 5, 1), RELU, ("conv", 3, 4)],
@@ -127,7 +129,7 @@ def test_the_default_run_is_the_model_s_answer_to_the_whole_image(tmp_path, laye
     (whole,) = onnxruntime.InferenceSession(model).run(None, {"image": values})
     whole = whole[0, :, : size[0], : size[1]]
     logits = made.read(tmp_path / "out.tif")
-    assert summary.exactness.startswith("tiling exact: ")
+    assert summary.exactness.startswith("tiling exact")
     assert (logits == whole).mean() >= 0.99
     np.testing.assert_allclose(logits, whole, rtol=0, atol=1e-5)
     np.testing.assert_array_equal(logits.argmax(axis=0), whole.argmax(axis=0))
@@ -136,14 +138,18 @@ def test_the_default_run_is_the_model_s_answer_to_the_whole_image(tmp_path, laye
 @pytest.mark.parametrize(
     ("layers", "options", "sentence"),
     [
-        ([CONV], {}, "tiling exact: identical to running the model on the whole image at once"),
+        (
+            [CONV],
+            {},
+            "tiling exact, proven from the graph: identical to running the model on the whole image at once",
+        ),
         ([CONV], {"tile": 512, "overlap": 0}, "tiling exact: one tile holds the whole image"),
         (
             [CONV],
             {"tile": 64, "overlap": 0},
             "not exact: the margin is smaller than the receptive-field radius; logits",
         ),
-        ([CONV], {"tile": 64, "trust": "crop"}, "tiling exact: identical"),
+        ([CONV], {"tile": 64, "trust": "crop"}, "tiling exact, proven from the graph: identical"),
         (
             networks.u_net(2),
             {"align": 2},
@@ -190,7 +196,8 @@ def test_a_function_is_probed_unless_its_margin_is_0(tmp_path):
 
     assert segment(raster, model, tmp_path / "out.tif", margin=0).exactness is None
     summary = segment(raster, model, tmp_path / "again.tif", tile=64)
-    assert summary.exactness == EXACT
+    assert summary.exactness == f"{MEASURED} (a function has no graph)"
+    assert (summary.exact, summary.exact_by) == (True, "measurement")
 
 
 def test_a_model_that_cannot_be_probed_is_run_all_the_same(tmp_path):
