@@ -87,8 +87,8 @@ def naming_what_is_no_class_raster(path: Any) -> Iterator[None]:
         if found is None or found.kind == IMAGE:
             raise
         raise RasterError(
-            f"{path} is {found.what}, not a raster: give a class raster, as segment writes it "
-            f'with kind="classes"'
+            f"{path} is {found.what}, not a raster: give a class raster, such as "
+            f'kind="classes" writes'
         ) from error
 
 
