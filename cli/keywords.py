@@ -11,12 +11,15 @@ _KEYWORD = re.compile(
     r"""(?<![\w./\\-])(?P<name>[a-z]\w*)=
     (?:(?P<flag>True\b)
     |"(?P<text>[^"]*)"
-    |(?P<number>-?\d+(?:\.\d+)?\b)
+    |(?P<number>-?\d+(?:\.\d+)?(?:e[+-]?\d+)?\b|nan\b)
     |[(\[](?P<list>[^)\]]*)[)\]]
-    |\{"(?P<key>\w+)":\ (?P<item>\w+)\})?""",
+    |\{"(?P<key>\w+)":\ (?P<item>\w+)\})?
+    (?:(?<=[^=]),(?=\ [a-z]\w*=))?""",
     re.VERBOSE,
 )
-"""``name=value`` as messages write it: ``crop=True``, ``kind="classes"``, ``also={"a": PATH}``."""
+"""``name=value`` as messages write it: ``crop=True``, ``kind="classes"``, ``also={"a": PATH}``.
+
+A comma between two of them ends with the first."""
 
 
 def in_options(sentence: str, command: click.Command | None = None) -> str:

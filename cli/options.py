@@ -13,7 +13,7 @@ from seamless_seg.raster.creation_options import COMPRESSIONS, DTYPES
 
 from .command import Decorated, Section, option
 from .trust import Trust
-from .types import Assignment, Bands, Bytes, Number, Numbers, Size
+from .types import Assignment, Bands, Bytes, Factor, Number, Numbers, Size
 
 NUMBERS = Numbers(float, "F,F,...")
 
@@ -95,7 +95,8 @@ pixels = several(
         type=Bands(),
         metavar=Bands.name,
         show_default="by name if the model names its bands, else all",
-        help="Bands for the model: numbers, counted from 1, or names, such as nir,red,green.",
+        help="Bands for the model: numbers, counted from 1, ranges, such as 1-3, or names, such as "
+        "nir,red,green.",
     ),
     option(
         Section.NORMALIZATION,
@@ -110,11 +111,11 @@ pixels = several(
     option(
         Section.NORMALIZATION,
         "--scale",
-        type=float,
+        type=Factor(),
         metavar="F",
         show_default="the model's own, else 1/255 for uint8 and 1 for floats",
-        help="Scale factor: the model gets (pixel * scale - mean) / std. Replaces value_scaling of "
-        "an MLM sidecar.",
+        help="Scale factor, such as 1/255: the model gets (pixel * scale - mean) / std. Replaces "
+        "value_scaling of an MLM sidecar.",
     ),
     option(
         Section.NORMALIZATION,

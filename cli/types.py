@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -24,6 +24,8 @@ class Size(click.ParamType):  # type: ignore[type-arg]  # generic in the newest 
         """Parse the text, or fail and say what is expected."""
         if isinstance(value, tuple) or value == "auto":
             return value  # type: ignore[no-any-return]  # click knows no types here
+        if re.fullmatch(r"\d+(\.\d+)?%", value.strip()):
+            self.fail(f"{value!r} is a share of the tile: give pixels, such as 64", param, ctx)
         parts = value.lower().split("x")
         try:
             lengths = [int(part) for part in parts]
@@ -59,7 +61,7 @@ class Numbers(click.ParamType):  # type: ignore[type-arg]  # as above
 
 
 class Bands(click.ParamType):  # type: ignore[type-arg]  # as above
-    """``4,3,2`` or ``nir,red,green``: numbers or names of bands, separated by commas."""
+    """``4,3,2``, ``1-3`` or ``nir,red,green``: numbers or names of bands, separated by commas."""
 
     name = "B,B,..."
 
@@ -72,7 +74,19 @@ class Bands(click.ParamType):  # type: ignore[type-arg]  # as above
         parts = [part.strip() for part in value.split(",")]
         if not all(parts):
             self.fail(f"{value!r} is not a list of bands separated by commas", param, ctx)
-        return tuple(int(part) if re.fullmatch(r"-?\d+", part) else part for part in parts)
+        return tuple(band for part in parts for band in _bands(part))
+
+
+def _bands(part: str) -> Sequence[int | str]:
+    """The bands that a number, a name or a range stands for; both ends belong to a range."""
+    if re.fullmatch(r"-?\d+", part):
+        return [int(part)]
+    ends = re.fullmatch(r"(\d{1,5})\s*-\s*(\d{1,5})", part)
+    if ends is None:
+        return [part]
+    first, last = map(int, ends.groups())
+    step = 1 if first <= last else -1
+    return range(first, last + step, step)
 
 
 LEAST_BYTES = 1_000_000
@@ -111,6 +125,26 @@ class Number(click.ParamType):  # type: ignore[type-arg]  # as above
             with suppress(ValueError, TypeError):
                 return kind(value)
         self.fail(f"{value!r} is neither a number nor nan", param, ctx)
+
+
+class Factor(click.ParamType):  # type: ignore[type-arg]  # as above
+    """``0.0001`` or ``1/255``: a number or a fraction."""
+
+    name = "factor"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Parse the text, or fail and say what is expected."""
+        if isinstance(value, int | float):
+            return float(value)
+        above, slash, below = value.partition("/")
+        try:
+            return float(above) / (float(below) if slash else 1)
+        except ValueError:
+            self.fail(f"{value!r} is neither a number nor a fraction, such as 1/255", param, ctx)
+        except ZeroDivisionError:
+            self.fail(f"{value!r} divides by 0", param, ctx)
 
 
 class Assignment(click.ParamType):  # type: ignore[type-arg]  # as above

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -216,15 +217,18 @@ def segment(
         exact=prepared.forecast.exact,
         exact_by=prepared.forecast.exact_by,
         peak_bytes=peak_bytes(),
-        warnings=(*prepared.forecast.warnings, *_warnings_on(counts)),
+        warnings=(*prepared.forecast.warnings, *_warnings_on(counts, run.reader)),
         outputs=tuple(paths),
     )
 
 
-def _warnings_on(counts: RunCounts) -> Iterator[str]:
+def _warnings_on(counts: RunCounts, reader: RasterReader) -> Iterator[str]:
     """Yield sentences on what a run has found to be wrong."""
     if counts.not_finite:
-        yield f"{counts.not_finite} logits are not finite (NaN or infinite)"
+        said = f"{counts.not_finite} logits are not finite (NaN or infinite)"
+        may_be_nan = reader.dtype.kind == "f" and not math.isnan(reader.nodata or 0)
+        advice = ": give nodata=nan if the raster has NaN where there are no data"
+        yield said + advice * may_be_nan
 
 
 class _Decided(NamedTuple):

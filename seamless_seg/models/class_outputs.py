@@ -17,7 +17,38 @@ PASSING_KINDS = ("Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose
 COMPARING_KINDS = ("Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Not", "And", "Or")
 """Types of nodes whose outputs are true or false."""
 
-COMPUTING_KINDS = ("Add", "Clip", "Gather", "Max", "Min", "Mul", "Sub", "Where")
+MOVING_KINDS = (
+    "CenterCropPad",
+    "DepthToSpace",
+    "Dropout",
+    "Expand",
+    "MaxPool",
+    "Pad",
+    "Resize",
+    "Slice",
+    "SpaceToDepth",
+    "Split",
+    "Tile",
+    "Upsample",
+)
+"""Types of nodes that move, repeat or choose numbers of their first input."""
+
+RESIZING_KINDS = ("Resize", "Upsample")
+"""Types of nodes that keep numbers only where they take the nearest one."""
+
+COMPUTING_KINDS = (
+    "Abs",
+    "Add",
+    "Clip",
+    "Concat",
+    "Gather",
+    "Max",
+    "Min",
+    "Mul",
+    "Neg",
+    "Sub",
+    "Where",
+)
 """Types of nodes that make class numbers of class numbers and constants."""
 
 QUANTIZING_KINDS = ("QuantizeLinear",)
@@ -101,10 +132,13 @@ def _is_whole(sources: dict[str, Node], name: str, image: str, depth: int = 0) -
         return True
     if node.kind in CHOOSING_KINDS:
         return node.kind == "ArgMax" or name == node.outputs[1]
-    if depth > MAX_DEPTH or node.kind not in (*PASSING_KINDS, *COMPUTING_KINDS):
+    if node.kind in RESIZING_KINDS and node.texts.get("mode", "nearest") != "nearest":
         return False
-    # A cast or a reshape has its type and its shape beside its values.
-    inputs = node.inputs[:1] if node.kind in PASSING_KINDS else node.inputs
+    is_passing = node.kind in (*PASSING_KINDS, *MOVING_KINDS)
+    if depth > MAX_DEPTH or not (is_passing or node.kind in COMPUTING_KINDS):
+        return False
+    # A cast, a reshape or a resize has its type, its shape or its scales beside its values.
+    inputs = node.inputs[:1] if is_passing else node.inputs
     return all(_is_whole(sources, own, image, depth + 1) for own in inputs if own)
 
 

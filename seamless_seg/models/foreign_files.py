@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from ..errors import RasterError
 from . import export_code
 
 MODEL, IMAGE, OTHER = "model", "image", "other"
@@ -74,6 +75,21 @@ def identify(path: Path) -> ForeignFile | None:
         return None
     code = found.code and found.code.replace("FILE", str(path))
     return found._replace(advice=found.advice.replace("FILE", repr(str(path))), code=code)
+
+
+@contextmanager
+def naming_what_is_no_class_raster(path: Any) -> Iterator[None]:
+    """Say what a file is where it cannot be opened as a raster of classes, and is no image."""
+    try:
+        yield
+    except RasterError as error:
+        found = identify(Path(path))
+        if found is None or found.kind == IMAGE:
+            raise
+        raise RasterError(
+            f"{path} is {found.what}, not a raster: give a class raster, such as "
+            f'kind="classes" writes'
+        ) from error
 
 
 def _folder(path: Path) -> ForeignFile:

@@ -10,7 +10,7 @@ import mmap
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -46,6 +46,8 @@ class Node:
     """Attributes that are whole numbers, or a few of them."""
     inner: tuple[Graph, ...]
     """Graphs inside it: branches, or the body of a loop."""
+    texts: dict[str, str] = field(default_factory=dict)
+    """Attributes that are texts."""
 
 
 @dataclass(frozen=True)
@@ -171,7 +173,9 @@ class _Reader:
 
     def _node(self, message: Message) -> Node:
         integers, inner = {}, []
+        texts: dict[str, str] = {}
         for attribute in (self._message(own) for own in message[5]):
+            texts |= {self._text(attribute[1][0]): self._text(own) for own in attribute[4]}
             inner += [self._graph(self._message(own)) for own in attribute[6] + attribute[11]]
             small = [own for own in attribute[5] if own[1] - own[0] <= MAX_CONSTANT_BYTES]
             tensors = (self._tensor(self._message(own)) for own in small)
@@ -179,7 +183,7 @@ class _Reader:
             if numbers:
                 integers[self._text(attribute[1][0])] = numbers
         inputs, outputs = (tuple(map(self._text, message[number])) for number in (1, 2))
-        return Node(self._text(message[4][0]), inputs, outputs, integers, tuple(inner))
+        return Node(self._text(message[4][0]), inputs, outputs, integers, tuple(inner), texts)
 
     def _tensor(self, message: Message) -> Integers:
         """Return the whole numbers of a tensor; none where it is of another type."""

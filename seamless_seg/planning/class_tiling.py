@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from copy import copy
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +13,7 @@ from ..errors import ModelError
 from ..models.base import Model
 from ..models.callable_model import CallableModel
 from ..models.ensemble import Ensemble, refuse_class_numbers
+from ..models.onnx_model import OnnxModel
 from .class_probe import RADIUS_FACTOR
 from .forecast import Forecast
 from .probing import NOT_MEASURED
@@ -27,10 +29,11 @@ EXPORT_LOGITS = (
 
 
 def recognized(model: Model, channels: int) -> Model:
-    """Return the model; that of a function that gives class numbers with a spec that says so.
+    """Return the model; one that gives class numbers with a spec that says so.
 
-    A function is run once on noise. Class numbers are integers in one channel, or floats without
-    fractions of which some are above 1.
+    A function is run once on noise, and so is an ONNX model of one channel whose graph does not
+    show what it gives. Class numbers are integers in one channel, or floats without fractions of
+    which some are above 1.
 
     Raises
     ------
@@ -40,12 +43,16 @@ def recognized(model: Model, channels: int) -> Model:
     if isinstance(model, Ensemble):
         refuse_class_numbers([recognized(own, channels).spec for own in model.models])
         return model
-    if not isinstance(model, CallableModel) or model.spec.gives_classes:
+    if model.spec.gives_classes or (model.spec.classes or 1) > 1:
+        return model
+    if not isinstance(model, CallableModel | OnnxModel):
         return model
     output = _on_noise(model, channels)
     if output is None or not _are_class_numbers(output):
         return model
-    return replace(model, spec=replace(model.spec, gives_classes=True))
+    found = copy(model)
+    found.spec = replace(model.spec, gives_classes=True)
+    return found
 
 
 def require_exact_classes(forecast: Forecast, model: Model) -> Forecast:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ..models.metadata import ModelMetadata
-from ..raster.band_names import BandNames
+from ..raster.band_names import BandNames, find
 from ..raster.blocks import MIN_CACHE_BYTES
 from .options import Options
 
@@ -28,6 +28,9 @@ CHEAP_ROWS = 32
 
 REVERSED = ("blue", "green", "red")
 """Colors in the order of OpenCV and of satellites' bands, which few models take."""
+
+REVERSED_NUMBERS = ("B2", "B3", "B4")
+"""The same colors as Sentinel-2 and Landsat 8 and 9 number them."""
 
 
 def warnings_on_resolution(
@@ -64,7 +67,7 @@ def notes_on_colors(
     metadata : ModelMetadata
         The model's metadata; with ``bands`` of other names, there is no doubt, either.
     """
-    if options.bands is not None or tuple(names[band - 1].common for band in bands) != REVERSED:
+    if options.bands is not None or not _are_reversed([names[band - 1] for band in bands]):
         return
     stated = tuple(name.casefold() for name in metadata.bands)
     if stated in ((), REVERSED[::-1]):
@@ -73,6 +76,14 @@ def notes_on_colors(
             f"the raster's bands are {', '.join(REVERSED)}, in this order, and the model {takes} "
             f"{', '.join(REVERSED[::-1])}: bands=[{','.join(map(str, bands[::-1]))}] reverses them"
         )
+
+
+def _are_reversed(names: Sequence[BandNames]) -> bool:
+    """Tell whether bands are blue, green, red, by their colors or by a satellite's numbers."""
+    return any(
+        [find(name, names) for name in wanted] == [[1], [2], [3]] and len(names) == len(wanted)
+        for wanted in (REVERSED, REVERSED_NUMBERS)
+    )
 
 
 def notes_on_collar(reader: RasterReader) -> Iterator[str]:

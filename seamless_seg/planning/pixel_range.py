@@ -11,6 +11,7 @@ from ..normalization import Normalization
 from ..raster.source import Source
 from .options import Options
 from .raster_statistics import ValueRange, measure_range
+from .undeclared_nodata import UndeclaredNodata
 
 BYTE = 255.0
 """Largest value of 8-bit pixels."""
@@ -38,7 +39,12 @@ class RangeCheck(NamedTuple):
 
 
 def check_range(
-    source: Source, bands: int, options: Options, input_dtype: np.dtype[Any], is_for_bytes: bool
+    source: Source,
+    bands: int,
+    options: Options,
+    input_dtype: np.dtype[Any],
+    is_for_bytes: bool,
+    undeclared: UndeclaredNodata | None = None,
 ) -> RangeCheck:
     """Check whether a scale that is left open fits the values of a raster.
 
@@ -54,6 +60,8 @@ def check_range(
         Type of the model's input.
     is_for_bytes : bool
         Whether the model's metadata state a mean or a std for 8-bit pixels.
+    undeclared : UndeclaredNodata, optional
+        A value that counts as no pixel.
 
     Raises
     ------
@@ -62,21 +70,25 @@ def check_range(
         that fit.
     """
     dtype = source.dtype
-    if dtype == np.uint8 or (dtype.kind == "f" and not is_for_bytes and input_dtype.kind == "f"):
+    if dtype == np.uint8:
         return RangeCheck()
-    values = measure_range(source, bands)
+    values = measure_range(source, bands, undeclared and undeclared.value)
     if values is None:
         return RangeCheck(is_byte=True)
     if dtype.kind == "f" and input_dtype.kind == "f":
-        return RangeCheck(warnings=_doubts_on_floats(dtype, values))
-    if dtype.kind in "iu" and values.low >= 0 and values.high <= BYTE:
+        if is_for_bytes:
+            return RangeCheck(warnings=_doubts_on_floats(dtype, values))
+        is_given = options.mean is not None or options.std is not None
+        return RangeCheck(warnings=() if is_given else _doubts_on_byte_like(dtype, values))
+    if undeclared is None and dtype.kind in "iu" and values.low >= 0 and values.high <= BYTE:
         return RangeCheck(
             is_byte=True,
             notes=(f"pixels are {dtype}, but none is above 255: they are taken as 8-bit pixels",),
         )
     if is_for_bytes and (options.mean is not None or options.std is not None):
         return RangeCheck(warnings=(f"{_for_bytes(dtype, values)}: give scale=, too",))
-    raise _unfit(dtype, input_dtype, values, is_for_bytes)
+    error = _unfit(dtype, input_dtype, values, is_for_bytes)
+    raise error if undeclared is None else OptionError(f"{undeclared}; {error}")
 
 
 def check_float16(
@@ -135,6 +147,17 @@ def _doubts_on_floats(dtype: np.dtype[Any], values: ValueRange) -> tuple[str, ..
     if values.low >= 0 and values.p98 <= MAX_FRACTION:
         return (f"{_for_bytes(dtype, values)}: give scale=1 if they are of 0 to 1 already",)
     return (f"{_for_bytes(dtype, values)}: give {_options(values, ZSCORE)}",)
+
+
+def _doubts_on_byte_like(dtype: np.dtype[Any], values: ValueRange) -> tuple[str, ...]:
+    """Return a warning if floats span 0 to 255, for a model that states no range."""
+    if values.low < 0 or not BYTE / 2 < values.high <= BYTE + 1:
+        return ()
+    return (
+        f"pixels are {dtype} from {_number(values.low)} to {_number(values.high)}, and most models "
+        f"take 0 to 1: give scale={_number(1 / BYTE)} if these are values of 0 to 255, or scale=1, "
+        f"which leaves pixels unchanged",
+    )
 
 
 def _for_bytes(dtype: np.dtype[Any], values: ValueRange) -> str:

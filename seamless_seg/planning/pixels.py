@@ -18,6 +18,7 @@ from .pixel_checks import notes_on_collar, notes_on_colors, warnings_on_resoluti
 from .pixel_range import RangeCheck, check_float16, check_range
 from .raster_statistics import Standardization, measure_pixels
 from .settings import LINEAR, Pixels, Tiling
+from .undeclared_nodata import UndeclaredNodata, find_undeclared_nodata
 
 if TYPE_CHECKING:
     from ..raster.reader import RasterReader
@@ -113,10 +114,14 @@ def choose_pixels(reader: RasterReader, model: Model, options: Options) -> Chose
     raster = RasterBands.of(reader)
     bands = decide_bands(options, model, raster)
     reader.select(bands.value)
+    undeclared = None
+    if options.scale is None and options.value_scaling is None:
+        undeclared = find_undeclared_nodata(reader, len(reader.bands), reader.nodata)
     if options.normalize is not None:
-        chosen = _measured(reader, model, bands, options.normalize)
+        chosen = _measured(reader, model, bands, options.normalize, undeclared)
     else:
-        chosen = _stated(reader, model, raster, options)
+        chosen = _stated(reader, model, raster, options, undeclared)
+    advice = () if undeclared is None else (_advice(undeclared, options),)
     pixels, metadata = chosen.pixels, model.spec.metadata
     check_float16(reader, len(reader.bands), pixels.normalization, model.spec.dtype)
     return ChosenPixels(
@@ -126,12 +131,21 @@ def choose_pixels(reader: RasterReader, model: Model, options: Options) -> Chose
             *notes_on_colors(raster.names, bands.value, options, metadata),
             *notes_on_collar(reader),
         ),
-        (*chosen.warnings, *warnings_on_resolution(reader, options, metadata)),
+        (*advice, *chosen.warnings, *warnings_on_resolution(reader, options, metadata)),
     )
 
 
+def _advice(undeclared: UndeclaredNodata, options: Options) -> str:
+    is_left_out = "" if options.normalize is None else "; the statistics leave it out"
+    return f"{undeclared}{is_left_out}"
+
+
 def _measured(
-    reader: RasterReader, model: Model, bands: Decision[tuple[int, ...]], normalize: str
+    reader: RasterReader,
+    model: Model,
+    bands: Decision[tuple[int, ...]],
+    normalize: str,
+    undeclared: UndeclaredNodata | None,
 ) -> ChosenPixels:
     """Measure the normalization that the user asks for; the reader is set to the bands."""
     if model.spec.dtype.kind in "iu":
@@ -140,12 +154,17 @@ def _measured(
             f"out, or give a scale="
         )
     standardization = _standardization(model.spec.metadata, len(bands.value), normalize)
-    pixels, notes = measure_pixels(reader, bands, normalize, standardization)
+    without = undeclared and undeclared.value
+    pixels, notes = measure_pixels(reader, bands, normalize, standardization, without)
     return ChosenPixels(pixels, tuple(notes))
 
 
 def _stated(
-    reader: RasterReader, model: Model, raster: RasterBands, options: Options
+    reader: RasterReader,
+    model: Model,
+    raster: RasterBands,
+    options: Options,
+    undeclared: UndeclaredNodata | None,
 ) -> ChosenPixels:
     """Decide on the normalization; the reader is set to the bands."""
     metadata, dtype = model.spec.metadata, model.spec.dtype
@@ -155,7 +174,8 @@ def _stated(
         and _scaling(options, metadata, len(reader.bands)) is None
         and not (dtype.kind in "iu" and np.can_cast(reader.dtype, dtype))
     ):
-        found = check_range(reader, len(reader.bands), options, dtype, metadata.is_for_bytes)
+        is_for_bytes = metadata.is_for_bytes
+        found = check_range(reader, len(reader.bands), options, dtype, is_for_bytes, undeclared)
     pixels = decide_pixels(options, model, raster, reader.dtype, found.is_byte)
     return ChosenPixels(pixels, found.notes, found.warnings)
 

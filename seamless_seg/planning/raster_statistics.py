@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from ..decisions import Decision
 from ..errors import OptionError
 from ..raster.sampling import SAMPLE_PIXELS, StratifiedSample
 from ..raster.source import Source
 from ..validation import LARGEST_FLOAT32
-from .settings import LINEAR, Pixels
-from .streaming import Moments, Ranks, ranks
+from .settings import Pixels
+from .streaming import Moments, Ranks, Values, ranks
 
 MAX_KEPT_VALUES = 2**22
 """Values of all bands together that are kept in memory for percentiles, where they cannot be
@@ -57,6 +57,7 @@ def measure_pixels(
     bands: Decision[tuple[int, ...]],
     normalize: str,
     standardization: Standardization | None = None,
+    without: float | None = None,
 ) -> tuple[Pixels, list[str]]:
     """Derive the normalization of a raster's bands from their values.
 
@@ -73,6 +74,8 @@ def measure_pixels(
     standardization : Standardization, optional
         What the model states. It follows on percentiles, which take the place of a division by
         255; ``zscore`` replaces it.
+    without : float, optional
+        A value that does not count.
 
     Returns
     -------
@@ -89,7 +92,8 @@ def measure_pixels(
         If the raster cannot be read.
     """
     stretch = stretch_of(normalize)
-    sample, statistics = _measure(source, stretch, len(bands.value))
+    keep = partial(_finite, without=without)
+    sample, statistics = measure(source, stretch.statistics, len(bands.value), keep=keep)
     where = "the raster" if sample.is_complete else "a sample of the raster"
     numbers, warnings = _means_and_stds(source.dtype, stretch, bands.value, statistics)
     origin = f"{stretch} of {where}"
@@ -106,11 +110,11 @@ def measure_pixels(
         Decision(tuple(mean for mean, _ in numbers), origin),
         Decision(tuple(std for _, std in numbers), origin),
     )
-    note = f"pixels are normalized by {origin}, equivalent to {as_options(pixels)}"
+    note = f"pixels are normalized by {origin}, equivalent to {as_keywords(pixels)}"
     return pixels, [note, *warnings]
 
 
-def measure_range(source: Source, bands: int) -> ValueRange | None:
+def measure_range(source: Source, bands: int, without: float | None = None) -> ValueRange | None:
     """Measure the range of a raster's values, in a sample of it if it is large.
 
     Parameters
@@ -119,6 +123,8 @@ def measure_range(source: Source, bands: int) -> ValueRange | None:
         The raster, set to the bands.
     bands : int
         Number of bands.
+    without : float, optional
+        A value that does not count.
 
     Returns
     -------
@@ -130,7 +136,8 @@ def measure_range(source: Source, bands: int) -> ValueRange | None:
     RasterError
         If the raster cannot be read.
     """
-    _, statistics = _measure(source, Percentiles(0, 98), bands, RANGE_PIXELS)
+    keep = partial(_finite, without=without)
+    _, statistics = measure(source, Percentiles(0, 98).statistics, bands, RANGE_PIXELS, keep)
     found: list[Any] = [band for band in statistics if band.count]
     if not found:
         return None
@@ -138,11 +145,11 @@ def measure_range(source: Source, bands: int) -> ValueRange | None:
     return ValueRange(min(lows), max(highs), max(p98s))
 
 
-def as_options(pixels: Pixels) -> str:
-    """Return a normalization as command-line options that give the same bits."""
-    values = ((pixels.scale.value,), pixels.mean.value, pixels.std.value)
-    parts = (",".join(map(_shortest, numbers)) for numbers in values)
-    return " ".join(f"--{name} {part}" for name, part in zip(LINEAR, parts, strict=True))
+def as_keywords(pixels: Pixels) -> str:
+    """Return a normalization as keywords that give the same bits."""
+    values = (pixels.mean.value, pixels.std.value)
+    mean, std = (",".join(map(_shortest, numbers)) for numbers in values)
+    return f"scale={_shortest(pixels.scale.value)}, mean=[{mean}], std=[{std}]"
 
 
 def stretch_of(text: str) -> Stretch:
@@ -183,6 +190,9 @@ class BandStatistics(Protocol):
     def add(self, values: Any) -> None:
         """Add finite values, shape ``(n,)``."""
         ...
+
+
+AnyStatistics = TypeVar("AnyStatistics", bound=BandStatistics)
 
 
 class Stretch(Protocol):
@@ -243,42 +253,69 @@ class ZScore(NamedTuple):
         return f"{origin} in place of the model's"
 
 
-def _measure(
-    source: Source, stretch: Stretch, count: int, pixels: int | None = None
-) -> tuple[StratifiedSample, list[BandStatistics]]:
-    """Measure each of ``count`` bands, in a larger sample if almost nothing in it is valid."""
+def _finite(values: Values, without: float | None = None) -> Values:
+    """The values that are finite as float32, which is what a model computes with, but for one."""
+    if without is not None:
+        values = values[values != without]
+    if values.dtype.kind != "f":
+        return values
+    finite: Values = values[np.abs(values) < LARGEST_FLOAT32]
+    return finite
+
+
+def measure(
+    source: Source,
+    statistics_of: Callable[[np.dtype[Any], int], AnyStatistics],
+    count: int,
+    pixels: int | None = None,
+    keep: Callable[[Values], Values] = _finite,
+) -> tuple[StratifiedSample, list[AnyStatistics]]:
+    """Measure each of a raster's bands, in a larger sample if almost nothing in it is valid.
+
+    Parameters
+    ----------
+    source : Source
+        The raster, set to the bands.
+    statistics_of : callable
+        Makes empty statistics of a type of pixels that keep at most so many values.
+    count : int
+        Number of bands.
+    pixels : int, optional
+        Pixels to read, roughly; ``SAMPLE_PIXELS`` if None.
+    keep : callable
+        Returns those of the valid values that count.
+
+    Returns
+    -------
+    sample : StratifiedSample
+        What was read.
+    statistics : list
+        Of each band.
+    """
     from ..raster.gdal import block_cache
 
     most, pixels = min(MAX_KEPT_BAND_VALUES, MAX_KEPT_VALUES // count), pixels or SAMPLE_PIXELS
     least = pixels // MIN_VALID_DIVISOR
     while True:
         sample = StratifiedSample(source.size, source.blocks, pixels)
-        statistics = [stretch.statistics(source.dtype, most) for _ in range(count)]
+        statistics = [statistics_of(source.dtype, most) for _ in range(count)]
         with block_cache(sample.cache_bytes):
             for values in _valid_values(source, sample):
                 for band, band_values in zip(statistics, values, strict=True):
-                    band.add(band_values)
+                    band.add(keep(band_values))
         most_valid = max(band.count for band in statistics)
         if sample.is_complete or most_valid >= least:
             return sample, statistics
         pixels *= 4
 
 
-def _valid_values(source: Source, sample: StratifiedSample) -> Iterator[Iterator[npt.NDArray[Any]]]:
-    """Yield, for each window, the valid finite values of each band, shape ``(n,)``."""
+def _valid_values(source: Source, sample: StratifiedSample) -> Iterator[Iterator[Values]]:
+    """Yield, for each window, the valid values of each band, shape ``(n,)``."""
     for rows, cols in sample:
         pixels, valid = source.read(rows, cols), source.valid_values(rows, cols)
         masks = np.ones((1, 1, 1), np.bool_) if valid is None else valid
         masks = np.broadcast_to(masks, pixels.shape)
-        yield (_finite(band[mask]) for band, mask in zip(pixels, masks, strict=True))
-
-
-def _finite(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """The values that are finite as float32, which is what a model computes with."""
-    if values.dtype.kind != "f":
-        return values
-    finite: npt.NDArray[Any] = values[np.abs(values) < LARGEST_FLOAT32]
-    return finite
+        yield (band[mask] for band, mask in zip(pixels, masks, strict=True))
 
 
 def _means_and_stds(

@@ -103,6 +103,7 @@ def polygonize(
     _check_options(output, min_area, simplify)
     _check_libraries()
     from ..atomic import check_destination
+    from ..models.foreign_files import naming_what_is_no_class_raster
     from ..raster.gdal import block_cache
     from ..raster.reader import RasterReader
     from ..raster.surface_areas import PolygonAreas
@@ -111,7 +112,8 @@ def polygonize(
     from .trace import window_shape
 
     with ExitStack() as stack:
-        reader = stack.enter_context(RasterReader(raster))
+        with naming_what_is_no_class_raster(raster):
+            reader = stack.enter_context(RasterReader(raster))
         names = _class_names(reader)
         numbers = None if classes is None else _class_numbers(classes, names, raster)
         inputs = [reader.path, *reader.files, *reader.archives]

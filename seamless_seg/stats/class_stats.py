@@ -67,6 +67,7 @@ def class_stats(
     OptionError
         Where the zones cannot be used.
     """
+    from ..models.foreign_files import naming_what_is_no_class_raster
     from ..raster.gdal import block_cache
     from ..raster.legend import category_names
     from ..raster.reader import RasterReader
@@ -77,7 +78,9 @@ def class_stats(
     reading = None
     if nodata is not None:
         reading = Reading(nodata=Decision(nodata_of(nodata), OPTION))
-    with RasterReader(path, reading) as reader:
+    with naming_what_is_no_class_raster(path):
+        opened = RasterReader(path, reading)
+    with opened as reader:
         _select_class_band(reader)
         found = None if zones is None else _zones(zones, reader, zone_key)
         pixel_areas = PixelAreas(reader.georeference)

@@ -1,5 +1,6 @@
 """Common mistakes on the command line: each is answered by what was meant."""
 
+import numpy as np
 import pytest
 
 from builders import made
@@ -23,6 +24,9 @@ from builders.command import RUN, refused
         (("--tile", "0.5"), "'0.5' is neither a number of pixels .*, such as 512 or 512x256"),
         (("--bbox", "1", "2", "3", "4"), "join the numbers of an option with commas, as in --bbox"),
         (("--provider", "gpu"), "'gpu' is not available .*: install seamless-seg.gpu"),
+        (("--overlap", "25%"), "'25%' is a share of the tile: give pixels, such as 64"),
+        (("--scale", "1/0"), "'1/0' divides by 0"),
+        (("--scale", "a/255"), "'a/255' is neither a number nor a fraction, such as 1/255"),
         (("--crop",), "--crop needs --area or --bbox: give one"),
         (
             ("--smooth", "2"),
@@ -50,6 +54,40 @@ def test_options(folder, cli, arguments, message):
 )
 def test_arguments(folder, cli, arguments, message):
     refused(cli("run", *arguments), 2, message)
+
+
+@pytest.mark.parametrize("command", [("stats",), ("polygonize", "out/o.geojson")])
+@pytest.mark.parametrize(
+    ("name", "content", "what"),
+    [
+        ("model.onnx", None, "an ONNX model"),
+        ("a.json", b"{}", "JSON"),
+        ("a.html", b"<html>", "a web page"),
+    ],
+)
+def test_what_is_no_class_raster_is_named(folder, cli, command, name, content, what):
+    if content is not None:
+        (folder / name).write_bytes(content)
+    result = cli(command[0], name, *command[1:])
+    refused(result, 1, f"{name} is {what}.*, not a raster: give a class raster, .*--kind classes")
+
+
+@pytest.mark.parametrize(
+    ("given", "same"),
+    [
+        (("--scale", "1/255"), ("--scale", repr(1 / 255))),
+        (("--scale", "1/50", "--bands", "1-3"), ("--scale", "0.02", "--bands", "1,2,3")),
+        (("--bands", "3-1"), ("--bands", "3,2,1")),
+        (("--bands", "2,2-3"), ("--bands", "2,2,3")),
+    ],
+)
+def test_fractions_and_ranges_are_taken(folder, cli, given, same):
+    written = []
+    for options in (given, same):
+        status, _, err = cli(*RUN, "--overwrite", *options)
+        assert status == 0, err
+        written.append(made.read("out/out.tif"))
+    np.testing.assert_array_equal(*written)
 
 
 def test_a_file_in_place_of_a_command(cli):

@@ -12,7 +12,7 @@ from builders import made, networks
 from seamless_seg import ModelError, OptionError, check, segment
 from seamless_seg.raster.legend import category_names
 
-SIZE = (192, 232)
+SIZE = (192, 240)
 BYTE = TensorProto.UINT8
 
 
@@ -45,15 +45,62 @@ ENDINGS = {
 }
 """Ends of graphs from which the logits can be told."""
 
+CONSTANTS = {
+    "one": np.array([1]),
+    "by": np.float32(1),
+    "eight": np.float32(8),
+    "scales": np.float32([1, 1, 2, 2]),
+}
+
 LAST = argmax("out", keepdims=0, select_last_index=1)
 COUNTING_FROM_1 = [
     argmax(keepdims=1),
     cast("classes", "number", 1),
     helper.make_node("Add", ["number", "by"], ["out"]),
 ]
+FLOATS = [argmax(keepdims=1), cast("classes", "number", 1)]
+
+
+def filtered(source, target):
+    return helper.make_node("MaxPool", [source], [target], kernel_shape=[3, 3], pads=[1, 1, 1, 1])
+
+
 OTHER_ENDINGS = {
     "last of equals": ([LAST], TensorProto.INT64, 3),
     "from 1": (COUNTING_FROM_1, TensorProto.FLOAT, 4),
+    "dilated": ([*FLOATS, filtered("number", "out")], TensorProto.FLOAT, 4),
+    "eroded": (
+        [
+            *FLOATS,
+            helper.make_node("Neg", ["number"], ["negative"]),
+            filtered("negative", "most"),
+            helper.make_node("Neg", ["most"], ["out"]),
+        ],
+        TensorProto.FLOAT,
+        4,
+    ),
+    "enlarged": (
+        [
+            helper.make_node(
+                "AveragePool", ["logits"], ["half"], kernel_shape=[2, 2], strides=[2, 2]
+            ),
+            helper.make_node("ArgMax", ["half"], ["classes"], axis=1),
+            cast("classes", "number", 1),
+            helper.make_node("Resize", ["number", "", "scales"], ["out"], mode="nearest"),
+        ],
+        TensorProto.FLOAT,
+        4,
+    ),
+    "rounded": (
+        [
+            helper.make_node("ReduceMax", ["logits"], ["most"], axes=[1]),
+            helper.make_node("Mul", ["most", "eight"], ["more"]),
+            helper.make_node("Relu", ["more"], ["positive"]),
+            helper.make_node("Round", ["positive"], ["out"]),
+        ],
+        TensorProto.FLOAT,
+        4,
+    ),
 }
 """Ends of graphs that do more."""
 
@@ -66,7 +113,7 @@ def ending(path, nodes, dtype, rank, external=False, layers=None):
     del model.graph.output[:]
     shape = ["n", "h", "w"] if rank == 3 else ["n", 1, "h", "w"]
     model.graph.output.append(made.tensor("out", shape, dtype))
-    for name, value in (("one", np.array([1])), ("by", np.float32(1))):
+    for name, value in CONSTANTS.items():
         model.graph.initializer.append(numpy_helper.from_array(value, name))
     more = {"save_as_external_data": True, "location": "w.bin", "size_threshold": 100}
     onnx.save(model, path, **(more if external else {}))
@@ -109,7 +156,7 @@ class TestLogitsBeforeTheArgmax:
 
 class TestClassNumbers:
     @pytest.mark.parametrize("name", OTHER_ENDINGS)
-    @pytest.mark.parametrize("tile", [96])
+    @pytest.mark.parametrize("tile", [144])
     def test_tiles_are_cut_where_they_are_exact(self, paths, raster, name, tile):
         answer = ending(paths[1], *OTHER_ENDINGS[name])
         assert segment(*paths, kind="classes", tile=tile).tiles > 1

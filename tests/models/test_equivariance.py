@@ -46,7 +46,9 @@ def test_a_grid_of_patches_is_found_and_tiled_exactly(folder, size):
     made.raster("in.tif", image)
     tile = 128 // size * size
     summary = segment("in.tif", path, "out.tif", tile=tile, **STRETCH)
-    assert summary.exactness == EXACT
+    height, width = (length + -length % size for length in (150, 170))
+    extended = f", extended by reflection to {height}x{width} px"
+    assert summary.exactness == EXACT + extended * ((height, width) != (150, 170))
     assert np.array_equal(made.read("out.tif"), whole(path, image, size))
 
 
@@ -55,7 +57,7 @@ def test_so_is_one_of_a_model_of_fixed_size(folder, side, patch):
     path = grids.patches("model.onnx", patch, height=side, width=side)
     assert probe(path).stride == (patch, patch)
     made.raster("in.tif", made.pixels(3, 300, 310))
-    assert segment("in.tif", path, "out.tif", **STRETCH).exactness == EXACT
+    assert segment("in.tif", path, "out.tif", **STRETCH).exactness.startswith(EXACT)
     free = grids.patches("free.onnx", patch)
     expected = whole(free, made.read("in.tif"), patch)
     # Beyond the last whole tile the image is extended by reflection, by other amounts.
@@ -68,7 +70,9 @@ def test_pools_that_any_size_goes_through_have_the_stride_of_all(folder, sizes, 
     assert probe(path).stride == (stride, stride)
     image = made.pixels(3, 300, 310)
     made.raster("in.tif", image)
-    assert segment("in.tif", path, "out.tif", tile=2 * stride, **STRETCH).exactness == EXACT
+    assert segment("in.tif", path, "out.tif", tile=2 * stride, **STRETCH).exactness.startswith(
+        EXACT
+    )
     assert np.array_equal(made.read("out.tif"), whole(path, image, stride))
     odd = segment("in.tif", path, "out.tif", tile=2 * stride + 1, overwrite=True, **STRETCH)
     assert f"multiple of the model's stride of {stride} px" in odd.exactness
@@ -113,7 +117,7 @@ def test_padding_inside_a_model_coarsens_its_grid(folder):
     assert probe(at_the_end).stride == (8, 8)
     image = made.pixels(3, 300, 310)
     made.raster("in.tif", image)
-    assert segment("in.tif", centered, "out.tif", tile=112, **STRETCH).exactness == EXACT
+    assert segment("in.tif", centered, "out.tif", tile=112, **STRETCH).exactness.startswith(EXACT)
     assert np.array_equal(made.read("out.tif"), whole(centered, image, 16))
 
 

@@ -1,8 +1,11 @@
+import re
+
 import numpy as np
 import onnxruntime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from onnx import helper
 
 from builders import made, networks
 from seamless_seg import segment
@@ -178,6 +181,50 @@ def test_the_summary_says_how_exact_it_is(tmp_path, layers, options, sentence):
         assert summary.exactness is None
     else:
         assert summary.exactness.startswith(sentence)
+
+
+@pytest.mark.parametrize("options", [{}, {"overlap": 4}, {"margin": 1}, {"trust": "crop"}])
+def test_what_is_named_in_the_place_of_too_small_a_margin_is_exact(tmp_path, options):
+    raster = made.raster(tmp_path / "in.tif", made.pixels(3, 150, 160, "float32"))
+    model = networks.save(tmp_path / "model.onnx", [("strided", 4, 2), ("conv", 3, 9), ("up", 2)])
+    options = {"tile": 40, "overlap": 8} | options
+    found = segment(raster, model, tmp_path / "out.tif", **options)
+    assert found.exactness.startswith("not exact: ")
+    named = re.findall(r"(margin|overlap|tile)=(\d+)", found.exactness.split("use ")[1])
+    options |= {name: int(number) for name, number in named}
+    assert segment(raster, model, tmp_path / "exact.tif", **options).exactness == EXACT
+
+
+def test_a_random_model_is_warned_of(tmp_path):
+    raster = made.raster(tmp_path / "in.tif", made.pixels(3, 40, 50, "float32"))
+    nodes = [
+        helper.make_node("Dropout", ["image", "ratio", "training"], ["dropped"]),
+        helper.make_node("Conv", ["dropped", "head"], ["logits"]),
+    ]
+    weights = {
+        "ratio": np.float32(0.3),
+        "training": np.array(True),
+        "head": np.ones((2, 3, 1, 1), np.float32),
+    }
+    model = made.model(tmp_path / "model.onnx", nodes, weights, 3, 2)
+    summary = segment(raster, model, tmp_path / "out.tif", tile=32)
+    assert summary.exactness == "not exact: the model is not deterministic"
+    assert any("export the model without dropout" in each for each in summary.warnings)
+
+
+def test_dynamic_quantization_is_named(tmp_path):
+    raster = made.raster(tmp_path / "in.tif", made.pixels(3, 40, 50, "float32"))
+    nodes = [
+        helper.make_node("DynamicQuantizeLinear", ["image"], ["small", "scale", "zero"]),
+        helper.make_node("DequantizeLinear", ["small", "scale", "zero"], ["large"]),
+        helper.make_node("Conv", ["large", "head"], ["logits"]),
+    ]
+    weights = {"head": np.ones((2, 3, 1, 1), np.float32)}
+    model = made.model(tmp_path / "model.onnx", nodes, weights, 3, 2)
+    summary = segment(raster, model, tmp_path / "out.tif", tile=32)
+    (warning,) = (each for each in summary.warnings if each.startswith(summary.exactness))
+    assert "1 DynamicQuantizeLinear node" in warning
+    assert "a float model, or a statically quantized one, does not" in warning
 
 
 def test_a_fixed_size_that_a_raster_does_not_fill_is_said(tmp_path):

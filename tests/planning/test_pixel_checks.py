@@ -84,6 +84,29 @@ class TestColors:
         assert note.endswith("probably takes red, green, blue: bands=[3,2,1] reverses them")
         assert self.notes(paths[0], ["Blue", "Green", "Red"], (RED, GREEN, BLUE), model)
 
+    @pytest.mark.parametrize(
+        "names",
+        [
+            ["B2", "B3", "B4"],
+            ["B02", "B03", "B04"],
+            ["band 2", "band 3", "band 4"],
+            ["B2 (490 nm)", "B3 (560 nm)", "B4 (665 nm)"],
+        ],
+    )
+    def test_bands_that_satellites_number_are_noted_and_what_is_advised_reverses(
+        self, paths, model, names
+    ):
+        gray = [ColorInterp.gray] + [ColorInterp.undefined] * 2
+        (note,) = self.notes(paths[0], names, gray, model)
+        assert "bands=[3,2,1] reverses them" in note
+        assert not self.notes(paths[0], names[::-1], gray, model)
+        self.notes(paths[0], names, gray, model)
+        segment(paths[0], model, paths[2], bands=[3, 2, 1])
+        once = made.read(paths[2])
+        made.raster(paths[0], made.read(paths[0])[::-1])
+        segment(paths[0], model, paths[2], overwrite=True)
+        np.testing.assert_array_equal(made.read(paths[2]), once)
+
     def test_nothing_is_said_of_others(self, paths, model):
         assert not self.notes(paths[0], colors=(RED, GREEN, BLUE), model=model)
         assert not self.notes(paths[0], ["red", "green", "blue"], model=model)

@@ -136,6 +136,17 @@ class TestFloats:
         made.pointwise(model, 3, 2)
         assert forecast(raster, model).warnings == ()
 
+    def test_values_of_bytes_are_one_for_a_model_that_states_nothing(self, paths):
+        raster, model, output = paths
+        image = made.raster(raster, scene("float32", 0, 255)) and made.read(raster)
+        _, answer = made.pointwise(model, 3, 2)
+        (warning,) = forecast(raster, model).warnings
+        assert "float32 from 0 to 255, and most models take 0 to 1: give scale=0.00392" in warning
+        for options in ({"scale": 1 / 255}, {"scale": 1}, {"mean": 100, "std": 50}):
+            assert forecast(raster, model, **options).warnings == ()
+        segment(raster, model, output, scale=float(re.search(r"scale=([\d.]+)", warning)[1]))
+        np.testing.assert_allclose(made.read(output), answer(image / 255), atol=1e-4)
+
 
 class TestFloat16:
     def half(self, path):

@@ -10,7 +10,7 @@ from builders.command import RUN, refused
 from seamless_seg import OptionError, check, segment
 from seamless_seg.decisions import Decision
 from seamless_seg.planning import raster_statistics as measuring
-from seamless_seg.planning.raster_statistics import as_options, measure_pixels
+from seamless_seg.planning.raster_statistics import as_keywords, measure_pixels
 from seamless_seg.raster.blocks import BlockLayout
 from seamless_seg.raster.reader import RasterReader
 
@@ -120,14 +120,25 @@ class TestAsOptions:
         made.raster(raster, image)
         with RasterReader(raster) as reader:
             pixels, _ = measure_pixels(reader, Decision((1,), "all"), "percentile:0,50")
-        assert as_options(pixels) == "--scale 1 --mean 0.1 --std 0.35"
+        assert as_keywords(pixels) == "scale=1, mean=[0.1], std=[0.35]"
+
+    def test_python_gets_keywords_that_give_the_same_bits(self, paths):
+        raster, model, output = paths
+        made.raster(raster, varied(3, 60, 80, "uint16"))
+        made.pointwise(model, 3, 2)
+        summary = segment(raster, model, output, normalize="zscore")
+        (said,) = (note for note in summary.notes if "equivalent to" in note)
+        once = made.read(output)
+        keywords = eval(f"dict({said.partition('equivalent to ')[2]})")
+        segment(raster, model, output, overwrite=True, **keywords)
+        np.testing.assert_array_equal(made.read(output), once)
 
     def test_a_check_of_the_output_needs_no_statistics_again(self, paths, monkeypatch):
         raster, model, output = paths
         made.raster(raster, varied(3, 100, 120, "uint16"))
         made.convolutions(model, 3, 2)
         summary = segment(raster, model, output, tile=64, normalize="percentile:2,98")
-        monkeypatch.setattr(measuring, "_measure", None)
+        monkeypatch.setattr(measuring, "measure", None)
         report = check(raster, model, output)
         assert report.judged.identical == 1
         assert report.forecast.settings.normalization == summary.settings.normalization
