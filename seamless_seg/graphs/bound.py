@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,8 +16,11 @@ from .tensors import BoundError, Tensor
 FIRST_LENGTH = 2**6 * 3**2 * 5 * 7
 """Pixels: the first image that is looked at, a multiple of most strides. No pixel is computed."""
 
-RARE_STRIDES = (1, 11 * 13, 17 * 19, 23 * 29, 31)
-"""Strides that do not divide ``FIRST_LENGTH``: images that they divide are looked at, too."""
+RARE_STRIDES = 11 * 13
+"""Factors of strides that ``FIRST_LENGTH`` is no multiple of, tried where it has no bound."""
+
+LEAST_LENGTH = 1024
+"""Pixels: the second image is longer by this than what its borders change."""
 
 FACTORS = (1, 2, 3, 4, 5, 6, 7, 8, 16, 32)
 """Multiples of the stride that may have to divide the sides of an image."""
@@ -83,31 +87,20 @@ def bound(
     BoundError
         If the graph has no bound, or another one in images of other sizes.
     """
-    failure: BoundError | None = None
-    for rare in RARE_STRIDES:
-        period = math.lcm(FIRST_LENGTH, 128 if any(remainder) else 1, multiple) * rare
-        lengths = period + remainder[0], 2 * period + remainder[1]
-        try:
-            found, trace = _looked_at(graph, image, finish, _with_fixed(lengths, fixed))
-            break
-        except BoundError as obstacle:
-            failure = failure or obstacle
-            if obstacle.kind != "position" or None not in fixed:
-                raise
-    else:
-        assert failure is not None
-        raise failure
+    period = math.lcm(FIRST_LENGTH, 128 if any(remainder) else 1, multiple)
+    found, trace = _first_look(graph, image, finish, period, remainder, fixed)
     if None not in fixed:
         return found
-    failure = None
+    failure: BoundError | None = None
     for factor in FACTORS:
         stride = math.lcm(*found.stride, factor * max(found.stride), multiple)
         step = math.lcm(stride, 128) if any(remainder) else stride
         if factor > 1 and stride > MAX_STRIDE:
             break
-        least = sum(found.before) + sum(found.after) + 3 * step
-        times = least // step | 1  # odd, so that it is no multiple of twice the stride
-        lengths = times * step + remainder[0], (times + 1) * step + remainder[1]
+        least = sum(found.before) + sum(found.after) + LEAST_LENGTH
+        rows = _prime_to_factors(-(-least // step) + 2)
+        cols = _prime_to_factors(rows + 1)
+        lengths = rows * step + remainder[0], cols * step + remainder[1]
         try:
             other = _looked_at(graph, image, finish, _with_fixed(lengths, fixed))
             _compare(trace, other[1])
@@ -118,6 +111,33 @@ def bound(
             return found
         return GraphBound((stride, stride), found.before, found.after, found.reductions)
     raise failure or BoundError("position", "its stride is beyond that of any tile")
+
+
+def _first_look(
+    graph: LoadedGraph,
+    image: ImageMaker,
+    finish: Finish,
+    period: int,
+    remainder: Lengths,
+    fixed: tuple[int | None, int | None],
+) -> tuple[GraphBound, Trace]:
+    """Return the bound for an image whose sides are a multiple of all usual strides, or of more."""
+    failure: BoundError | None = None
+    for length in (period, period * RARE_STRIDES):
+        lengths = (length + remainder[0], 2 * length + remainder[1])
+        try:
+            return _looked_at(graph, image, finish, _with_fixed(lengths, fixed))
+        except BoundError as obstacle:
+            failure = failure or obstacle
+            if failure.kind != "position" or None not in fixed:
+                break
+    raise failure or BoundError("unknown", "it was not looked at")
+
+
+def _prime_to_factors(least: int) -> int:
+    """Return the first number from one on that makes no stride a multiple of a coarser one."""
+    usual = FIRST_LENGTH * RARE_STRIDES
+    return next(times for times in itertools.count(least) if math.gcd(times, usual) == 1)
 
 
 def _with_fixed(lengths: Lengths, fixed: tuple[int | None, int | None]) -> Lengths:

@@ -53,11 +53,13 @@ class ImageAxis:
     """First clean index: those before depend on pixels before the tile."""
     stop: int
     """One more than the last clean index: those after depend on pixels after the tile."""
+    image: int
+    """Length of the image itself, px."""
 
     @classmethod
     def of_image(cls, axis: int, length: int) -> ImageAxis:
         """Return the axis of the image itself."""
-        return cls(axis, length, Fraction(1), 1, 0, length)
+        return cls(axis, length, Fraction(1), 1, 0, length, length)
 
     def taken(self, taps: Taps, length: int) -> ImageAxis | None:
         """Return the axis of an output that takes this one by taps.
@@ -78,7 +80,13 @@ class ImageAxis:
             last = (self.stop - 1 - taken[1]) // taps.stride
             stop = min(stop, (last + 1) * outputs + phase)
         step = self.step * taps.stride / outputs
-        return ImageAxis(self.axis, length, step, period, start, max(stop, 0))
+        stop = max(stop, 0)
+        return replace(self, length=length, step=step, period=period, start=start, stop=stop)
+
+    @property
+    def excess(self) -> Fraction:
+        """Pixels by which it is longer than the image, the same at all sizes of an image."""
+        return self.length * self.step - self.image
 
     def joined(self, other: ImageAxis) -> ImageAxis | None:
         """Return the axis of what is computed from two tensors, index by index; None if unlike."""

@@ -28,6 +28,9 @@ MAX_SHAPE = 64
 REPEATING = ("ConstantOfShape", "Expand", "Tile")
 """Types of nodes that repeat values, for which a rule knows that these are the same."""
 
+NEVER_FOLDED = ("Resize", "Upsample", "Pad", "EyeLike", "OneHot")
+"""Types of nodes whose output may be far larger than what they are computed from."""
+
 DOMAINS = ("", "ai.onnx", "com.microsoft")
 """Domains of operators that there are rules for."""
 
@@ -74,6 +77,8 @@ class LoadedGraph:
         BoundError
             With the node beyond which nothing is known.
         """
+        if not self.inputs:
+            raise BoundError("unknown", "it has no input")
         trace = Trace()
         known = {**self.constants, self.inputs[0]: image, "": None}
         _run(self.nodes, known, self.opset, trace)
@@ -137,7 +142,7 @@ def _outputs_of(
         raise BoundError("unknown", "it draws values at random")
     if node.op_type == "If":
         return _branch(node, known, opset, trace)
-    if all(own.value is not None and not own.varies for own in given):
+    if _can_be_folded(node, given):
         by_size = any(own.by_size for own in given)
         values = _folded(node, inputs, opset, MAX_SHAPE if by_size else MAX_VALUES)
         if values is not None:
@@ -158,12 +163,20 @@ def _branch(
     if condition is None or condition.value is None:
         raise BoundError("unknown", "pixels decide which of its branches is taken")
     wanted = "then_branch" if condition.value.all() else "else_branch"
-    graph = next(own.g for own in node.attribute if own.name == wanted)
+    graph = {own.name: own.g for own in node.attribute}[wanted]
     inner = dict(known)
     inner.update((own.name, constant(numpy_helper.to_array(own))) for own in graph.initializer)
     _run(graph.node, inner, opset, trace)
     outputs = [inner[own.name] for own in graph.output]
     return [own if own is not None else Tensor(()) for own in outputs]
+
+
+def _can_be_folded(node: onnx.NodeProto, given: list[Tensor]) -> bool:
+    """Tell whether all inputs are constant, and what they make is no map of the image."""
+    if node.op_type in NEVER_FOLDED or any(own.value is None or own.varies for own in given):
+        return False
+    most = math.prod(max(1, math.prod(own.shape)) for own in given)
+    return most <= MAX_VALUES or not any(own.by_size for own in given)
 
 
 def _folded(
@@ -177,6 +190,10 @@ def _folded(
         shape = feeds[node.input[-1]]
         if shape is None or math.prod(int(length) for length in shape.reshape(-1)) > most:
             return None
+    if node.op_type == "Range":
+        start, limit, delta = (float(np.asarray(feeds[name]).item()) for name in node.input)
+        if not abs(limit - start) <= abs(delta) * MAX_VALUES:
+            return None
     try:
         outputs = ReferenceEvaluator(node, opsets={"": opset}).run(None, feeds)
     except Exception:  # its operators raise what they like; a rule may know better
@@ -189,12 +206,12 @@ def _initializer(tensor: onnx.TensorProto, folder: Path) -> Tensor:
     shape = tuple(tensor.dims)
     if math.prod(shape) > MAX_VALUES:
         return Tensor(plain_axes(shape))
-    if tensor.data_location == onnx.TensorProto.EXTERNAL:
-        try:
+    try:
+        if tensor.data_location == onnx.TensorProto.EXTERNAL:
             external_data_helper.load_external_data_for_tensor(tensor, str(folder))
-        except Exception:  # a missing file is the runtime's to complain about
-            return Tensor(plain_axes(shape))
-    return constant(numpy_helper.to_array(tensor))
+        return constant(numpy_helper.to_array(tensor))
+    except Exception:  # a missing file, or too few values, is the runtime's to complain about
+        return Tensor(plain_axes(shape))
 
 
 def _signature(tensor: Tensor) -> object:
@@ -204,7 +221,8 @@ def _signature(tensor: Tensor) -> object:
 
 def _part_signature(part: Part) -> object:
     if isinstance(part, ImageAxis):
-        return part.axis, part.step, part.period, part.start, part.length - part.stop
+        dirty = part.start, part.length - part.stop
+        return part.axis, part.step, part.period, *dirty, part.excess
     return part if isinstance(part, int) else None
 
 

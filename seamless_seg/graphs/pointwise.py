@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from .call import Call, rule
@@ -97,7 +99,10 @@ def softmax(call: Call) -> list[Tensor]:
 def along_an_axis(call: Call) -> list[Tensor]:
     """Over one axis, usually that of channels."""
     if call.kind == "CumSum":
-        return _along(call, *call.tensor(1).integers(), used=call.tensor())
+        numbers = call.tensor(1).integers()
+        if any(isinstance(part, Uniform) for n in numbers for part in call.tensor().axes[n]):
+            raise BoundError("position", "it counts places of the image")
+        return _along(call, *numbers, used=call.tensor())
     return _along(call, call.integer("axis", -1), used=None)
 
 
@@ -198,9 +203,9 @@ def _check_constant(axis: Axis, tensor: Tensor, n: int) -> None:
         return
     if tensor.varies:
         raise BoundError("unknown", "it joins the image with numbers computed from all of it")
-    if tensor.value is None:
-        raise BoundError("position", "it adds or multiplies by a map with a value for each place")
     lengths = [length_of(part) for part in axis]
+    if tensor.value is None or tensor.shape[n] != math.prod(lengths):
+        raise BoundError("position", "it adds or multiplies by a map with a value for each place")
     value = np.moveaxis(tensor.value, n, 0)
     value = value.reshape(*lengths, *value.shape[1:])
     for place, part in enumerate(axis):

@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable
 from fractions import Fraction
 
+import numpy as np
+
 from .call import Call, rule
 from .image_axis import Taps
 from .tensors import Axis, BoundError, Tensor, Uniform, has_image
@@ -65,7 +67,7 @@ def _resized(call: Call, axis: Axis, length: int, wanted: int, ratio: Fraction) 
     place = _place_of(call, ratio, length, wanted)
     if ratio.numerator > MAX_PHASES or ratio.denominator > MAX_PHASES:
         raise BoundError("position", "it resizes to a size that is no multiple of its input's")
-    taken = _taken_by(call, mode, ratio)
+    taken = _taken_by(call, mode, ratio, is_exact=Fraction(float(np.float32(ratio))) == ratio)
     ranges = tuple(taken(place(phase)) for phase in range(ratio.numerator))
     return call.taken(axis, Taps(ratio.denominator, ranges), wanted)
 
@@ -91,25 +93,47 @@ def _place_of(call: Call, ratio: Fraction, length: int, wanted: int) -> Callable
     raise BoundError("unknown", f"there is no rule for its coordinates, {mode}")
 
 
-def _taken_by(call: Call, mode: str, ratio: Fraction) -> Callable[[Fraction], tuple[int, int]]:
-    """Return the function from a place on the input to the first and last index taken for it."""
+def _taken_by(
+    call: Call, mode: str, ratio: Fraction, is_exact: bool
+) -> Callable[[Fraction], tuple[int, int]]:
+    """Return the function from a place on the input to the first and last index taken for it.
+
+    A ratio such as 1/3 is not exact in float32, so a place between two pixels, or just on one, may
+    be found on either side of it.
+    """
     if mode == "nearest":
-        rounded = _ROUNDED.get(call.text("nearest_mode", _default_rounding(call)))
-        if rounded is None:
-            raise BoundError("unknown", "there is no rule for how it rounds")
-        return lambda place: (rounded(place), rounded(place))
+        return _nearest(call, is_exact)
     if mode not in ("linear", "cubic"):
         raise BoundError("unknown", f"there is no rule for its mode, {mode}")
     support = 1 if mode == "linear" else 2
+    inward = 1 if is_exact else 0
     if call.integer("antialias", 0) and ratio < 1:
         wide = support / ratio
-        return lambda place: (math.floor(place - wide) + 1, math.ceil(place + wide) - 1)
+        return lambda place: (math.floor(place - wide) + inward, math.ceil(place + wide) - inward)
 
     def taken(place: Fraction) -> tuple[int, int]:
         first = math.floor(place)
-        if place == first:  # all other weights are 0
+        if place != first:
+            return first - support + 1, first + support
+        if is_exact:  # all other weights are 0
             return first, first
-        return first - support + 1, first + support
+        return first - support, first + support
+
+    return taken
+
+
+def _nearest(call: Call, is_exact: bool) -> Callable[[Fraction], tuple[int, int]]:
+    mode = call.text("nearest_mode", _default_rounding(call))
+    if mode not in _ROUNDED:
+        raise BoundError("unknown", "there is no rule for how it rounds")
+    rounded, tie = _ROUNDED[mode]
+
+    def taken(place: Fraction) -> tuple[int, int]:
+        if not is_exact and place - math.floor(place) == tie:
+            raise BoundError(
+                "position", "its scale is not exact, so rounding decides which pixels it takes"
+            )
+        return rounded(place), rounded(place)
 
     return taken
 
@@ -119,9 +143,10 @@ def _default_rounding(call: Call) -> str:
     return "floor" if is_old else "round_prefer_floor"
 
 
-_ROUNDED: dict[str, Callable[[Fraction], int]] = {
-    "floor": math.floor,
-    "ceil": math.ceil,
-    "round_prefer_floor": lambda place: math.ceil(place - HALF),
-    "round_prefer_ceil": lambda place: math.floor(place + HALF),
+_ROUNDED: dict[str, tuple[Callable[[Fraction], int], Fraction]] = {
+    "floor": (math.floor, Fraction(0)),
+    "ceil": (math.ceil, Fraction(0)),
+    "round_prefer_floor": (lambda place: math.ceil(place - HALF), HALF),
+    "round_prefer_ceil": (lambda place: math.floor(place + HALF), HALF),
 }
+"""How a place is rounded, and the fraction of a pixel at which it could go either way."""

@@ -185,7 +185,7 @@ def pad(call: Call) -> list[Tensor]:
             raise BoundError("global", "it pads with the other side of the image")
         length = image.shape[number] + before + after
         axes[number] = call.taken(axes[number], Taps(1, ((-before, -before),)), length)
-    return call.out(axes, image)
+    return call.out(axes, image, call.optional(2))
 
 
 @rule("DepthToSpace")
