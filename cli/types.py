@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from seamless_seg.planning.options import LEAST_BYTES
 from seamless_seg.planning.outputs import KINDS
 
 
@@ -73,10 +74,6 @@ class Bands(click.ParamType):  # type: ignore[type-arg]  # as above
         if not all(parts):
             self.fail(f"{value!r} is not a list of bands separated by commas", param, ctx)
         return tuple(int(part) if re.fullmatch(r"-?\d+", part) else part for part in parts)
-
-
-LEAST_BYTES = 1_000_000
-"""Bytes below which a number without a unit is no memory limit."""
 
 
 class Bytes(click.ParamType):  # type: ignore[type-arg]  # as above

@@ -24,6 +24,9 @@ AUTO = "auto"
 SMALLEST_LENGTHS = {"tile": 1, "overlap": 0, "margin": 0, "align": 1}
 """Smallest value in pixels of each option about the geometry of tiles."""
 
+LEAST_BYTES = 1_000_000
+"""Bytes of the smallest memory limit: a smaller number was meant in another unit."""
+
 READING_OPTIONS = ("nodata", "level", "resolution", "match_resolution", "unscale", "mask_band")
 """Names of the options about how a raster is read."""
 
@@ -222,7 +225,7 @@ class Execution:
     Raises
     ------
     OptionError
-        If ``max_memory`` is not a number of bytes.
+        If ``max_memory`` is not a number of bytes, or less than ``LEAST_BYTES``.
     """
 
     provider: str = "cpu"
@@ -236,6 +239,11 @@ class Execution:
         limit = self.max_memory
         if limit is not None and (not isinstance(limit, Integral) or limit < 1):
             raise OptionError(f"max_memory must be a whole number of bytes, not {limit!r}")
+        if limit is not None and limit < LEAST_BYTES:
+            raise OptionError(
+                f"max_memory={limit} is {limit} bytes, less than any run needs: give bytes, such "
+                f"as 2_000_000_000 for 2 GB"
+            )
 
     @property
     def variant(self) -> str:
