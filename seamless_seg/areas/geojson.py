@@ -17,7 +17,7 @@ from ..errors import OptionError
 from ..raster.georeference import Georeference, apply_affine
 from ..validation import format_coordinates, numbers_of
 from ..windows import Window
-from .misplaced import advice_on_area, advice_on_bounds, crs_name
+from .misplaced import advice_on_area, advice_on_bounds, crs_name, other_order
 from .reproject import TargetGrid, reproject, reproject_each, wrap_longitudes
 
 GEOJSON_CRS = "OGC:CRS84"
@@ -146,6 +146,8 @@ def read_bounds(
     if not overlaps(area, size, transform):
         advice = advice_on_bounds(bounds, _extent(size, transform), georeference)
         raise outside(area, size, georeference, f"bbox {given}", advice)
+    if transform and (advice := other_order(bounds, _extent(size, transform))):
+        raise OptionError(f"bbox {given} is far larger than the raster: {advice}")
     return to_pixels(area, transform)
 
 

@@ -30,10 +30,22 @@ def suggested(err):
 
 def test_bounds_in_another_order_are_given_back_in_the_right_one(folder, cli):
     west, south, east, north = 500_010, 5_599_960, 500_030, 5_599_980
-    for given in ([west, north, east, south], [south, west, north, east]):
+    orders = (
+        [west, north, east, south],
+        [south, west, north, east],
+        [west, east, south, north],  # bounds of everything between, if it were west, south, ...
+        [south, north, west, east],
+    )
+    for given in orders:
         result = cli(*RUN, "--bbox", comma(given))
         refused(result, 2, "its numbers are in the order")
         assert suggested(result[2]) == ["--bbox", comma([west, south, east, north])]
+
+
+def test_bounds_that_are_larger_than_the_raster_are_taken_as_they_are(folder, cli):
+    for beyond in (10, 1000, 400_000):
+        given = 500_000 - beyond, 5_599_950 - beyond, 500_060 + beyond, 5_600_000 + beyond
+        assert cli(*RUN, "--bbox", comma(given), "--overwrite", "-q") == (0, "", "")
 
 
 def test_bounds_in_degrees_are_given_back_in_the_crs_of_the_raster(folder, cli):
