@@ -10,8 +10,10 @@ from typing import Any
 
 import click
 
+from seamless_seg.errors import OptionError
 from seamless_seg.planning.options import LEAST_BYTES
 from seamless_seg.planning.outputs import KINDS
+from seamless_seg.validation import bands_of
 
 
 class Size(click.ParamType):  # type: ignore[type-arg]  # generic in the newest click only
@@ -70,10 +72,10 @@ class Bands(click.ParamType):  # type: ignore[type-arg]  # as above
         """Parse the text, or fail and say what is expected."""
         if isinstance(value, tuple):
             return value
-        parts = [part.strip() for part in value.split(",")]
-        if not all(parts):
-            self.fail(f"{value!r} is not a list of bands separated by commas", param, ctx)
-        return tuple(int(part) if re.fullmatch(r"-?\d+", part) else part for part in parts)
+        try:
+            return bands_of(value)
+        except OptionError as error:
+            self.fail(str(error), param, ctx)
 
 
 class Bytes(click.ParamType):  # type: ignore[type-arg]  # as above

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+import re
 from collections.abc import Iterable, Sequence
 from numbers import Real
 from typing import Any
@@ -112,6 +113,14 @@ def nodata_of(value: Any) -> float:
         raise OptionError(f"nodata must be a number or nan, not {value!r}")
     # A float cannot hold all integers of 64 bits.
     return int(value) if isinstance(value, int | np.integer) else float(value)
+
+
+def bands_of(text: str) -> tuple[int | str, ...]:
+    """Return numbers or names of bands, separated by commas: ``4,3,2`` or ``nir,red,green``."""
+    parts = [part.strip() for part in text.split(",")]
+    if not all(parts):
+        raise OptionError(f"bands: {text!r} is not a list of bands separated by commas")
+    return tuple(int(part) if re.fullmatch(r"-?\d+", part) else part for part in parts)
 
 
 def format_size(lengths: Any) -> str:

@@ -14,7 +14,7 @@ from ..models.load import LazyModel
 from ..models.tta import symmetries_of
 from ..system import cores
 from ..tiling.trust import Profile, profile
-from ..validation import nodata_of, number_of, pair, whole_number
+from ..validation import bands_of, nodata_of, number_of, pair, whole_number
 from ..windows import Pair, Size
 from .settings import LINEAR, Pixels
 
@@ -55,9 +55,9 @@ class Options:
     """Blending weights: name of a profile, or a profile."""
     batch_size: int | None = None
     """Tiles of a batch."""
-    bands: Sequence[int | str] | None = None
+    bands: Sequence[int | str] | str | None = None
     """Bands of the raster for the model's input, in this order: numbers, counted from 1, or
-    names."""
+    names; or a string of these, separated by commas."""
     tolerance: float | None = None
     """Accepted change of logits near tile edges, in standard deviations of the logits."""
     scale: float | None = None
@@ -94,6 +94,8 @@ class Options:
             value = getattr(self, name)
             if value is not None and value != AUTO:
                 object.__setattr__(self, name, pair(name, value, least))
+        if isinstance(self.bands, str):
+            object.__setattr__(self, "bands", bands_of(self.bands))
         if self.trust is not None:
             profile(self.trust)
         if self.batch_size is not None:
@@ -190,7 +192,7 @@ class OptionChoices(ReadingChoices, total=False):
     align: Size | Literal["auto"] | None
     trust: str | Profile | None
     batch_size: int | None
-    bands: Sequence[int | str] | None
+    bands: Sequence[int | str] | str | None
     tolerance: float | None
     scale: float | None
     mean: Sequence[float] | float | None
