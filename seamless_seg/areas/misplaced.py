@@ -43,6 +43,10 @@ def advice_on_bounds(
         Where the raster lies.
     """
     if georeference is None or georeference.transform is None:
+        west, south, east, north = given
+        if _meets((west, south, east, north), extent):
+            downward = format_coordinates((west, north, east, south))
+            return f"rows grow downwards: give bbox=({downward})"
         return unreferenced(georeference)
     for name, bounds in _orders(given):
         if _meets(bounds, extent):

@@ -2,8 +2,10 @@
 
 import json
 import re
+import warnings
 
 import pytest
+from rasterio.errors import NotGeoreferencedWarning
 from rasterio.transform import from_origin
 from rasterio.warp import transform_bounds
 
@@ -103,3 +105,29 @@ def test_a_raster_without_a_crs(folder, cli, option):
     result = cli(*RUN, option, "a.json" if option == "--area" else "9,50,10,51")
     refused(result, 2, "the raster has no CRS, so that coordinates are taken for units of its tran")
     refused(result, 2, "gdal_edit.py -a_srs EPSG:CODE FILE, or rio edit-info --crs")
+
+
+def test_a_raster_in_pixels(folder, cli):
+    with warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning):
+        made.raster("in.tif", made.pixels(3, 100, 120), crs=None, transform=None)
+    result = cli(*RUN, "--bbox", "10,20,30,40")
+    refused(result, 2, "is empty: .* rows grow downwards: give --bbox 10,40,30,20$")
+    assert cli(*RUN, *suggested(result[2]), "-q") == (0, "", "")
+    (folder / "a.json").write_text(json.dumps(polygon(9.1, 50.1, 9.2, 50.2)))
+    result = cli(*RUN, "--area", "a.json", "--overwrite")
+    refused(result, 2, "contains no pixel center of the raster: the raster has no CRS, so that coo")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"type": "FeatureCollection", "features": []}', "zones z.json holds no polygon"),
+        ("", "zones z.json is an empty file"),
+        ("<kml/>", "zones z.json is not GeoJSON: convert it"),
+        (json.dumps(polygon(1, 2, 3, 4)), "zones z.json misses .* the file states no CRS"),
+    ],
+)
+def test_what_is_wrong_with_zones_is_not_said_of_an_area(folder, cli, text, message):
+    cli(*RUN, "--kind", "classes", "-q")
+    (folder / "z.json").write_text(text)
+    refused(cli("stats", "out/out.tif", "--zones", "z.json"), 2, message)
