@@ -12,6 +12,11 @@ from seamless_seg.planning.memory import Schedule
 from seamless_seg.planning.settings import Settings
 from seamless_seg.tiling.trust import name_of
 
+from .keywords import in_options
+
+SENTENCES = ("exactness", "warning", "warnings", "notes", "refusal")
+"""Keys of figures that hold sentences of the library."""
+
 
 def decisions(settings: Settings) -> Iterator[str]:
     """One line a setting: its name, its value and where it came from."""
@@ -54,17 +59,22 @@ def plain(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def to_json(document: Any) -> str:
-    """JSON, which knows no infinity and no NaN: they become null."""
+def to_json(document: Any, indent: int | None = None) -> str:
+    """JSON, which knows no infinity and no NaN: they become null.
 
-    def known(value: Any) -> Any:
+    In sentences of the library, keywords become options.
+    """
+
+    def known(value: Any, is_sentence: bool = False) -> Any:
         if isinstance(value, dict):
-            return {key: known(item) for key, item in value.items()}
+            return {key: known(item, key in SENTENCES) for key, item in value.items()}
         if isinstance(value, list):
-            return [known(item) for item in value]
+            return [known(item, is_sentence) for item in value]
+        if is_sentence and isinstance(value, str):
+            return in_options(value)
         return None if isinstance(value, float) and not math.isfinite(value) else value
 
-    return json.dumps(known(document))
+    return json.dumps(known(document), indent=indent)
 
 
 def counted(count: int, noun: str) -> str:

@@ -7,6 +7,8 @@ from functools import cache
 
 import click
 
+from seamless_seg.models.foreign_files import ORDER
+
 _KEYWORD = re.compile(
     r"""(?<![\w./\\-])(?P<name>[a-z]\w*)=
     (?:(?P<flag>True\b)
@@ -40,7 +42,20 @@ def in_options(sentence: str, command: click.Command | None = None) -> str:
         option = own.get(found["name"]) or _options_of_run().get(found["name"])
         return found[0] if option is None else f"{option}{_value(found)}"
 
+    if command is not None:
+        sentence = sentence.replace(ORDER, _order(command))
     return _KEYWORD.sub(replaced, sentence)
+
+
+def _order(command: click.Command) -> str:
+    """Say in which order a command takes its arguments."""
+    names = [each.metavar for each in command.params if isinstance(each, click.Argument)]
+    listed = " ".join(filter(None, names))
+    return (
+        f"{ORDER}: give {listed}, in this order"
+        if len(names) > 1
+        else f"{command.name} takes {listed} only"
+    )
 
 
 def _value(found: re.Match[str]) -> str:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import click
 
 from seamless_seg import Forecast, Load, Unload, Write, forecast
 from seamless_seg.atomic import Document
+from seamless_seg.models.foreign_files import IMAGE, identify
 
 from . import options
 from .command import Command, Section, argument, option
@@ -83,6 +84,8 @@ def plan(
     Give INPUT or --size. Next to no pixels are read, and nothing is segmented.
     """
     if image_size is not None and raster is not None and model is None:
+        if (found := identify(Path(raster))) is not None and found.kind == IMAGE:
+            raise click.UsageError("give either INPUT or --size, not both")
         raster, model = None, raster
     if (image_size is None) == (raster is None):
         raise click.UsageError("give either INPUT or --size HxW")
@@ -93,7 +96,7 @@ def plan(
         raster, model, size=image_size, kinds=(kind, *also), max_memory=max_memory, **choices
     )
     if document is not None:
-        document.write(json.dumps(made.figures() | made.starts(), indent=1) + "\n")
+        document.write(to_json(made.figures() | made.starts(), indent=1) + "\n")
     click.echo(to_json(made.figures()) if as_json else "\n".join(_report(made)))
     for sentence in made.settings.notes:
         note(sentence)

@@ -127,7 +127,7 @@ def run(
             **choices,
         )
     if as_json:
-        click.echo(to_json(_translated(summary.figures())))
+        click.echo(to_json(summary.figures()))
     elif not quiet:
         say(_line(summary))
     for sentence in summary.warnings:
@@ -191,15 +191,6 @@ class _Messages:
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if self._progress:
             self._progress.interrupt()
-
-
-def _translated(figures: dict[str, Any]) -> dict[str, Any]:
-    """Figures in whose sentences keywords are options."""
-    for key in ("warnings", "notes"):
-        figures[key] = [in_options(sentence) for sentence in figures[key]]
-    if figures["exactness"] is not None:
-        figures["exactness"] = in_options(figures["exactness"])
-    return figures
 
 
 def _line(summary: Summary) -> str:

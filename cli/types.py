@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from contextlib import suppress
 from typing import Any
 
 import click
 
+from seamless_seg.errors import OptionError
+from seamless_seg.planning.options import LEAST_BYTES
 from seamless_seg.planning.outputs import KINDS
+from seamless_seg.validation import bands_of
 
 
 class Size(click.ParamType):  # type: ignore[type-arg]  # generic in the newest click only
@@ -71,26 +74,10 @@ class Bands(click.ParamType):  # type: ignore[type-arg]  # as above
         """Parse the text, or fail and say what is expected."""
         if isinstance(value, tuple):
             return value
-        parts = [part.strip() for part in value.split(",")]
-        if not all(parts):
-            self.fail(f"{value!r} is not a list of bands separated by commas", param, ctx)
-        return tuple(band for part in parts for band in _bands(part))
-
-
-def _bands(part: str) -> Sequence[int | str]:
-    """The bands that a number, a name or a range stands for; both ends belong to a range."""
-    if re.fullmatch(r"-?\d+", part):
-        return [int(part)]
-    ends = re.fullmatch(r"(\d{1,5})\s*-\s*(\d{1,5})", part)
-    if ends is None:
-        return [part]
-    first, last = map(int, ends.groups())
-    step = 1 if first <= last else -1
-    return range(first, last + step, step)
-
-
-LEAST_BYTES = 1_000_000
-"""Bytes below which a number without a unit is no memory limit."""
+        try:
+            return bands_of(value)
+        except OptionError as error:
+            self.fail(str(error), param, ctx)
 
 
 class Bytes(click.ParamType):  # type: ignore[type-arg]  # as above

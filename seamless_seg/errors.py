@@ -16,7 +16,19 @@ class OptionError(SeamlessError, ValueError):
 
 
 class BudgetError(SeamlessError, MemoryError):
-    """A plan that needs more memory than the limit."""
+    """A plan that needs more memory than the limit.
+
+    Parameters
+    ----------
+    message : str
+        What is wrong, and what to do.
+    least : int, optional
+        Bytes of the smallest limit that is enough, if it is known.
+    """
+
+    def __init__(self, message: str, least: int | None = None) -> None:
+        super().__init__(message)
+        self.least = least
 
 
 class TileError(SeamlessError, RuntimeError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+import re
 from collections.abc import Iterable, Sequence
 from numbers import Real
 from typing import Any
@@ -112,6 +113,26 @@ def nodata_of(value: Any) -> float:
         raise OptionError(f"nodata must be a number or nan, not {value!r}")
     # A float cannot hold all integers of 64 bits.
     return int(value) if isinstance(value, int | np.integer) else float(value)
+
+
+def bands_of(text: str) -> tuple[int | str, ...]:
+    """Return numbers, ranges or names of bands: ``4,3,2``, ``1-3`` or ``nir,red,green``."""
+    parts = [part.strip() for part in text.split(",")]
+    if not all(parts):
+        raise OptionError(f"bands: {text!r} is not a list of bands separated by commas")
+    return tuple(band for part in parts for band in _bands(part))
+
+
+def _bands(part: str) -> Sequence[int | str]:
+    """The bands that a number, a name or a range stands for; both ends belong to a range."""
+    if re.fullmatch(r"-?\d+", part):
+        return [int(part)]
+    ends = re.fullmatch(r"(\d{1,5})\s*-\s*(\d{1,5})", part)
+    if ends is None:
+        return [part]
+    first, last = map(int, ends.groups())
+    step = 1 if first <= last else -1
+    return range(first, last + step, step)
 
 
 def format_size(lengths: Any) -> str:

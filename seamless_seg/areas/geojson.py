@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from ..errors import OptionError
 from ..raster.georeference import Georeference, apply_affine
 from ..validation import format_coordinates, numbers_of
 from ..windows import Window
-from .misplaced import advice_on_area, advice_on_bounds, crs_name
+from .misplaced import advice_on_area, advice_on_bounds, crs_name, other_order
 from .reproject import TargetGrid, reproject, reproject_each, wrap_longitudes
 
 GEOJSON_CRS = "OGC:CRS84"
@@ -82,8 +83,8 @@ def read_area(
         Where the file holds no polygon, or all of them lie outside the raster.
     """
     name = f"area {path}"
-    document = _load(path)
-    polygons = _polygons_of(document, path)
+    document = _load(path, name)
+    polygons = _polygons_of(document, name)
     if not polygons:
         raise OptionError(f"{name} holds no polygon")
     given = _only_polygons(shapely.union_all(polygons))
@@ -105,6 +106,8 @@ def read_area(
     area = placed(given)
     if not overlaps(area, size, transform):
         advice = advice_on_area(given, georeference, meets_raster)
+        if advice is None and grid is not None:
+            advice = crs_stated(document)
         raise outside(area, size, georeference, name, advice)
     pixels = to_pixels(area, transform)
     # Where parts adjoin, rounding may have made them overlap.
@@ -146,12 +149,14 @@ def read_bounds(
     if not overlaps(area, size, transform):
         advice = advice_on_bounds(bounds, _extent(size, transform), georeference)
         raise outside(area, size, georeference, f"bbox {given}", advice)
+    if transform and (advice := other_order(bounds, _extent(size, transform))):
+        raise OptionError(f"bbox {given} is far larger than the raster: {advice}")
     return to_pixels(area, transform)
 
 
 def read_features(
-    path: Any, size: tuple[int, int], georeference: Georeference | None = None
-) -> tuple[list[dict[str, Any]], Geometries]:
+    path: Any, size: tuple[int, int], georeference: Georeference | None = None, what: str = "area"
+) -> tuple[list[dict[str, Any]], Geometries, str]:
     """Read the features of a GeoJSON file that have polygons, and the area that each covers.
 
     A geometry without a feature counts as one, too. Features may lie outside the raster.
@@ -160,6 +165,8 @@ def read_features(
     ----------
     path, size, georeference
         As for ``read_area``.
+    what : str
+        What the file is called in an error.
 
     Returns
     -------
@@ -167,18 +174,20 @@ def read_features(
         GeoJSON features, or geometries.
     areas : array of shapely.Geometry, shape (n,)
         What they cover in the raster's CRS, or in pixels ``(column, row)`` without a transform.
+    stated : str
+        Which CRS the file states, in a sentence.
 
     Raises
     ------
     OptionError
         Where the file holds no polygon, or one that cannot be brought into the raster's CRS.
     """
-    name = f"area {path}"
-    document = _load(path)
+    name = f"{what} {path}"
+    document = _load(path, name)
     is_collection = isinstance(document, dict) and document.get("type") == "FeatureCollection"
     features, covered = [], []
     for feature in (document.get("features") or ()) if is_collection else [document]:
-        polygons = _polygons_of(feature, path)
+        polygons = _polygons_of(feature, name)
         if polygons:
             area = shapely.union_all(polygons)
             features.append(feature)
@@ -190,7 +199,7 @@ def read_features(
     if grid is not None:
         areas = reproject_each(areas, _crs_name(document), grid, name)
         areas = np.array([wrap_longitudes(area, grid) for area in areas], np.object_)
-    return features, areas
+    return features, areas, crs_stated(document)
 
 
 def bounding_window(area: shapely.Geometry, size: tuple[int, int]) -> Window:
@@ -312,17 +321,34 @@ def _pixel_width(transform: Any) -> float:
     return abs(float(transform.determinant)) / max(sides)
 
 
-def _load(path: Any) -> Any:
+def _load(path: Any, name: str) -> Any:
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8-sig"))
+        text = Path(path).read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise OptionError(f"area {path} cannot be read: {error.strerror}") from error
+        raise OptionError(f"{name} cannot be read: {error.strerror}") from error
     except UnicodeError as error:
-        raise OptionError(
-            f"area {path} is not GeoJSON: convert it (ogr2ogr -t_srs EPSG:4326 area.geojson {path})"
-        ) from error
+        raise _to_convert(path, name) from error
+    if not text.strip():
+        raise OptionError(f"{name} is an empty file: write it again")
+    if text.lstrip()[0] not in "{[":
+        raise _to_convert(path, name)
+    try:
+        return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise OptionError(f"area {path} is not GeoJSON: {error}") from error
+        raise OptionError(f"{name} is not GeoJSON: {error}") from error
+
+
+def _to_convert(path: Any, name: str) -> OptionError:
+    return OptionError(
+        f"{name} is not GeoJSON: convert it (ogr2ogr -t_srs EPSG:4326 area.geojson {path})"
+    )
+
+
+def crs_stated(document: Any) -> str:
+    """Say which CRS a GeoJSON file states."""
+    if isinstance(document, dict) and document.get("crs"):
+        return f"the file states the CRS {_crs_name(document)}"
+    return "the file states no CRS, so that it is in WGS 84"
 
 
 def _crs_name(document: dict[str, Any]) -> str:
@@ -333,38 +359,42 @@ def _crs_name(document: dict[str, Any]) -> str:
     return str(named)
 
 
-def _polygons_of(node: Any, path: Any) -> list[shapely.Geometry]:
+def _polygons_of(node: Any, name: str) -> list[shapely.Geometry]:
     """Valid geometries of the polygons, but for empty ones, in a part of a document."""
     return [
-        shapely.make_valid(polygon) for polygon in _polygons(node, path) if not polygon.is_empty
+        shapely.make_valid(polygon) for polygon in _polygons(node, name) if not polygon.is_empty
     ]
 
 
-def _polygons(node: Any, path: Any) -> Iterator[shapely.Geometry]:
+def _polygons(node: Any, name: str) -> Iterator[shapely.Geometry]:
     kind = node.get("type") if isinstance(node, dict) else None
     if kind == "FeatureCollection":
         for feature in node.get("features") or ():
-            yield from _polygons(feature, path)
+            yield from _polygons(feature, name)
     elif kind == "Feature":
         if node.get("geometry"):
-            yield from _polygons(node["geometry"], path)
+            yield from _polygons(node["geometry"], name)
     elif kind == "GeometryCollection":
         for geometry in node.get("geometries") or ():
-            yield from _polygons(geometry, path)
+            yield from _polygons(geometry, name)
     elif kind in ("Polygon", "MultiPolygon"):
-        yield _polygon(node, path)
+        yield _polygon(node, name)
     elif not isinstance(kind, str):
-        raise OptionError(f"area {path} is not GeoJSON: something in it has no type")
+        raise OptionError(f"{name} is not GeoJSON: something in it has no type")
 
 
-def _polygon(node: dict[str, Any], path: Any) -> shapely.Geometry:
+def _polygon(node: dict[str, Any], name: str) -> shapely.Geometry:
     try:
         with np.errstate(invalid="ignore"):  # the error below is clearer than numpy's warning
             polygon = shapely.force_2d(shapely.geometry.shape(node))
-        if not np.isfinite(shapely.get_coordinates(polygon)).all():
-            raise ValueError("a coordinate is no finite number")
+        is_finite = np.isfinite(shapely.get_coordinates(polygon)).all()
     except (KeyError, TypeError, ValueError, shapely.errors.ShapelyError) as error:
-        raise OptionError(f"area {path} has a broken polygon: {error}") from error
+        is_finite = "NaN" not in (document := json.dumps(node)) and "Infinity" not in document
+        if is_finite:
+            reason = re.sub(r"^\w+Exception: ", "", str(error))
+            raise OptionError(f"{name} has a broken polygon: {reason}") from error
+    if not is_finite:
+        raise OptionError(f"{name} has a broken polygon: a coordinate is no finite number")
     return polygon
 
 

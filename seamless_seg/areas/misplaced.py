@@ -16,9 +16,14 @@ Bounds: TypeAlias = tuple[float, float, float, float]
 DEGREES = "EPSG:4326"
 """CRS of longitude and latitude in degrees."""
 
+MOST_TIMES_LARGER = 100
+"""Bounds may be so many times as wide or high as a raster; else their order is doubted."""
+
 ORDERS: dict[str, tuple[int, int, int, int]] = {
     "south, west, north, east": (1, 0, 3, 2),
     "west, north, east, south": (0, 3, 2, 1),
+    "west, east, south, north": (0, 2, 1, 3),
+    "south, north, west, east": (2, 0, 3, 1),
 }
 """Other orders in which tools take bounds, and where west, south, east and north are in each."""
 
@@ -38,6 +43,10 @@ def advice_on_bounds(
         Where the raster lies.
     """
     if georeference is None or georeference.transform is None:
+        west, south, east, north = given
+        if _meets((west, south, east, north), extent):
+            downward = format_coordinates((west, north, east, south))
+            return f"rows grow downwards: give bbox=({downward})"
         return unreferenced(georeference)
     for name, bounds in _orders(given):
         if _meets(bounds, extent):
@@ -45,6 +54,24 @@ def advice_on_bounds(
     if georeference.crs is None:
         return unreferenced(georeference)
     return _advice_on_unit(given, extent, georeference.crs)
+
+
+def other_order(given: Sequence[float], extent: shapely.Polygon) -> str | None:
+    """Return advice if bounds are far larger than a raster, and lie in it in another order.
+
+    Parameters
+    ----------
+    given, extent
+        As for ``advice_on_bounds``.
+    """
+    west, south, east, north = given
+    left, bottom, right, top = extent.bounds
+    if max((east - west) / (right - left), (north - south) / (top - bottom)) <= MOST_TIMES_LARGER:
+        return None
+    for name, bounds in _orders(given):
+        if _meets(bounds, extent) and extent.contains(shapely.box(*bounds).centroid):
+            return f"its numbers are in the order {name}: give bbox=({format_coordinates(bounds)})"
+    return None
 
 
 def advice_on_area(

@@ -113,6 +113,11 @@ def _reprojected(parts: Geometries, source: str, grid: TargetGrid, name: str) ->
 
     try:
         source_crs = rasterio.crs.CRS.from_user_input(source)
+    except (rasterio.errors.RasterioError, rasterio._err.CPLE_BaseError, ValueError) as error:
+        raise OptionError(
+            f"{name} states the CRS {source}, which is unknown: state it as EPSG:CODE"
+        ) from error
+    try:
         beyond = _beyond_degrees(parts, source_crs)
         reprojected = None if beyond is not None else _transformed(parts, to_grid, grid)
     # rasterio lets errors of GDAL's own through, which have no public base class.

@@ -54,7 +54,7 @@ def read_zones(
         Where the file holds no polygon, no feature has that property, or all zones lie outside
         the raster.
     """
-    features, areas = read_features(path, size, georeference)
+    features, areas, stated = read_features(path, size, georeference, "zones")
     names = tuple(_name(feature, n, key) for n, feature in enumerate(features, start=1))
     if key is not None and not any(_has(feature, key) for feature in features):
         raise OptionError(
@@ -62,7 +62,8 @@ def read_zones(
         )
     transform = georeference.transform if georeference else None
     if not overlaps(areas, size, transform):
-        raise outside(areas, size, georeference, f"zones {path}", unreferenced(georeference))
+        advice = unreferenced(georeference) or stated
+        raise outside(areas, size, georeference, f"zones {path}", advice)
     polygons = to_pixels(areas, transform)
     is_outside = ~shapely.intersects(polygons, shapely.box(0, 0, *size))
     return Zones(names, polygons, _notes([names[k] for k in np.flatnonzero(is_outside)]))

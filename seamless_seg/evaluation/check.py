@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from ..errors import ModelError, OptionError
 from ..inference.prepared import PreparedRun, inputs_of, prepare
-from ..inference.provenance import mismatches, options_from_tags
+from ..inference.provenance import describes_tiling, mismatches, options_from_tags
 from ..inference.segment import OnStart
 from ..models.receptive_field import Probe
 from ..planning.forecast import Forecast, with_exactness
@@ -150,6 +150,9 @@ def check(
             explicit = options.measured(run.forecast.settings.pixels)
             run = run.noting(*mismatches(explicit, checked.tags, checked.path, model))
             checked.require_classes(run.fitted.classes)
+            if not describes_tiling(options, checked.tags, checked.path):
+                # Whether these tiles are exact says nothing of those that made the output.
+                run = replace(run, forecast=replace(run.forecast, exact=None, exactness=None))
         if on_start:
             on_start(run.forecast)
         stack.enter_context(run.block_cache())

@@ -20,7 +20,7 @@ from ..planning.outputs import KINDS, LOGITS, copies_of, pixel_bytes
 from ..signatures import showing_fields
 from ..validation import check_among, pair
 from ..windows import Size
-from .prepared import prepare
+from .prepared import PreparedRun, prepare, within_memory
 
 
 @showing_fields(Options)
@@ -127,8 +127,13 @@ def _of_raster(
         if lazy is None:
             return forecast_raster(reader, None, options, region)
         run = prepare(reader, lazy, options, execution, region)
-        program = run.tune()
-        stored = pixel_bytes(kinds, run.classes)
-        schedule = run.schedule(program, stored, copies=copies_of(kinds))
-        result = run.forecast.noting(*schedule.notes)
-        return replace(result, schedule=schedule, stored=stored)
+        return within_memory(run, lambda run: _scheduled(run, kinds))
+
+
+def _scheduled(run: PreparedRun, kinds: Sequence[str]) -> Forecast:
+    """Return the forecast of a run with its schedule."""
+    program = run.tune()
+    stored = pixel_bytes(kinds, run.classes)
+    schedule = run.schedule(program, stored, copies=copies_of(kinds))
+    result = run.forecast.noting(*schedule.notes)
+    return replace(result, schedule=schedule, stored=stored)

@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import shapely
 
 from ..arrays import Mask, Values
-from ..decisions import DEFAULT_OR_FEWER
+from ..decisions import DEFAULT_OR_FEWER, OPTION
 from ..errors import BudgetError
 from ..models.base import Model
 from ..models.files import all_files_of, files_of
 from ..models.load import LazyModel
 from ..models.mlm import sidecar_paths
 from ..models.receptive_field import Probe
-from ..models.tile_model import TileModel
+from ..models.tile_model import TileModel, WorkingMemory
 from ..planning.autotune import Measurements, measure_model
 from ..planning.bands import count_bands
 from ..planning.class_tiling import recognized, require_exact_classes
 from ..planning.forecast import Forecast, forecast_raster
-from ..planning.memory import MemoryNeeds, Schedule, schedule
-from ..planning.options import Execution, Options
+from ..planning.memory import MemoryNeeds, Schedule, least_footprint, refusal, schedule
+from ..planning.options import LEAST_BYTES, Execution, Options
+from ..planning.outputs import WORKING_COPIES
 from ..raster.blocks import FLOAT32, block_shape, cache_bytes
 from ..system import release_bytes, reports_memory, resident_bytes
 from ..threads import ReadAhead
@@ -71,6 +72,10 @@ class PreparedRun:
     """Pixel value for the model in place of nodata; the mean if None."""
     is_empty: bool = False
     """Whether no pixel of the raster is valid, so that the model never runs."""
+    smallest_tile: int | None = None
+    """Side of the smallest exact tile in pixels; None if the output depends on the tile size."""
+    with_smallest_tile: Callable[[], PreparedRun] | None = None
+    """Returns the same run in these tiles; None for a run in the smallest tiles already."""
 
     @property
     def plan(self) -> Plan:
@@ -136,12 +141,13 @@ class PreparedRun:
         Raises
         ------
         BudgetError
-            If a tile is expected to need several times ``max_memory``.
+            If a tile is expected to need several times ``max_memory``. The smallest exact tile
+            is always tried, as a message names what it needs.
         """
         self.model.tune(self.plan.grid.tile_shape)
         release_bytes()
         program = resident_bytes()
-        if self.max_memory is not None:
+        if self.max_memory is not None and not self._is_smallest:
             self._check_tile_memory(program, self.max_memory)
         return program
 
@@ -174,7 +180,10 @@ class PreparedRun:
         BudgetError
             If every schedule needs more than ``max_memory``.
         """
-        needs = self._memory_needs(program, pixel_bytes, block, copies)
+        # With a memory limit, the memory of a larger batch is extrapolated from two tiles.
+        tried = min(self.batch_size, 2) if self.max_memory else self.batch_size
+        working = self.fitted.working_memory(tried)
+        needs = self._memory_needs(program, pixel_bytes, block, copies, self.fitted, working)
         chosen = schedule(needs, self.batch_size, self.model.workers, self.max_memory)
         if (chosen.workers, chosen.batch_size) != (self.model.workers, self.batch_size):
             # Tuning again frees the memory of the trials.
@@ -202,36 +211,45 @@ class PreparedRun:
         self.model.tune(shape)
         release_bytes()
         if program + expected > EXTRAPOLATION_FACTOR * limit:
-            raise BudgetError(
-                f"max_memory={limit / 1e6:.0f} MB is too little: tiles of "
-                f"{shape[0]} x {shape[1]} px need about {(program + expected) / 1e6:.0f} MB; "
-                f"smaller tiles need less"
-            )
+            working = WorkingMemory(expected, expected)
+            needs = self._memory_needs(program, None, None, WORKING_COPIES, small, working)
+            needs = replace(needs, input_shape=shape)
+            raise refusal(needs, least_footprint(needs), limit, is_measured=False)
+
+    @property
+    def _is_smallest(self) -> bool:
+        """Whether the tiles are no larger than the smallest exact ones."""
+        return self.smallest_tile is not None and self.with_smallest_tile is None
 
     @property
     def _align(self) -> Pair:
         return self.plan.grid.rows.align, self.plan.grid.cols.align
 
     def _memory_needs(
-        self, program: int, pixel_bytes: int | None, block: Pair | None, copies: int
+        self,
+        program: int,
+        pixel_bytes: int | None,
+        block: Pair | None,
+        copies: int,
+        fitted: TileModel,
+        working: WorkingMemory,
     ) -> MemoryNeeds:
         from ..raster.gdal import user_cache
 
-        # With a memory limit, the memory of a larger batch is extrapolated from two tiles.
-        tried = min(self.batch_size, 2) if self.max_memory else self.batch_size
         return MemoryNeeds(
             plan=self.plan,
             blocks=self.reader.blocks,
             block_shape=block or block_shape(self.reader.size),
             bands=len(self.reader.bands),
-            classes=self.fitted.classes,
-            pixel_bytes=pixel_bytes or self.fitted.classes * FLOAT32,
+            classes=fitted.classes,
+            pixel_bytes=pixel_bytes or fitted.classes * FLOAT32,
             copies=copies,
-            input_shape=self.fitted.shape,
+            input_shape=fitted.shape,
             program=program,
-            working=self.fitted.working_memory(tried),
-            border=self.fitted.border,
+            working=working,
+            border=fitted.border,
             cache=user_cache(),
+            smallest_tile=self.smallest_tile,
         )
 
 
@@ -253,6 +271,50 @@ def inputs_of(model: Any, *readers: RasterReader) -> list[Any]:
     files = [file for reader in readers for file in (reader.path, *reader.files, *reader.archives)]
     sidecars = (place for path in files_of(model) for place in sidecar_paths(path))
     return [*files, *all_files_of(model), *sidecars]
+
+
+T = TypeVar("T")
+
+
+def within_memory(run: PreparedRun, decide: Callable[[PreparedRun], T]) -> T:
+    """Return what is decided on a run, in the smallest exact tiles if others need too much memory.
+
+    Parameters
+    ----------
+    run : PreparedRun
+        The run.
+    decide : callable
+        Schedules a run, among other things.
+
+    Raises
+    ------
+    BudgetError
+        If the run does not fit in the smallest exact tiles either, or in those of an option.
+    """
+    try:
+        return decide(run)
+    except BudgetError as error:
+        if run.with_smallest_tile is None:
+            raise
+        if run.forecast.settings.tiling.tile.origin == OPTION:
+            raise _naming_smallest_tile(error, run.with_smallest_tile(), decide) from None
+    return decide(run.with_smallest_tile())
+
+
+def _naming_smallest_tile(
+    error: BudgetError, smaller: PreparedRun, decide: Callable[[PreparedRun], object]
+) -> BudgetError:
+    """Add to an error how much memory the smallest exact tiles need."""
+    try:
+        decide(replace(smaller, max_memory=LEAST_BYTES))
+    except BudgetError as other:
+        if error.least and other.least and other.least < error.least:
+            return BudgetError(
+                f"{error}; tile={smaller.smallest_tile} gives the same output, and needs at least "
+                f"{other.least / 1e6:.0f} MB",
+                other.least,
+            )
+    return error
 
 
 def prepare(
@@ -298,6 +360,28 @@ def prepare(
     if not is_empty:
         network = recognized(network, channels)
         measured = measure_model(model.source, network, options, execution, reader.size, channels)
+    planned = partial(_planned, reader, model.source, network, execution, area, is_empty)
+    run = planned(options, measured)
+    smallest = measured.smallest_tile
+    if smallest is not None and max(run.plan.grid.tile_shape) != smallest:
+        smaller = replace(options, tile=smallest if measured.tile_costs is None else None)
+        run = replace(
+            run, with_smallest_tile=partial(planned, smaller, measured.with_smallest_tile())
+        )
+    return run
+
+
+def _planned(
+    reader: RasterReader,
+    source: Any,
+    network: Model,
+    execution: Execution,
+    area: shapely.Geometry | None,
+    is_empty: bool,
+    options: Options,
+    measured: Measurements,
+) -> PreparedRun:
+    """Decide on all settings, given what was measured of the model."""
     forecast = forecast_raster(reader, network, options, area, measured)
     if not is_empty:
         forecast = require_exact_classes(forecast, network)
@@ -307,11 +391,12 @@ def prepare(
         forecast = forecast.noting(MEMORY_UNKNOWN)
     return PreparedRun(
         reader,
-        model.source,
+        source,
         network,
         forecast,
         measured.probe,
         execution.max_memory,
         number_of("fill", options.fill),
         is_empty,
+        measured.smallest_tile,
     )

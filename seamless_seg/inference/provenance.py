@@ -13,7 +13,7 @@ import numpy as np
 from ..errors import RasterError
 from ..models.files import files_of, fingerprint, has_functions
 from ..normalization import Scaling
-from ..planning.options import Options
+from ..planning.options import AUTO, SMALLEST_LENGTHS, Options
 from ..planning.settings import LINEAR, Settings
 from ..tiling.trust import PROFILES, is_name, name_of
 from ..version import __version__
@@ -92,6 +92,17 @@ def options_from_tags(options: Options, tags: Mapping[str, str], path: Any) -> O
         if set(options_given) & set(given):
             stated = {name: value for name, value in stated.items() if name not in superseded}
     return Options(**(stated | given))
+
+
+def describes_tiling(options: Options, tags: Mapping[str, str], path: Any) -> bool:
+    """Whether options leave the geometry of an output's tiles as its tags state it."""
+    stated = _stated(tags, path)
+    return all(
+        getattr(options, name) in (None, AUTO)
+        or name not in stated
+        or _is_equal(stated[name], getattr(options, name))
+        for name in SMALLEST_LENGTHS
+    )
 
 
 def mismatches(options: Options, tags: Mapping[str, str], path: Any, model: Any) -> Iterator[str]:

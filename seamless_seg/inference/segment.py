@@ -34,7 +34,7 @@ from ..signatures import showing_fields
 from ..spill import Spill
 from ..system import peak_bytes
 from .pipeline import Pipeline, RunCounts
-from .prepared import PreparedRun, inputs_of, prepare
+from .prepared import PreparedRun, inputs_of, prepare, within_memory
 
 if TYPE_CHECKING:
     from ..raster.reader import RasterReader
@@ -200,7 +200,10 @@ def segment(
         run = prepare(reader, lazy, options, execution, region, _is_empty(reader))
         started = time.perf_counter()
         part = None if region is None else Part(bounding_window(region, reader.size), crop, region)
-        prepared = _decide(run, outputs, encoding, paths, part, command)
+        prepared = within_memory(
+            run, lambda run: _decide(run, outputs, encoding, paths, part, command)
+        )
+        run = prepared.run
         if on_start:
             on_start(prepared.forecast)
         counts = _run(prepared, part, overwrite, on_progress)

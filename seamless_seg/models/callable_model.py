@@ -108,7 +108,7 @@ class CallableModel:
             return self.layout
         if self.layout is not None or not possible:
             who = "" if self.spec.name == ModelSpec().name else f"{self.spec.name}: "
-            raise ModelError(who + refused_shape(shape, batch))
+            raise ModelError(who + refused_shape(shape, batch, is_function=True))
         return possible[0]
 
     def _trial_sizes(self) -> Iterator[Pair]:

@@ -21,7 +21,7 @@ HEAD = 4096
 SEARCHED = 2**22
 """Bytes at the beginning of a file in which names of operators and classes are searched."""
 
-ORDER = "the raster comes first, then the model, then the output"
+ORDER = "raster and model may be swapped"
 """Advice where a raster and a model are confused with each other."""
 
 EXPORT = "export it to ONNX"

@@ -38,11 +38,16 @@ LOGITS_EXPECTED = (
 )
 """First half of a refusal."""
 
-NO_BATCH_AXIS = "pixels of one tile without the axis of the batch: export the model with it"
+NO_BATCH_AXIS = "pixels of one tile without the axis of the batch"
 """Second half of a refusal."""
 
+EXPORT_WITH_IT = "export the model with it"
+RETURN_WITH_IT = "return them with it, [N, K, H, W]"
+"""Advice at the end of a refusal: for a file, and for a function."""
+
 EXPORT_PADDED = "export the model with padded convolutions"
-"""Advice at the end of a refusal."""
+USE_PADDED = "use padded convolutions"
+"""Advice at the end of a refusal: for a file, and for a function."""
 
 
 @dataclass(frozen=True)
@@ -302,19 +307,24 @@ def _refused_tensor(logits: Tensor, image: Tensor) -> str:
         logits.shape == image.shape[at : at + 2] and logits.axes == image.axes[at : at + 2]
         for at in (1, 2)
     )
-    reason = NO_BATCH_AXIS if is_one_tile else _guess(len(logits.shape))
+    without_batch = f"{NO_BATCH_AXIS}: {EXPORT_WITH_IT}"
+    reason = without_batch if is_one_tile else _guess(len(logits.shape))
     return f"{LOGITS_EXPECTED}, not {logits}: {reason}"
 
 
-def refused_shape(shape: Sequence[int], batch: Sequence[int]) -> str:
-    """Return the refusal of an output that is no logits of its batch, ``(B, C, H, W)``."""
+def refused_shape(shape: Sequence[int], batch: Sequence[int], is_function: bool = False) -> str:
+    """Return the refusal of an output that is no logits of its batch, ``(B, C, H, W)``.
+
+    A function, unlike a file, is not exported.
+    """
     count, _, *image = batch
     if len(shape) in (2, 3) and image in (list(shape[:2]), list(shape[-2:])):
-        reason = NO_BATCH_AXIS
+        reason = f"{NO_BATCH_AXIS}: {RETURN_WITH_IT if is_function else EXPORT_WITH_IT}"
     elif len(shape) == 4 and shape[0] != count:
         reason = f"it has {shape[0]} tiles for a batch of {count}"
     else:
-        reason = (len(shape) == 4 and _missing_pixels(shape, image)) or _guess(len(shape))
+        padded = USE_PADDED if is_function else EXPORT_PADDED
+        reason = (len(shape) == 4 and _missing_pixels(shape, image, padded)) or _guess(len(shape))
     return f"{LOGITS_EXPECTED}, and it maps {list(batch)} to {list(shape)}: {reason}"
 
 
@@ -324,7 +334,7 @@ def other_outputs(names: Iterable[str], chosen: str) -> str:
     return f", or choose another output ({others}) with model_output=" if others else ""
 
 
-def _missing_pixels(shape: Sequence[int], image: Sequence[int]) -> str | None:
+def _missing_pixels(shape: Sequence[int], image: Sequence[int], padded: str) -> str | None:
     """Return why an output of four axes that is smaller than its image cannot be laid out."""
     sizes = [size for size in (shape[2:], shape[1:3]) if _is_within(size, image)]
     if not sizes:
@@ -341,13 +351,13 @@ def _missing_pixels(shape: Sequence[int], image: Sequence[int]) -> str | None:
     if lost[0] != lost[1]:
         return (
             f"it lacks {lost[0]} px of its input's height and {lost[1]} px of its width, and only "
-            f"a border that is equal on all sides is supported: {EXPORT_PADDED}"
+            f"a border that is equal on all sides is supported: {padded}"
         )
     if lost[0] % 2 == 0:
         return None
     return (
         f"it lacks {lost[0]} px of its input's height and width, an odd number, so that its border "
-        f"cannot be equal on both sides: {EXPORT_PADDED}"
+        f"cannot be equal on both sides: {padded}"
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from ..models.base import Model
@@ -17,7 +17,15 @@ from .class_probe import widened
 from .options import Execution, Options
 from .probing import probe_if_needed
 from .tile_geometry import decide_tiling, exact_requirements
-from .tile_timing import RasterTiling, TileCost, Timing, fastest_tile, tile_costs, time_tiles
+from .tile_timing import (
+    RasterTiling,
+    TileCost,
+    Timing,
+    fastest_tile,
+    tile_cost,
+    tile_costs,
+    time_tiles,
+)
 
 MIN_TIMED_PIXELS = 4_000_000
 """Pixels of the smallest raster for which tiles are timed without a request."""
@@ -38,6 +46,8 @@ class TileCosts:
 
     timed: list[TileCost]
     chosen: TileCost
+    smallest: TileCost
+    """That of the smallest exact tile, which needs the least memory."""
 
 
 @dataclass(frozen=True)
@@ -49,11 +59,21 @@ class Measurements:
     tile_costs: TileCosts | None = None
     """Costs of tile sizes; None if the tile size was not chosen by timing."""
     notes: tuple[str, ...] = ()
+    smallest_tile: int | None = None
+    """Side in pixels of the smallest exact tile that is worth while; None if the output depends on
+    the tile size."""
 
     @property
     def tile_cost(self) -> TileCost | None:
         """Cost of the chosen tile size."""
         return None if self.tile_costs is None else self.tile_costs.chosen
+
+    def with_smallest_tile(self) -> Measurements:
+        """Return the same with the smallest tile chosen, if tiles were timed."""
+        costs = self.tile_costs
+        if costs is None:
+            return self
+        return replace(self, tile_costs=replace(costs, chosen=costs.smallest))
 
 
 def measure_model(
@@ -92,7 +112,7 @@ def measure_model(
     costs = choose_tile(source, model, options, probe, size, count, execution)
     if costs is not None and costs.chosen.tile >= max(size):
         notes = (*notes, _one_tile(costs.chosen))
-    return Measurements(probe, costs, notes)
+    return Measurements(probe, costs, notes, _smallest_tile(options, model, probe, size))
 
 
 def choose_tile(
@@ -149,7 +169,16 @@ def choose_tile(
     if timed and not has_functions(source):
         document = {"timed_at": timed_at, "timings": [*known, *timed]}
         save_cached("timings", source, document, variant)
-    return TileCosts(costs, fastest_tile(timings, raster, default_tile, max_bytes))
+    chosen = fastest_tile(timings, raster, default_tile, max_bytes)
+    return TileCosts(costs, chosen, tile_cost(timings, raster, raster.smallest_tile))
+
+
+def _smallest_tile(options: Options, model: Model, probe: Probe | None, size: Pair) -> int | None:
+    """Side of the smallest tile that gives the same output, whatever tile the options state."""
+    required = exact_requirements(replace(options, tile=None), model, probe)
+    if required is None:
+        return None
+    return RasterTiling(size, required.overlap, required.align).smallest_tile
 
 
 def _one_tile(cost: TileCost) -> str:

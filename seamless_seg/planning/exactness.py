@@ -150,6 +150,8 @@ def _obstacle(probe: Probe, axes: list[tuple[Axis, Reach]], batch_size: int) -> 
     if axes and probe.depends_on_size:
         return DEPENDS_ON_SIZE
     stride = max((field.stride for _, field in axes), default=1)
+    if too_small := _too_small(axes):
+        return too_small
     if any(axis.align % field.stride for axis, field in axes):
         return (
             f"not exact: tiles do not start at multiples of the model's stride of {stride} px; use "
@@ -161,6 +163,27 @@ def _obstacle(probe: Probe, axes: list[tuple[Axis, Reach]], batch_size: int) -> 
             f"choose such a tile="
         )
     return None
+
+
+def _too_small(axes: list[tuple[Axis, Reach]]) -> str | None:
+    """Say which tile is exact if one is too small for the overlap that makes it so."""
+    for axis, field in axes:
+        # An overlap that is left open is less than half of the tile.
+        is_capped = axis.overlap == (axis.tile - 1) // 2 <= 2 * field.radius
+        if is_capped or axis.tile < field.stride:
+            smallest = max(_smallest_tile(field) for _, field in axes)
+            return (
+                f"not exact: tiles of {axis.tile} px are too small for the receptive-field radius "
+                f"of {field.radius} px and the stride of {field.stride} px; give "
+                f"tile={smallest}, the smallest that is exact"
+            )
+    return None
+
+
+def _smallest_tile(field: Reach) -> int:
+    """Multiple of the stride of which less than half overlaps, by more than two radii."""
+    overlap = 2 * field.radius + 1 if field.radius else 0
+    return math.ceil((2 * overlap + 1) / field.stride) * field.stride
 
 
 DYNAMIC_QUANTIZATION = "DynamicQuantize"

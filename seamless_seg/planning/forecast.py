@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import shapely
 
+from ..areas.misplaced import unreferenced
 from ..decisions import DEFAULT, OPTION, Decision, decide
 from ..errors import OptionError
 from ..models.base import Model
@@ -170,7 +171,9 @@ def forecast_raster(
         settings = replace(settings, pixels=pixels, model=model_choices(options, model))
         settings = settings.noting(*notes_on(options, model, tiling, pixels), *notes)
         settings = settings.warning(*warnings)
-    return _forecast(settings, model, reader.size, area, options, measured)
+    unplaced = unreferenced(reader.georeference)
+    reason = "" if unplaced is None else f": {unplaced}"
+    return _forecast(settings, model, reader.size, area, options, measured, reason)
 
 
 def forecast_size(
@@ -257,6 +260,7 @@ def _forecast(
     area: shapely.Geometry | None,
     options: Options,
     measured: Measurements,
+    reason: str = "",
 ) -> Forecast:
     tiling = settings.tiling
     plan, _ = plan_run_grid(
@@ -269,7 +273,7 @@ def _forecast(
         trust=tiling.trust.value,
     )
     if area is not None and not plan.tiles:
-        raise OptionError("the area contains no pixel center of the raster")
+        raise OptionError(f"the area contains no pixel center of the raster{reason}")
     classes = model.spec.classes if model else None
     forecast = Forecast(settings, plan, classes, pricing=measured.tile_costs)
     if model is not None:

@@ -27,6 +27,9 @@ MODEL_GROWTH = 1.1
 LIMIT_HEADROOM = 1.08
 """Limit over estimated memory, at least: a process's memory differs from run to run."""
 
+NAMED_STEP = 10_000_000
+"""Bytes to which the least amount of memory is rounded up in messages."""
+
 HEAP_BYTES = 3_000_000
 """Bytes that the allocator reserves for each thread beyond what is in use."""
 
@@ -60,7 +63,55 @@ def schedule(
     for tried in _smaller(needs, batch_size, workers):
         if tried.fits(limit):
             return _with_note(needs, tried)
-    raise BudgetError(_refusal(needs, tried.footprint, limit))
+    raise refusal(needs, tried.footprint, limit)
+
+
+def least_footprint(needs: MemoryNeeds) -> Footprint:
+    """Return the footprint of the schedule that needs the least memory."""
+    *_, least = _smaller(needs, 1, 1)
+    return least.footprint
+
+
+def enough_bytes(footprint: Footprint) -> int:
+    """Return the smallest limit that a message names for a footprint, in bytes."""
+    return math.ceil(LIMIT_HEADROOM * footprint.total / NAMED_STEP) * NAMED_STEP
+
+
+def refusal(
+    needs: MemoryNeeds, least: Footprint, limit: int, is_measured: bool = True
+) -> BudgetError:
+    """Return the error for a limit that is less than a run's least footprint.
+
+    Parameters
+    ----------
+    needs : MemoryNeeds
+        What the run's memory depends on.
+    least : Footprint
+        Its least footprint.
+    limit : int
+        Bytes that the process may use.
+    is_measured : bool
+        Whether the model's memory was measured in tiles of that size, and not extrapolated.
+    """
+    mb = 1e6
+    height, width = needs.plan.grid.tile_shape
+    tiles = f"tiles of {height} x {width} px"
+    if max(height, width) == needs.smallest_tile:
+        tiles += ", the smallest that are chosen automatically,"
+    about = "at least" if is_measured else "about"
+    sentence = (
+        f"max_memory={limit / mb:.0f} MB is too little: in {tiles} this run needs {about} "
+        f"{enough_bytes(least) / mb:.0f} MB, of which "
+        f"{(least.program + least.model) / mb:.0f} MB are for the program and the model"
+    )
+    if needs.is_striped and least.rows > least.tiles:
+        sentence += (
+            f" and {least.rows / mb:.0f} MB for whole rows of the raster, which is stored in "
+            f"strips: a tiled copy needs less (gdal_translate -co TILED=YES)"
+        )
+    elif least.model > least.program and needs.smallest_tile is None:
+        sentence += "; smaller tiles need less"
+    return BudgetError(sentence, enough_bytes(least))
 
 
 @dataclass(frozen=True)
@@ -88,6 +139,8 @@ class MemoryNeeds:
     """Pixels that are read around each tile."""
     cache: int | None = None
     """Bytes of GDAL's block cache, if the user has set its size."""
+    smallest_tile: int | None = None
+    """Side of the smallest exact tile in pixels; None if the output depends on the tile size."""
 
     @property
     def is_striped(self) -> bool:
@@ -179,25 +232,6 @@ def _with_note(needs: MemoryNeeds, chosen: Schedule) -> Schedule:
         f"(gdal_translate -co TILED=YES)"
     )
     return replace(chosen, notes=(note,))
-
-
-def _refusal(needs: MemoryNeeds, least: Footprint, limit: int) -> str:
-    mb = 1e6
-    enough = math.ceil(LIMIT_HEADROOM * least.total / (10 * mb)) * 10
-    height, width = needs.plan.grid.tile_shape
-    sentence = (
-        f"max_memory={limit / mb:.0f} MB is too little: in tiles of {height} x {width} px this "
-        f"run needs at least {enough} MB, of which {(least.program + least.model) / mb:.0f} MB are "
-        f"for the program and the model"
-    )
-    if needs.is_striped and least.rows > least.tiles:
-        sentence += (
-            f" and {least.rows / mb:.0f} MB for whole rows of the raster, which is stored in "
-            f"strips: a tiled copy needs less (gdal_translate -co TILED=YES)"
-        )
-    elif least.model > least.program:
-        sentence += "; smaller tiles need less"
-    return sentence
 
 
 def _halves(number: int) -> Iterator[int]:

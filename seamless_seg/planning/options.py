@@ -14,7 +14,7 @@ from ..models.load import LazyModel
 from ..models.tta import symmetries_of
 from ..system import cores
 from ..tiling.trust import Profile, profile
-from ..validation import nodata_of, number_of, pair, whole_number
+from ..validation import bands_of, nodata_of, number_of, pair, whole_number
 from ..windows import Pair, Size
 from .settings import LINEAR, Pixels
 
@@ -23,6 +23,9 @@ AUTO = "auto"
 
 SMALLEST_LENGTHS = {"tile": 1, "overlap": 0, "margin": 0, "align": 1}
 """Smallest value in pixels of each option about the geometry of tiles."""
+
+LEAST_BYTES = 1_000_000
+"""Bytes of the smallest memory limit: a smaller number was meant in another unit."""
 
 READING_OPTIONS = ("nodata", "level", "resolution", "match_resolution", "unscale", "mask_band")
 """Names of the options about how a raster is read."""
@@ -52,9 +55,9 @@ class Options:
     """Blending weights: name of a profile, or a profile."""
     batch_size: int | None = None
     """Tiles of a batch."""
-    bands: Sequence[int | str] | None = None
+    bands: Sequence[int | str] | str | None = None
     """Bands of the raster for the model's input, in this order: numbers, counted from 1, or
-    names."""
+    names; or a string of these, separated by commas."""
     tolerance: float | None = None
     """Accepted change of logits near tile edges, in standard deviations of the logits."""
     scale: float | None = None
@@ -91,6 +94,8 @@ class Options:
             value = getattr(self, name)
             if value is not None and value != AUTO:
                 object.__setattr__(self, name, pair(name, value, least))
+        if isinstance(self.bands, str):
+            object.__setattr__(self, "bands", bands_of(self.bands))
         if self.trust is not None:
             profile(self.trust)
         if self.batch_size is not None:
@@ -187,7 +192,7 @@ class OptionChoices(ReadingChoices, total=False):
     align: Size | Literal["auto"] | None
     trust: str | Profile | None
     batch_size: int | None
-    bands: Sequence[int | str] | None
+    bands: Sequence[int | str] | str | None
     tolerance: float | None
     scale: float | None
     mean: Sequence[float] | float | None
@@ -222,7 +227,7 @@ class Execution:
     Raises
     ------
     OptionError
-        If ``max_memory`` is not a number of bytes.
+        If ``max_memory`` is not a number of bytes, or less than ``LEAST_BYTES``.
     """
 
     provider: str = "cpu"
@@ -236,6 +241,11 @@ class Execution:
         limit = self.max_memory
         if limit is not None and (not isinstance(limit, Integral) or limit < 1):
             raise OptionError(f"max_memory must be a whole number of bytes, not {limit!r}")
+        if limit is not None and limit < LEAST_BYTES:
+            raise OptionError(
+                f"max_memory={limit} is {limit} bytes, less than any run needs: give bytes, such "
+                f"as 2_000_000_000 for 2 GB"
+            )
 
     @property
     def variant(self) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from ..models.metadata import ModelMetadata
 from ..raster.band_names import BandNames, find
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
 
 MOST_TIMES = 1.5
 """Pixels may be so many times coarser or finer than the model states."""
+
+MOST_SCALE_RATIO = 4.0
+"""A scale that is given may be so many times 1/255, or that part of it."""
 
 COLLAR_SIDE = 16
 """Height and width in pixels of the corners in which zeros are looked for."""
@@ -49,6 +54,31 @@ def warnings_on_resolution(
         f"the pixel size is {sides} m, and the model is for {stated / 100:.3g} m: give "
         f"match_resolution=True{instead}, which resamples the raster"
     )
+
+
+def warnings_on_scale(
+    dtype: np.dtype[Any], options: Options, metadata: ModelMetadata
+) -> Iterator[str]:
+    """Yield a warning if a given scale does not bring 8-bit pixels to the model's mean and std.
+
+    Parameters
+    ----------
+    dtype : dtype
+        Type of the raster's pixels.
+    options : Options
+        The user's options; with a mean or a std of their own, there is no doubt.
+    metadata : ModelMetadata
+        The model's metadata; its mean and std are of pixels divided by 255.
+    """
+    if options.scale is None or not metadata.is_for_bytes or dtype != np.uint8:
+        return
+    if options.mean is not None or options.std is not None:
+        return
+    if not 1 / MOST_SCALE_RATIO <= 255 * options.scale <= MOST_SCALE_RATIO:
+        yield (
+            f"scale={options.scale:g} does not fit the model's mean and std, which are for 8-bit "
+            f"pixels divided by 255: leave out scale=, or give mean= and std=, too"
+        )
 
 
 def notes_on_colors(

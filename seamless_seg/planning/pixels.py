@@ -14,7 +14,12 @@ from ..normalization import Normalization, Operation, Scaling, parse_scaling
 from ..validation import format_size, number_of, numbers_of
 from .bands import RasterBands, decide_bands, listed
 from .options import Options
-from .pixel_checks import notes_on_collar, notes_on_colors, warnings_on_resolution
+from .pixel_checks import (
+    notes_on_collar,
+    notes_on_colors,
+    warnings_on_resolution,
+    warnings_on_scale,
+)
 from .pixel_range import RangeCheck, check_float16, check_range
 from .raster_statistics import Standardization, measure_pixels
 from .settings import LINEAR, Pixels, Tiling
@@ -131,7 +136,12 @@ def choose_pixels(reader: RasterReader, model: Model, options: Options) -> Chose
             *notes_on_colors(raster.names, bands.value, options, metadata),
             *notes_on_collar(reader),
         ),
-        (*advice, *chosen.warnings, *warnings_on_resolution(reader, options, metadata)),
+        (
+            *advice,
+            *chosen.warnings,
+            *warnings_on_scale(reader.dtype, options, metadata),
+            *warnings_on_resolution(reader, options, metadata),
+        ),
     )
 
 

@@ -153,6 +153,11 @@ def fastest_tile(
     return next(cost for cost in fitting if cost.total <= SLOWDOWN * shortest)
 
 
+def tile_cost(timings: Sequence[Timing], raster: RasterTiling, tile: int) -> TileCost:
+    """Estimate the raster's cost for one tile size, which need not have been timed."""
+    return _tile_cost(_best_batches(timings), raster, tile)
+
+
 def tile_costs(timings: Sequence[Timing], raster: RasterTiling) -> list[TileCost]:
     """Estimate the raster's cost for each timed tile size that is larger than its overlaps."""
     best = _best_batches(timings)
@@ -208,6 +213,15 @@ class RasterTiling:
         """Pixels of which tile sizes are multiples."""
         return math.lcm(*self.align, 8)
 
+    @property
+    def smallest_tile(self) -> int:
+        """Side in pixels of the smallest tile that is worth timing, if memory is limited.
+
+        A tile that overlap would fill more than half needs more than four times the pixels.
+        """
+        filled = max(*(2 * overlap for overlap in self.overlap), *self.align)
+        return max(math.ceil(TIMED_TILES[0] / self.step), filled // self.step + 1) * self.step
+
     def redundancy(self, tile: int) -> float:
         """Pixels of all tiles over pixels of the raster; infinite if overlap fills a tile."""
         axes = list(self._axes(tile))
@@ -236,6 +250,8 @@ class RasterTiling:
             min(map(self.redundancy, range(tile, above, self.step)), default=math.inf)
             for tile, above in pairwise([*tiles, tiles[-1] + self.step])
         ]
+        if is_memory_limited and self.smallest_tile not in tiles:
+            yield self.smallest_tile
         for tile, redundancy in zip(tiles, least, strict=True):
             if self.redundancy(tile) < math.inf and redundancy <= ratio * min(least):
                 yield tile

@@ -2,8 +2,10 @@
 
 import json
 import re
+import warnings
 
 import pytest
+from rasterio.errors import NotGeoreferencedWarning
 from rasterio.transform import from_origin
 from rasterio.warp import transform_bounds
 
@@ -30,10 +32,22 @@ def suggested(err):
 
 def test_bounds_in_another_order_are_given_back_in_the_right_one(folder, cli):
     west, south, east, north = 500_010, 5_599_960, 500_030, 5_599_980
-    for given in ([west, north, east, south], [south, west, north, east]):
+    orders = (
+        [west, north, east, south],
+        [south, west, north, east],
+        [west, east, south, north],  # bounds of everything between, if it were west, south, ...
+        [south, north, west, east],
+    )
+    for given in orders:
         result = cli(*RUN, "--bbox", comma(given))
         refused(result, 2, "its numbers are in the order")
         assert suggested(result[2]) == ["--bbox", comma([west, south, east, north])]
+
+
+def test_bounds_that_are_larger_than_the_raster_are_taken_as_they_are(folder, cli):
+    for beyond in (10, 1000, 400_000):
+        given = 500_000 - beyond, 5_599_950 - beyond, 500_060 + beyond, 5_600_000 + beyond
+        assert cli(*RUN, "--bbox", comma(given), "--overwrite", "-q") == (0, "", "")
 
 
 def test_bounds_in_degrees_are_given_back_in_the_crs_of_the_raster(folder, cli):
@@ -91,3 +105,29 @@ def test_a_raster_without_a_crs(folder, cli, option):
     result = cli(*RUN, option, "a.json" if option == "--area" else "9,50,10,51")
     refused(result, 2, "the raster has no CRS, so that coordinates are taken for units of its tran")
     refused(result, 2, "gdal_edit.py -a_srs EPSG:CODE FILE, or rio edit-info --crs")
+
+
+def test_a_raster_in_pixels(folder, cli):
+    with warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning):
+        made.raster("in.tif", made.pixels(3, 100, 120), crs=None, transform=None)
+    result = cli(*RUN, "--bbox", "10,20,30,40")
+    refused(result, 2, "is empty: .* rows grow downwards: give --bbox 10,40,30,20$")
+    assert cli(*RUN, *suggested(result[2]), "-q") == (0, "", "")
+    (folder / "a.json").write_text(json.dumps(polygon(9.1, 50.1, 9.2, 50.2)))
+    result = cli(*RUN, "--area", "a.json", "--overwrite")
+    refused(result, 2, "contains no pixel center of the raster: the raster has no CRS, so that coo")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"type": "FeatureCollection", "features": []}', "zones z.json holds no polygon"),
+        ("", "zones z.json is an empty file"),
+        ("<kml/>", "zones z.json is not GeoJSON: convert it"),
+        (json.dumps(polygon(1, 2, 3, 4)), "zones z.json misses .* the file states no CRS"),
+    ],
+)
+def test_what_is_wrong_with_zones_is_not_said_of_an_area(folder, cli, text, message):
+    cli(*RUN, "--kind", "classes", "-q")
+    (folder / "z.json").write_text(text)
+    refused(cli("stats", "out/out.tif", "--zones", "z.json"), 2, message)

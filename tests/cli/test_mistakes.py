@@ -94,6 +94,11 @@ def test_a_file_in_place_of_a_command(cli):
     refused(cli("in.tif", "model.onnx"), 2, "'in.tif' is no command: begin with one, such as run")
 
 
+def test_a_raster_and_a_size(folder, cli):
+    result = cli("plan", "--size", "1000x1000", "in.tif")
+    refused(result, 2, "give either INPUT or --size, not both")
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [

@@ -3,7 +3,7 @@ import re
 
 import pytest
 
-from builders import made
+from builders import made, networks
 from builders.command import refused
 
 
@@ -12,6 +12,14 @@ class TestPlan:
         status, out, err = cli("plan", *arguments, "--json")
         assert status == 0, err
         return json.loads(out)
+
+    def test_sentences_name_options_of_the_command_line(self, folder, cli):
+        networks.save(folder / "net.onnx", networks.u_net(2))
+        arguments = "in.tif", "net.onnx", "--tile", 64, "--align", 2
+        cli("plan", *arguments, "-o", "plan.json")
+        written = json.loads((folder / "plan.json").read_text())
+        for figures in (written, self.plan(cli, *arguments)):
+            assert figures["exactness"].endswith("stride of 4 px; use --align 4")
 
     def test_the_figures_of_a_large_raster(self, cli):
         figures = self.plan(

@@ -67,7 +67,7 @@ def test_inside_an_area_are_the_bits_of_the_full_run(scene, holes, compress, is_
     options = {"tile": 96, "area": area, "compress": compress}
     if is_short:
         with pytest.raises(BudgetError) as error:
-            segment(raster, model, output, max_memory=1, **options)
+            segment(raster, model, output, max_memory=1_000_000, **options)
         least = int(re.search(r"needs at least (\d+) MB", str(error.value))[1])
         options["max_memory"] = least * 10**6
     summary = segment(raster, model, output, **options)

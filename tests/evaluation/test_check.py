@@ -420,3 +420,16 @@ class TestBadInput:
     def test_no_windows_are_refused(self, folder):
         with pytest.raises(ValueError, match="windows must be at least 1, not 0"):
             check(folder / "in.tif", folder / "near.onnx", windows=0)
+
+
+@pytest.mark.parametrize(
+    ("options", "is_described"),
+    [({}, True), ({"tile": 512}, True), ({"tile": 64}, False), ({"overlap": 100}, False)],
+)
+def test_the_exactness_of_an_output_is_not_that_of_other_tiles(folder, options, is_described):
+    output = folder / "one.tif"
+    segment(folder / "in.tif", folder / "near.onnx", output, tile=512, overwrite=True)
+    report = check(folder / "in.tif", folder / "near.onnx", output, **options)
+    assert (report.forecast.exactness is not None) == is_described
+    assert (report.forecast.exact is not None) == is_described
+    assert any("was made with" in note for note in report.forecast.settings.notes) != is_described

@@ -690,6 +690,19 @@ class TestNoSegmentation:
         self.model(paths[1], nodes, shape, weights, batch=1, size=size)
         self.refused(paths, "pixels of one tile without the axis of the batch: export the model")
 
+    @pytest.mark.parametrize(
+        ("function", "advice"),
+        [
+            (lambda batch: batch[0], "without the axis of the batch: return them with it"),
+            (lambda batch: batch[:, :, 1:], "equal on all sides is supported: use padded"),
+        ],
+    )
+    def test_a_function_is_not_to_be_exported(self, paths, function, advice):
+        made.raster(paths[0], made.pixels(3, 100, 90))
+        with pytest.raises(ModelError, match=advice) as error:
+            segment(paths[0], function, paths[2])
+        assert "export" not in str(error.value)
+
     def test_another_number_of_tiles(self, paths):
         node = helper.make_node("ReduceMean", ["image"], ["out"], axes=[0], keepdims=1)
         self.model(paths[1], [node], ["m", 3, "h", "w"], batch=2)

@@ -173,14 +173,34 @@ class TestRasters:
         refused(
             cli("run", "model.onnx", "in.tif", "out/out.tif"),
             1,
-            "model.onnx is an ONNX model, not a raster, and in.tif is a TIFF image: the raster "
-            "comes first, then the model, then the output",
+            "model.onnx is an ONNX model, not a raster, and in.tif is a TIFF image: raster and "
+            "model may be swapped: give INPUT MODEL OUTPUT, in this order",
         )
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (("probe", "in.tif"), r"may be swapped: give MODEL \[INPUT\], in this order"),
+            (("probe", "model.onnx", "model.onnx"), r"swapped: give MODEL \[INPUT\], in this"),
+            (("info", "in.tif"), r"give an .onnx file \(info takes MODEL only\)"),
+            (("plan", "model.onnx", "in.tif"), r"swapped: give \[INPUT\] \[MODEL\], in this"),
+            (("check", "model.onnx", "in.tif"), r"give INPUT MODEL \[OUTPUT\], in this order"),
+        ],
+    )
+    def test_each_command_names_its_own_order(self, folder, cli, arguments, message):
+        refused(cli(*arguments), 1, message)
+
+    @pytest.mark.parametrize("options", [(), ("--overwrite",)])
+    def test_model_and_output_swapped(self, folder, cli, options):
+        before = (folder / "model.onnx").read_bytes()
+        result = cli("run", "in.tif", "out/out.tif", "model.onnx", *options)
+        refused(result, 2, "output model.onnx is an ONNX model: model and output may be swapped")
+        assert (folder / "model.onnx").read_bytes() == before
 
     def test_two_models(self, paths):
         _, model, output = paths
         made.pointwise(model, 3, 2)
-        with pytest.raises(RasterError, match=r"is an ONNX model, not a raster: the raster comes"):
+        with pytest.raises(RasterError, match=r"is an ONNX model, not a raster: raster and mo"):
             segment(model, model, output)
 
     def test_a_pointer(self, folder, cli):

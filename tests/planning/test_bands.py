@@ -56,6 +56,16 @@ class TestByName:
             made.read("out/out.tif"), image[[number - 1 for number in numbers]]
         )
 
+    @pytest.mark.parametrize(("bands", "numbers"), [("4,1, 2", [4, 1, 2]), ("nir,2", [4, 2])])
+    def test_a_string_is_a_list_as_on_the_command_line(self, image, bands, numbers):
+        named("in.tif", ["red", "green", "blue", "nir"])
+        segment("in.tif", as_it_is, "out/out.tif", bands=bands)
+        np.testing.assert_array_equal(
+            made.read("out/out.tif"), image[[number - 1 for number in numbers]]
+        )
+        with pytest.raises(OptionError, match="is not a list of bands separated by commas"):
+            segment("in.tif", as_it_is, "out/out.tif", bands="1,,2")
+
     def test_on_the_command_line_and_in_a_check(self, image, cli):
         named("in.tif", ["red", "green", "blue", "nir"])
         _, answer = made.pointwise("model.onnx", 3, 2)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from onnx import helper
 
 from builders import made, networks
-from seamless_seg import segment
+from seamless_seg import forecast, segment
 from seamless_seg.models.receptive_field import Reach
 from seamless_seg.planning.exact_tiling import AxisConstraints, choose_tiling, smoothest_margin
 from seamless_seg.tiling.axis import Axis
@@ -136,6 +136,25 @@ def test_the_default_run_is_the_model_s_answer_to_the_whole_image(tmp_path, laye
     assert (logits == whole).mean() >= 0.99
     np.testing.assert_allclose(logits, whole, rtol=0, atol=1e-5)
     np.testing.assert_array_equal(logits.argmax(axis=0), whole.argmax(axis=0))
+
+
+@pytest.mark.parametrize("layers", [3 * [CONV], networks.u_net(2)], ids=["3 px", "u-net"])
+@pytest.mark.parametrize("tile", [1, 3, 7])
+def test_the_tile_that_is_named_where_one_is_too_small_is_the_smallest_exact_one(
+    tmp_path, layers, tile
+):
+    raster = made.raster(tmp_path / "in.tif", made.pixels(3, 110, 120, "float32"))
+    model = networks.save(tmp_path / "model.onnx", layers)
+    sentence = forecast(raster, model, tile=tile).exactness
+    assert re.match(r"not exact: tiles of . px are too small", sentence)
+    named = int(re.search(r"give tile=(\d+), the smallest that is exact", sentence)[1])
+    stride = networks.stride_of(layers)
+    assert not forecast(raster, model, tile=named - stride).exact
+    assert segment(raster, model, tmp_path / "tiles.tif", tile=named).exact
+    segment(raster, model, tmp_path / "whole.tif", tile=120)
+    np.testing.assert_array_equal(
+        made.read(tmp_path / "tiles.tif"), made.read(tmp_path / "whole.tif")
+    )
 
 
 @pytest.mark.parametrize(

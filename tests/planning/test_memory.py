@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builders import made
+from builders import made, networks
 from seamless_seg import BudgetError, OptionError, plan_run_grid, segment
 from seamless_seg.models.tile_model import WorkingMemory
 from seamless_seg.planning.memory import MemoryNeeds, schedule
@@ -139,7 +139,7 @@ def test_the_same_bits_in_panels_and_for_every_limit(tmp_path, steady):
     np.testing.assert_array_equal(run(tiled), expected)
     for more in (0, 30):
         with pytest.raises(BudgetError) as error:
-            run(tiled, max_memory=1)
+            run(tiled, max_memory=MB)
         least = int(re.search(r"needs at least (\d+) MB", str(error.value))[1])
         np.testing.assert_array_equal(run(tiled, max_memory=(least + more) * MB), expected)
     assert panels[:2] == [1, 2]
@@ -171,11 +171,46 @@ def test_a_large_batch_is_not_tried_before_it_is_known_to_fit(tmp_path, steady):
 def test_a_tile_that_would_take_many_times_the_limit_is_not_tried(tmp_path):
     raster = made.raster(tmp_path / "in.tif", made.pixels(3, 3000, 3000))
     model = made.convolutions(tmp_path / "model.onnx", 3, 4, width=64)
-    message = r"too little: tiles of 3000 x 3000 px need about \d+ MB; smaller tiles need less"
+    message = (
+        r"too little: in tiles of 3000 x 3000 px this run needs about \d+ MB, .*; tile=256 gives "
+        r"the same output, and needs at least \d+ MB"
+    )
     before = peak_bytes()
     with pytest.raises(BudgetError, match=message):
         segment(raster, model, tmp_path / "out.tif", tile=3000, max_memory=300 * MB)
     assert peak_bytes() <= max(before, 1500 * MB), "a tile takes some 4 GB"
+
+
+def least_of(error):
+    """The tile and the amount that a refusal names."""
+    found = re.search(r"in tiles of (\d+) x \1 px, .*needs at least (\d+) MB", str(error.value))
+    return int(found[1]), int(found[2])
+
+
+def test_every_refusal_names_the_same_amount_and_it_is_enough(tmp_path, steady):
+    """Whatever the limit: of the smallest tile, which is taken if larger ones do not fit."""
+    raster = made.raster(tmp_path / "in.tif", made.pixels(3, 320, 330))
+    model = networks.save(tmp_path / "model.onnx", [("conv", 3, 35), ("conv", 3, 35)])
+    named = set()
+    for limit in (1, 50, 100, 130):
+        with pytest.raises(BudgetError) as error:
+            segment(raster, model, tmp_path / "out.tif", max_memory=limit * MB)
+        named.add(least_of(error))
+    ((tile, least),) = named
+    assert tile == 288, "the overlap of 141, doubled, and the next multiple of 8"
+    with pytest.raises(BudgetError, match=f"tile={tile} gives the same output"):
+        segment(raster, model, tmp_path / "out.tif", tile=2000, max_memory=limit * MB)
+    segment(raster, model, tmp_path / "out.tif", max_memory=least * MB)
+    segment(raster, model, tmp_path / "whole.tif", tile=2000)
+    np.testing.assert_array_equal(
+        made.read(tmp_path / "out.tif"), made.read(tmp_path / "whole.tif")
+    )
+
+
+@pytest.mark.parametrize("limit", [1, 10, 999_999])
+def test_a_limit_in_another_unit_is_refused(tmp_path, limit):
+    with pytest.raises(OptionError, match=f"max_memory={limit} is {limit} bytes, .*: give bytes"):
+        segment("in.tif", "model.onnx", tmp_path / "out.tif", max_memory=limit)
 
 
 @pytest.mark.parametrize("limit", [0, -5, 1e9, "500MB"])

@@ -148,3 +148,29 @@ class TestCollar:
         image[:, 20:80, 20:100] = 0
         image[:2, :30] = 0
         assert not self.notes(paths[0], image)
+
+
+MEAN = {"standardization_mean": [0.4, 0.4, 0.4], "standardization_std": [0.2, 0.2, 0.2]}
+
+
+class TestScale:
+    """A scale that is given, for a model of 8-bit pixels divided by 255."""
+
+    def warnings(self, paths, metadata=MEAN, **options):
+        made.raster(paths[0], made.pixels(3, 60, 80))
+        made.pointwise(paths[1], 3, 2, metadata=metadata)
+        return forecast(paths[0], paths[1], **options).warnings
+
+    @pytest.mark.parametrize("scale", [1, -1, -1 / 255, 1e-4])
+    def test_one_that_does_not_fit_the_mean_and_std_is_a_warning(self, paths, scale):
+        (warning,) = self.warnings(paths, scale=scale)
+        assert warning.startswith(f"scale={scale:g} does not fit the model's mean and std, which")
+
+    @pytest.mark.parametrize(
+        "options", [{}, {"scale": 1 / 255}, {"scale": 0.005}, {"scale": 1, "mean": 100, "std": 50}]
+    )
+    def test_one_that_fits_is_none(self, paths, options):
+        assert self.warnings(paths, **options) == ()
+
+    def test_a_model_without_mean_and_std_may_have_any(self, paths):
+        assert self.warnings(paths, {}, scale=1) == ()
