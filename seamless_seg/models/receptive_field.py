@@ -96,6 +96,11 @@ class Reach(Curve):
         """Pixels to discard at a tile's edges: what is proven to be enough, or else measured."""
         return self.radius if self.proven is None else self.proven
 
+    @property
+    def is_tileable(self) -> bool:
+        """Whether tiles agree that start at multiples of the stride and discard that margin."""
+        return self.equivariant and not self.across
+
 
 @dataclass(frozen=True)
 class Probe:
@@ -156,8 +161,8 @@ class Probe:
         curve = np.zeros(max(side.radius for side in sides))
         for side in sides:
             curve[: side.radius] = np.maximum(curve[: side.radius], side.curve)
-        across = any(side.reaches_across for side in sides)
-        equivariant = self.equivariant[axis]
+        across = any(side.reaches_across for side in sides) or self.graph.obstacle == "global"
+        equivariant = self.equivariant[axis] and self.graph.obstacle != "position"
         if not self.graph.is_proof:
             return Reach(curve, self.stride[axis], across, equivariant)
         proven = self.graph.margin(axis)

@@ -182,7 +182,7 @@ def _too_small(axes: list[tuple[Axis, Reach]]) -> str | None:
 
 def _smallest_tile(field: Reach) -> int:
     """Multiple of the stride of which less than half overlaps, by more than two radii."""
-    overlap = 2 * field.radius + 1 if field.radius else 0
+    overlap = 2 * field.exact_margin + 1 if field.radius else 0
     return math.ceil((2 * overlap + 1) / field.stride) * field.stride
 
 

@@ -5,6 +5,7 @@ import pytest
 
 from builders import made, networks
 from builders.command import refused
+from builders.sentences import PROVEN
 
 
 class TestPlan:
@@ -46,10 +47,7 @@ class TestPlan:
         assert figures["image_size"] == [100, 120]
         assert figures["tile_size"] == [64, 32]
         assert figures["overlap"] == [0, 0], "a pointwise model needs none"
-        assert (
-            figures["exactness"]
-            == "tiling exact, proven from the graph: identical to running the model on the whole image at once"
-        )
+        assert figures["exactness"] == PROVEN
         assert figures["classes"] == 7
         assert figures["held_bytes"] == figures["held_pixels"] * 7 * 4
 
@@ -85,10 +83,7 @@ class TestPlan:
     ):
         made.pointwise("model.onnx", bands, 7, bands="bands")
         figures = self.plan(cli, "--size", "9000", "model.onnx", "--tile", "auto", *options)
-        assert (
-            figures["exactness"]
-            == "tiling exact, proven from the graph: identical to running the model on the whole image at once"
-        )
+        assert figures["exactness"] == PROVEN
         assert figures["timed"]
 
     def test_a_limit_without_a_raster_to_keep_it_on_is_noted(self, folder, cli):

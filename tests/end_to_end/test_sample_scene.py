@@ -11,6 +11,7 @@ import pytest
 import rasterio
 
 from builders import made
+from builders.sentences import PROVEN
 from seamless_seg import check, plan_run_grid, probe, segment
 
 SAMPLE = Path(__file__).parents[2] / "sample_data"
@@ -64,10 +65,7 @@ def test_with_its_margin_and_alignment_it_is_the_whole_image_s_answer(scene, exp
 def test_the_default_run_is_the_whole_image_s_answer_at_a_moderate_cost(scene, expected, tmp_path):
     summary = segment(scene, SAMPLE / "model.onnx", tmp_path / "out.tif")
     logits = made.read(tmp_path / "out.tif")
-    assert (
-        summary.exactness
-        == "tiling exact, proven from the graph: identical to running the model on the whole image at once"
-    )
+    assert summary.exactness == PROVEN
     assert (logits == expected).mean() >= 0.99
     np.testing.assert_allclose(logits, expected, rtol=0, atol=1e-5)
     np.testing.assert_array_equal(logits.argmax(axis=0), expected.argmax(axis=0))

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from builders import made, networks
 from builders.command import RUN, refused
+from builders.sentences import PROVEN
 from seamless_seg import ModelError, OptionError, check, probe, segment
 from seamless_seg.models.load import open_models
 from seamless_seg.models.onnx_model import OnnxModel
@@ -129,10 +130,7 @@ class TestTurns:
         networks.save(model, layers)
         summary = segment(raster, model, output, tta=tta, tile=128)
         assert summary.tiles > 1
-        assert (
-            summary.exactness
-            == "tiling exact, proven from the graph: identical to running the model on the whole image at once"
-        )
+        assert summary.exactness == PROVEN
         stride = networks.stride_of(layers)
         beyond = [(0, 0)] + [(0, -length % stride) for length in size]
         values = np.pad(image, beyond, mode="reflect")[None]
@@ -254,10 +252,7 @@ class TestSeveral:
             for n in order
         ]
         summary = segment(raster, files, output, tile=48, tta=tta)
-        assert (
-            summary.exactness
-            == "tiling exact, proven from the graph: identical to running the model on the whole image at once"
-        )
+        assert summary.exactness == PROVEN
         together, alone = made.read(output), []
         for path in files:  # one tile holds the image: it is exact without a margin
             whole_image = {"tile": 200, "margin": 0, "align": 1}
@@ -271,10 +266,7 @@ class TestSeveral:
         made.raster(raster, image)
         given = [models[0][0], networks.save(model, networks.u_net(2), classes=4)]
         summary = segment(raster, given, output, tile=96)
-        assert (
-            summary.exactness
-            == "tiling exact, proven from the graph: identical to running the model on the whole image at once"
-        )
+        assert summary.exactness == PROVEN
         values = np.pad(image, [(0, 0), (0, -150 % 4), (0, -203 % 4)], mode="reflect")[None]
         whole = averaged([session(path) for path in given], FLIPS[:1], values)
         np.testing.assert_allclose(made.read(output), whole[0, :, :150, :203], rtol=0, atol=1e-5)
@@ -514,10 +506,7 @@ class TestFiles:
         given = ["a.onnx", lambda batch: batch[:, :2]]
         assert segment("in.tif", given, "out.tif", margin=0).exactness is None
         summary = segment("in.tif", given, "again.tif", tile=64)
-        assert (
-            summary.exactness
-            == "tiling exact, proven from the graph: identical to running the model on the whole image at once"
-        )
+        assert summary.exactness == PROVEN
 
 
 class TestCommand:

@@ -5,13 +5,12 @@ import onnxruntime
 import pytest
 
 from builders import grids, made, networks
+from builders.sentences import PROVEN
 from seamless_seg import check, probe, segment
 from seamless_seg.models.equivariance import COMMON_MULTIPLES
 from seamless_seg.models.probed_model import SIZE_MULTIPLES
 
-EXACT = (
-    "tiling exact, proven from the graph: identical to running the model on the whole image at once"
-)
+EXACT = PROVEN
 NOT_EQUIVARIANT = "not exact: a shifted input does not give a shifted answer"
 STRETCH = {"scale": 1 / 255, "mean": 0.5, "std": 0.25}
 

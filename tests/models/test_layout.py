@@ -8,6 +8,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from builders import made, networks
+from builders.sentences import PROVEN
 from seamless_seg import ModelError, OptionError, check, segment
 from seamless_seg.models.layout import is_channels_last, possible_layouts, upsample
 from seamless_seg.models.load import open_models
@@ -268,10 +269,7 @@ def test_a_model_with_answers_at_a_fraction_equals_its_enlarged_answer_to_the_wh
     made.raster(raster, image)
     shrinking(model, times)
     summary = segment(raster, model, output, tile=96)
-    assert (
-        summary.exactness
-        == "tiling exact, proven from the graph: identical to running the model on the whole image at once"
-    )
+    assert summary.exactness == PROVEN
     right = upsample(whole(model, image), times)[0]
     np.testing.assert_array_equal(made.read(output), right)
     assert check(raster, model, output).judged.identical == 1
@@ -312,10 +310,7 @@ def test_what_valid_convolutions_lose_is_read_around_each_tile(paths, size, fixe
     np.testing.assert_array_equal(made.read(output), right)
     assert summary.settings.tiling.overlap.value == (0, 0), "all that it sees is read around it"
     if max(size) > 64:
-        assert (
-            summary.exactness
-            == "tiling exact, proven from the graph: identical to running the model on the whole image at once"
-        )
+        assert summary.exactness == PROVEN
     assert check(raster, model, output).judged.identical == 1
 
 
@@ -387,10 +382,7 @@ def test_a_u_net_of_valid_convolutions(paths, size):
     networks.save(model, layers, channels=1, **lengths)
     opened = open_models(model)
     summary = segment(raster, model, output, **({} if size[0] else {"tile": 100}))
-    assert (
-        summary.exactness
-        == "tiling exact, proven from the graph: identical to running the model on the whole image at once"
-    )
+    assert summary.exactness == PROVEN
     if size[0]:
         assert opened.spec.tile == tuple(out)
     assert check(raster, model, output).judged.identical == 1

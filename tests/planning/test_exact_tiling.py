@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from onnx import helper
 
 from builders import made, networks
+from builders.sentences import MEASURED, PROVEN
 from seamless_seg import forecast, segment
 from seamless_seg.models.receptive_field import Reach
 from seamless_seg.planning.exact_tiling import AxisConstraints, choose_tiling, smoothest_margin
@@ -108,9 +109,7 @@ def test_the_smoothest_margin_weighs_disagreement_against_room(curve, margin):
     assert smoothest_margin(Reach(np.array(curve), 1, False), 64) == margin
 
 
-EXACT = (
-    "tiling exact, proven from the graph: identical to running the model on the whole image at once"
-)
+EXACT = PROVEN
 CONV, RELU = ("conv", 3, 1), ("relu",)
 NETWORKS = {
     "convolutions": [CONV, RELU, ("conv", 5, 1), RELU, ("conv", 3, 4)],
@@ -163,7 +162,7 @@ def test_the_tile_that_is_named_where_one_is_too_small_is_the_smallest_exact_one
         (
             [CONV],
             {},
-            "tiling exact, proven from the graph: identical to running the model on the whole image at once",
+            PROVEN,
         ),
         ([CONV], {"tile": 512, "overlap": 0}, "tiling exact: one tile holds the whole image"),
         (
@@ -171,7 +170,7 @@ def test_the_tile_that_is_named_where_one_is_too_small_is_the_smallest_exact_one
             {"tile": 64, "overlap": 0},
             "not exact: the margin is smaller than the receptive-field radius; logits",
         ),
-        ([CONV], {"tile": 64, "trust": "crop"}, "tiling exact, proven from the graph: identical"),
+        ([CONV], {"tile": 64, "trust": "crop"}, PROVEN),
         (
             networks.u_net(2),
             {"align": 2},
