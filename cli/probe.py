@@ -59,21 +59,29 @@ def probe(
         _plot(found, path, plot)
 
 
+SIDES = ("top", "bottom", "left", "right")
+"""Names of a probe's sides, in their order."""
+
+
 def sentence(found: Probe) -> str:
     """What it comes to."""
-    if found.tile_wide:
+    graph = found.graph
+    if found.tile_wide or graph.obstacle == "global":
+        reason = f" ({graph.reason})" if graph.obstacle == "global" else ""
         return (
-            "The model has global context: its output depends on the whole tile and its size, so "
-            "no margin makes tiles exact. Tiles are blended."
+            f"The model has global context{reason}: its output depends on the whole tile and its "
+            f"size, so no margin makes tiles exact. Tiles are blended."
         )
     if not found.deterministic:
         return "The model is not deterministic: no margin makes tiles exact."
-    if not all(found.equivariant):
+    if not all(found.equivariant) or graph.obstacle == "position":
+        reason = f" ({graph.reason})" if graph.obstacle == "position" else ""
         return (
-            "A shifted input does not give a shifted answer: the output depends on where pixels "
-            "lie in a tile, so no margin makes tiles exact. Tiles are blended."
+            f"A shifted input does not give a shifted answer{reason}: the output depends on where "
+            f"pixels lie in a tile, so no margin makes tiles exact. Tiles are blended."
         )
-    radius, stride = max(found.radius), max(found.stride)
+    radius = max(found.reach(axis).exact_margin for axis in (0, 1))
+    stride = max(found.reach(axis).stride for axis in (0, 1))
     overlap = 2 * radius + 1 if radius else 0
     one = "one by one (--batch-size 1) " if found.depends_on_batch else ""
     if found.depends_on_size:
@@ -82,23 +90,37 @@ def sentence(found: Probe) -> str:
             f"tiles of one size {one}agree, but differ from one run over the whole image."
         )
     return (
-        f"The receptive-field radius is {radius} px and the total stride {stride} px: --margin "
-        f"{radius} --align {stride} --overlap {overlap} or more, with tile sizes that are "
-        f"multiples of {stride}, {one}give the result of one run over the whole image."
+        f"The receptive-field radius is {radius} px and the total stride {stride} px, "
+        f"{_basis(found)}: --margin {radius} --align {stride} --overlap {overlap} or more, with "
+        f"tile sizes that are multiples of {stride}, {one}give the result of one run over the "
+        f"whole image."
     )
+
+
+def _basis(found: Probe) -> str:
+    """What the numbers rest on."""
+    if not found.graph.is_proof:
+        return f"as far as measured ({found.graph.reason})"
+    measured, proven = max(found.radius), max(found.graph.radius)
+    return "proven from the graph" + (f"; {measured} px were measured" * (measured < proven))
 
 
 def _table(found: Probe) -> Iterator[str]:
     shares = [f"{tolerance:.0e}".replace("e-0", "e-") for tolerance in TOLERANCES]
-    yield f"{'side':<10}{'radius':>8}" + "".join(f"{'< ' + share:>10}" for share in shares)
-    for name, side in zip(("top", "bottom", "left", "right"), found.sides, strict=True):
+    shown = "".join(f"{'< ' + share:>10}" for share in shares)
+    yield f"{'side':<10}{'graph':>8}{'measured':>10}{shown}"
+    for index, side in enumerate(found.sides):
+        proven = str(found.graph.radius[index]) if found.graph.is_proof else "-"
         radius = f"{side.radius}+" if side.reaches_across else str(side.radius)
         effective = "".join(f"{side.effective(tolerance):>10}" for tolerance in TOLERANCES)
-        yield f"{name:<10}{radius:>8}{effective}"
-    yield f"{'stride':<14}{found.stride[0]} x {found.stride[1]}"
+        yield f"{SIDES[index]:<10}{proven:>8}{radius:>10}{effective}"
+    if found.graph.is_proof:
+        yield f"{'stride (graph)':<18}{found.graph.stride[0]} x {found.graph.stride[1]}"
+    yield f"{'stride (measured)':<18}{found.stride[0]} x {found.stride[1]}"
     yield f"{'measured at':<14}{found.size[0]} x {found.size[1]} px"
-    yield f"{'global context':<15}{_word(found.tile_wide)}"
-    yield f"{'shift-equivariant':<18}{_word(all(found.equivariant))}"
+    yield f"{'global context':<15}{_word(found.tile_wide or found.graph.obstacle == 'global')}"
+    is_equivariant = all(found.equivariant) and found.graph.obstacle != "position"
+    yield f"{'shift-equivariant':<18}{_word(is_equivariant)}"
     yield f"{'depends on size':<16}{_word(found.depends_on_size)}"
     yield f"{'depends on batch':<17}{_word(found.depends_on_batch)}"
     yield f"{'deterministic':<14}{_word(found.deterministic)}"
@@ -115,7 +137,7 @@ def _plot(found: Probe, title: str, path: str) -> None:
         raise OptionError("--plot needs matplotlib: pip install 'seamless-seg[plot]'") from None
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     axes = figure.subplots()
-    for name, side in zip(("top", "bottom", "left", "right"), found.sides, strict=True):
+    for name, side in zip(SIDES, found.sides, strict=True):
         axes.semilogy(range(len(side.curve)), side.curve, label=name)
     for tolerance in TOLERANCES:
         axes.axhline(tolerance, color="0.8", linewidth=0.8, zorder=0)

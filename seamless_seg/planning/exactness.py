@@ -126,10 +126,15 @@ def _exact(probe: Probe, plan: Plan, axes: list[tuple[Axis, Reach]]) -> Exactnes
         figure = f" (by up to {probe.rounding:.1g} of the logits' standard deviation)" * is_logit
         sentence = ROUNDED.format(basis=BASES[basis], figure=figure)
     if not is_proven:
-        reason = probe.graph.reason or "the margin is smaller than what the graph allows"
-        sentence += f" ({reason})"
+        sentence += f" ({probe.graph.reason or _proof_instead(axes)})"
     where = ON_WHOLE_IMAGE + _extension(plan)
     return Exactness(probe.bitwise, sentence.replace(ON_WHOLE_IMAGE, where), basis)
+
+
+def _proof_instead(axes: list[tuple[Axis, Reach]]) -> str:
+    """Name the margin that makes a proof of a measurement."""
+    margin = max(field.exact_margin for _, field in axes)
+    return f"the graph allows a radius of up to {margin} px: margin={margin} is proven to be enough"
 
 
 def _obstacle(probe: Probe, axes: list[tuple[Axis, Reach]], batch_size: int) -> str | None:
@@ -141,7 +146,7 @@ def _obstacle(probe: Probe, axes: list[tuple[Axis, Reach]], batch_size: int) -> 
         )
     if not probe.deterministic:
         return NOT_DETERMINISTIC
-    if axes and (any(field.across for _, field in axes) or probe.graph.obstacle == "global"):
+    if any(field.across for _, field in axes):
         return GLOBAL_CONTEXT
     if axes and probe.graph.obstacle == "position":
         return f"{NOT_EQUIVARIANT} ({probe.graph.reason})"

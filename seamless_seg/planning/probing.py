@@ -269,7 +269,7 @@ def to_json(probe: Probe) -> dict[str, Any]:
             }
             for name, side in zip(names, probe.sides, strict=True)
         },
-        "graph": asdict(probe.graph),
+        "graph": {"proven": probe.graph.is_proof, **asdict(probe.graph)},
     }
 
 
@@ -304,5 +304,10 @@ def _graph_from_json(document: dict[str, Any]) -> GraphVerdict:
     top, bottom, left, right = document["radius"]
     down, across = document["stride"]
     return GraphVerdict(
-        **{**document, "radius": (top, bottom, left, right), "stride": (down, across)}
+        document["obstacle"],
+        document["reason"],
+        (down, across),
+        (top, bottom, left, right),
+        document["reductions"],
+        document["levels"],
     )
