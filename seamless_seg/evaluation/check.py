@@ -130,7 +130,7 @@ def check(
     from .checked_output import CheckedOutput
     from .disagreement import map_disagreement
 
-    options = merged(options, choices)
+    options = merged(check, options, choices)
     with ExitStack() as stack:
         checked = None
         if output is not None:

@@ -66,7 +66,7 @@ def forecast(
     SeamlessError
         As for ``segment``.
     """
-    options = merged(options, choices)
+    options = merged(forecast, options, choices)
     kinds = [kinds] if isinstance(kinds, str) else list(kinds)
     for kind in kinds:
         check_among("kind", kind, KINDS)

@@ -179,7 +179,7 @@ def segment(
 
     given: dict[str, Any] = dict(choices)
     outputs, encoding = pop_options(OutputOptions, given), pop_options(Encoding, given)
-    options = merged(options, given)
+    options = merged(segment, options, given)
     execution = Execution(provider, threads, max_memory)
     lazy = execution.model(model, options)
     if crop and area is None and bbox is None:
