@@ -194,9 +194,7 @@ def segment(
         run = prepare(reader, lazy, options, execution, region, _is_empty(reader))
         started = time.perf_counter()
         part = None if region is None else Part(bounding_window(region, reader.size), crop, region)
-        prepared = within_memory(
-            run, lambda run: _decide(run, outputs, encoding, paths, part, command)
-        )
+        prepared = within_memory(run, _decide, outputs, encoding, paths, part, command)
         run = prepared.run
         if on_start:
             on_start(prepared.forecast)
