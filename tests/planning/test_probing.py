@@ -23,7 +23,7 @@ def model(tmp_path, monkeypatch):
     """A model in a folder with an empty cache."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
-    return networks.save(tmp_path / "model.onnx", U_NET, channels=1)
+    return networks.save(tmp_path / "model.onnx", U_NET)
 
 
 def counted(model, provider="cpu"):
@@ -84,7 +84,7 @@ def test_each_provider_is_probed_for_itself(model, tmp_path):
 
 def test_another_model_under_the_same_name_is_probed(model):
     probe_file(model, open_models(model))
-    networks.save(model, [("conv", 3, 1)], channels=1)
+    networks.save(model, [("conv", 3, 1)])
     assert probe_file(model, open_models(model)).radius == (1, 1)
 
 
@@ -111,11 +111,11 @@ def test_a_cache_that_cannot_be_written_does_no_harm(model, tmp_path):
 
 @pytest.mark.parametrize("size", [(2000, 1500), (50, 60), (1, 1)])
 def test_real_pixels_give_the_same_answer(model, tmp_path, size):
-    made.raster(tmp_path / "in.tif", made.pixels(1, *size))
+    made.raster(tmp_path / "in.tif", made.pixels(3, *size))
     opened = open_models(model)
     with RasterReader(tmp_path / "in.tif") as reader:
-        image = raster_source(reader, opened)(np.random.default_rng(0), (1, 100, 300))
-        assert image.shape == (1, 100, 300)
+        image = raster_source(reader, opened)(np.random.default_rng(0), (3, 100, 300))
+        assert image.shape == (3, 100, 300)
         if size != (1, 1):
             assert 0.45 < image.mean() < 0.55
             assert 0.25 < image.std() < 0.35
@@ -153,11 +153,11 @@ class TestCommand:
         assert len(document["sides"]["left"]["curve"]) == document["sides"]["left"]["radius"]
 
     def test_a_raster_may_be_given(self, model, capfd):
-        made.raster("in.tif", made.pixels(1, 500, 500))
+        made.raster("in.tif", made.pixels(3, 500, 500))
         assert f"radius is {RADIUS} px" in self.run(capfd, model, "in.tif")[1]
 
     def test_a_tile_wide_model_is_called_so(self, model, capfd):
-        networks.save(model, [("conv", 3, 1), ("squeeze_excite",)], channels=1)
+        networks.save(model, [("conv", 3, 1), ("squeeze_excite",)])
         status, out, _ = self.run(capfd, model)
         assert status == 0
         assert out.startswith("The model has global context: its output depends on the whole tile")
@@ -191,7 +191,7 @@ def test_one_pixel_less_than_the_radius_is_not_exact(model, tmp_path):
 
     from seamless_seg import segment
 
-    image = made.pixels(1, 203, 310, "float32")
+    image = made.pixels(3, 203, 310, "float32")
     made.raster("in.tif", image)
     beyond = [(0, 0), (0, -203 % 4), (0, -310 % 4)]
     values = np.pad(image, beyond, mode="reflect")[None]
