@@ -43,7 +43,8 @@ def schedule(chosen: Schedule | None) -> Iterator[str]:
     panels, footprint = chosen.plan.panels, chosen.footprint
     widest = max(map(len, panels), default=0)
     yield f"{'panels':<12}{len(panels)}, of {widest} columns of tiles at most"
-    batches = f"{chosen.workers} of {chosen.batch_size} tiles at a time"
+    workers = max(1, min(chosen.workers, -(-chosen.plan.tiles // chosen.batch_size)))
+    batches = f"{workers} of {counted(chosen.batch_size, 'tile')} at a time"
     yield f"{'batches':<12}{batches}"
     parts = ", ".join(f"{size(count)} {part}" for part, count in footprint.parts())
     yield f"{'memory':<12}{size(footprint.total)}: {parts}"

@@ -13,7 +13,7 @@ from seamless_seg.raster.creation_options import COMPRESSIONS, DTYPES
 
 from .command import Decorated, Section, option
 from .trust import Trust
-from .types import Assignment, Bands, Bytes, Factor, Number, Numbers, Size
+from .types import Assignment, Bands, Bytes, Factor, Number, Numbers, Size, Threads
 
 NUMBERS = Numbers(float, "F,F,...")
 
@@ -231,7 +231,7 @@ execution = several(
     option(
         Section.EXECUTION,
         "--threads",
-        type=click.IntRange(min=1),
+        type=Threads(min=1),
         metavar="N",
         show_default="chosen by onnxruntime",
         help="CPU threads for the model.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import click
@@ -49,6 +50,8 @@ def probe(
     They tell which --margin, --align and --overlap make tiles exact. The model runs a few dozen
     times, on white noise or on windows of INPUT. Results from white noise are cached.
     """
+    if plot is not None:
+        _check_plot(plot)
     found = measure(path, raster=raster, cached=True, **choices)
     if as_json:
         click.echo(json.dumps(to_json(found)))
@@ -130,11 +133,22 @@ def _word(value: bool) -> str:
     return "yes" if value else "no"
 
 
-def _plot(found: Probe, title: str, path: str) -> None:
+def _check_plot(path: str) -> None:
+    """Raise ``OptionError`` if no plot can be written, before anything is measured."""
     try:
-        from matplotlib.figure import Figure
+        from matplotlib.backend_bases import FigureCanvasBase
     except ModuleNotFoundError:
         raise OptionError("--plot needs matplotlib: pip install 'seamless-seg[plot]'") from None
+    if not Path(path).resolve().parent.is_dir():
+        raise OptionError(f"cannot draw {path}: there is no folder {Path(path).parent}")
+    endings = FigureCanvasBase.get_supported_filetypes()
+    if Path(path).suffix.lower().lstrip(".") not in endings:
+        raise OptionError(f"cannot draw {path}: name it with one of {', '.join(sorted(endings))}")
+
+
+def _plot(found: Probe, title: str, path: str) -> None:
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     axes = figure.subplots()
     for name, side in zip(SIDES, found.sides, strict=True):

@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import click
@@ -22,6 +23,9 @@ from .types import Number
 
 UNITS = [("km2", 1e6, 1e8), ("ha", 1e4, 1e4), ("m2", 1.0, 0.0)]
 """Units of area: the square meters of one, and from how many square meters on it is used."""
+
+ENDINGS = ("", ".txt", ".csv", ".json")
+"""Endings of the names of reports; the last two set the format."""
 
 WORDS = 3
 """So many columns of the table hold words, the others numbers."""
@@ -57,7 +61,7 @@ COLUMNS = ("class", "name", "pixels", "area_m2", "share")
     "-o",
     "--output",
     metavar="FILE",
-    help="Write the report to a file instead of printing it.",
+    help="Write the report to a file instead of printing it: .csv, .json or .txt.",
 )
 @options.as_json
 @option(Section.REPORT, "--csv", "as_csv", is_flag=True, help="Print CSV.")
@@ -80,9 +84,14 @@ def stats(
     Nodata is counted separately. Areas are measured on the map in a projected CRS and on the
     ellipsoid in a geographic CRS; without a CRS they are unknown.
     """
+    document = None if output is None else Document(output, [raster, zones], overwrite)
+    ending = "" if output is None else Path(output).suffix.lower()
+    if ending not in ENDINGS:
+        raise OptionError(f"output {output}: reports are text: name it {_named(output)}")
     if as_json and as_csv:
         raise OptionError("--json and --csv exclude each other: give only one of them")
-    document = None if output is None else Document(output, [raster, zones], overwrite)
+    if not (as_json or as_csv):
+        as_json, as_csv = ending == ".json", ending == ".csv"
     with ProgressBar() as bar:
         found = class_stats(
             raster, zones, zone_key=zone_key, nodata=nodata, on_progress=None if quiet else bar
@@ -94,6 +103,11 @@ def stats(
         document.write(text)
     for sentence in [] if quiet else found.notes:
         say(f"note: {sentence}")
+
+
+def _named(output: str | None) -> str:
+    root = Path(output or "report").with_suffix("")
+    return f"{root}.csv, {root}.json or {root}.txt"
 
 
 def figures(found: ClassStats) -> dict[str, Any]:

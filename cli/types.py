@@ -91,12 +91,24 @@ class Bytes(click.ParamType):  # type: ignore[type-arg]  # as above
             return value
         match = re.fullmatch(r"\s*(\d+\.?\d*)\s*(?:([kmgt])(i)?)?b?\s*", value.lower())
         if match is None:
-            self.fail(f"{value!r} is not a size in bytes, such as 500MB or 2GB", param, ctx)
+            advice = "; leave the option out for no limit" if value.isalpha() else ""
+            expected = "is not a size in bytes, such as 500MB or 2GB"
+            self.fail(f"{value!r} {expected}{advice}", param, ctx)
         number, unit, binary = match.groups()
         if unit is None and float(number) < LEAST_BYTES and not value.lower().endswith("b"):
             self.fail(f"{value} would be {value} bytes: add a unit, as in {value}GB", param, ctx)
         steps = " kmgt".index(unit or " ")
         return int(float(number) * (1024 if binary else 1000) ** steps)
+
+
+class Threads(click.IntRange):
+    """``4``: a number of threads, which is automatic without the option."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Parse the number, or fail and say how it is automatic."""
+        if isinstance(value, str) and value.isalpha():
+            self.fail(f"{value!r} is no number: leave the option out to use all cores", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 class Number(click.ParamType):  # type: ignore[type-arg]  # as above

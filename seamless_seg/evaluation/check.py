@@ -130,7 +130,7 @@ def check(
     from .checked_output import CheckedOutput
     from .disagreement import map_disagreement
 
-    options = merged(options, choices)
+    options = merged(check, options, choices)
     with ExitStack() as stack:
         checked = None
         if output is not None:
@@ -150,9 +150,7 @@ def check(
             explicit = options.measured(run.forecast.settings.pixels)
             run = run.noting(*mismatches(explicit, checked.tags, checked.path, model))
             checked.require_classes(run.fitted.classes)
-            if not describes_tiling(options, checked.tags, checked.path):
-                # Whether these tiles are exact says nothing of those that made the output.
-                run = replace(run, forecast=replace(run.forecast, exact=None, exactness=None))
+            run = _of_output(run, checked, options)
         if on_start:
             on_start(run.forecast)
         stack.enter_context(run.block_cache())
@@ -183,6 +181,13 @@ def _probed(run: PreparedRun, options: Options) -> tuple[PreparedRun, Probe | No
     if found is None:
         return run, None
     return replace(run, forecast=with_exactness(run.forecast, run.model, found, options)), found
+
+
+def _of_output(run: PreparedRun, checked: CheckedOutput, options: Options) -> PreparedRun:
+    """Return the run without the exactness of its tiles, if others made the output."""
+    if describes_tiling(options, checked.tags, checked.path):
+        return run
+    return replace(run, forecast=replace(run.forecast, exact=None, exactness=None))
 
 
 def _sample(

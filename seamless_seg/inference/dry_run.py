@@ -66,7 +66,7 @@ def forecast(
     SeamlessError
         As for ``segment``.
     """
-    options = merged(options, choices)
+    options = merged(forecast, options, choices)
     kinds = [kinds] if isinstance(kinds, str) else list(kinds)
     for kind in kinds:
         check_among("kind", kind, KINDS)
@@ -127,7 +127,7 @@ def _of_raster(
         if lazy is None:
             return forecast_raster(reader, None, options, region)
         run = prepare(reader, lazy, options, execution, region)
-        return within_memory(run, lambda run: _scheduled(run, kinds))
+        return within_memory(run, _scheduled, kinds)
 
 
 def _scheduled(run: PreparedRun, kinds: Sequence[str]) -> Forecast:

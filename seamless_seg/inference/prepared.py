@@ -276,7 +276,7 @@ def inputs_of(model: Any, *readers: RasterReader) -> list[Any]:
 T = TypeVar("T")
 
 
-def within_memory(run: PreparedRun, decide: Callable[[PreparedRun], T]) -> T:
+def within_memory(run: PreparedRun, decide: Callable[..., T], *arguments: Any) -> T:
     """Return what is decided on a run, in the smallest exact tiles if others need too much memory.
 
     Parameters
@@ -284,7 +284,7 @@ def within_memory(run: PreparedRun, decide: Callable[[PreparedRun], T]) -> T:
     run : PreparedRun
         The run.
     decide : callable
-        Schedules a run, among other things.
+        Schedules a run, among other things; it gets the run and the arguments.
 
     Raises
     ------
@@ -292,21 +292,24 @@ def within_memory(run: PreparedRun, decide: Callable[[PreparedRun], T]) -> T:
         If the run does not fit in the smallest exact tiles either, or in those of an option.
     """
     try:
-        return decide(run)
+        return decide(run, *arguments)
     except BudgetError as error:
         if run.with_smallest_tile is None:
             raise
         if run.forecast.settings.tiling.tile.origin == OPTION:
-            raise _naming_smallest_tile(error, run.with_smallest_tile(), decide) from None
-    return decide(run.with_smallest_tile())
+            raise _naming_smallest_tile(error, run, decide, *arguments) from None
+    return decide(run.with_smallest_tile(), *arguments)
 
 
 def _naming_smallest_tile(
-    error: BudgetError, smaller: PreparedRun, decide: Callable[[PreparedRun], object]
+    error: BudgetError, run: PreparedRun, decide: Callable[..., object], *arguments: Any
 ) -> BudgetError:
     """Add to an error how much memory the smallest exact tiles need."""
+    if run.with_smallest_tile is None:
+        return error
+    smaller = run.with_smallest_tile()
     try:
-        decide(replace(smaller, max_memory=LEAST_BYTES))
+        decide(replace(smaller, max_memory=LEAST_BYTES), *arguments)
     except BudgetError as other:
         if error.least and other.least and other.least < error.least:
             return BudgetError(

@@ -185,7 +185,7 @@ def segment(
 
     given: dict[str, Any] = dict(choices)
     outputs, encoding = pop_options(OutputOptions, given), pop_options(Encoding, given)
-    options = merged(options, given)
+    options = merged(segment, options, given)
     execution = Execution(provider, threads, max_memory)
     lazy = execution.model(model, options)
     if crop and area is None and bbox is None:
@@ -200,9 +200,7 @@ def segment(
         run = prepare(reader, lazy, options, execution, region, _is_empty(reader))
         started = time.perf_counter()
         part = None if region is None else Part(bounding_window(region, reader.size), crop, region)
-        prepared = within_memory(
-            run, lambda run: _decide(run, outputs, encoding, paths, part, command)
-        )
+        prepared = within_memory(run, _decide, outputs, encoding, paths, part, command)
         run = prepared.run
         if on_start:
             on_start(prepared.forecast)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -154,9 +154,11 @@ def _open_session(
     if path.is_dir():
         raise _unloadable(path, IsADirectoryError("a folder"))
     if not path.is_file():
-        if re.match(r"[a-z0-9]{2,}:/", str(path)):
-            raise ModelError(f"{path} is an address, not a file: download the model first")
-        raise ModelError(f"{path}: there is no such model file")
+        if found := re.match(r"([a-z0-9]{2,}):/(.*)", str(path)):  # a path has no double slash
+            address = f"{found[1]}://{found[2]}"
+            raise ModelError(f"{address} is an address, not a file: download the model first")
+        several = ": give one model" if "," in str(path) else ""
+        raise ModelError(f"{path}: there is no such model file{several}")
     try:
         if more_output is None:
             return _start_session(path, provider.lower(), threads)
@@ -181,9 +183,15 @@ def _unloadable(path: Path, error: Exception) -> ModelError:
     return ModelError(f"{path} is not a model that onnxruntime can load: {reason_of(error)}")
 
 
-def _unavailable(provider: str, available: Iterable[str]) -> str:
+def _unavailable(provider: str, available: Collection[str]) -> str:
+    meant = provider.lower().removesuffix("executionprovider")
+    meant = {"gpu": "cuda"}.get(meant, meant)
+    if meant in available:
+        return f'provider {provider!r} is unknown: write provider="{meant}"'
     is_gpu = provider.lower().startswith(("cuda", "gpu", "tensorrt"))
-    advice = "install seamless-seg[gpu] in place of seamless-seg[cpu], or " if is_gpu else ""
+    install = "install seamless-seg[gpu] in place of seamless-seg[cpu]"
+    then = ' and give provider="cuda"' if meant != provider.lower() else ""
+    advice = f"{install}{then}, or " if is_gpu else ""
     return (
         f"provider {provider!r} is not available in this onnxruntime: {advice}choose one of "
         f"{', '.join(available)}"

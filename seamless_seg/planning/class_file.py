@@ -49,7 +49,8 @@ def read_classes(path: Any) -> ListedClasses:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as error:
-        raise OptionError(f"classes: {path} cannot be read: {error}") from None
+        reason = getattr(error, "strerror", None) or error
+        raise OptionError(f"classes: {path} cannot be read: {reason}") from None
     rows = _rows(path, text)
     if not rows:
         raise OptionError(f"classes: {path} lists no classes: {EXPECTED}")

@@ -104,11 +104,11 @@ def class_scheme(
     if not spec.gives_classes and positions is None and given.names:
         if names is not None:
             raise OptionError(
-                f"class_names names {len(given.names)} classes, and the model has "
+                f"class_names= names {_classes(len(given.names))}, and the model has "
                 f"{max(2, classes) if classes == 1 else classes}: name each of them"
             )
         note = (
-            f"the model's metadata names {len(given.names)} classes, and its output has "
+            f"the model's metadata names {_classes(len(given.names))}, and its output has "
             f"{classes}: the names are ignored"
         )
         given = _Stated({}, {})
@@ -116,6 +116,10 @@ def class_scheme(
     if colors is not None:
         scheme = replace(scheme, colors={**scheme.colors, **_colors_by_number(colors, scheme)})
     return replace(scheme, note=note)
+
+
+def _classes(count: int) -> str:
+    return f"{count} class" if count == 1 else f"{count} classes"
 
 
 def _scheme(

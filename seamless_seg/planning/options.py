@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from difflib import get_close_matches
 from numbers import Integral, Real
 from typing import Any, Literal, TypedDict, TypeVar
 
@@ -26,6 +28,20 @@ SMALLEST_LENGTHS = {"tile": 1, "overlap": 0, "margin": 0, "align": 1}
 
 LEAST_BYTES = 1_000_000
 """Bytes of the smallest memory limit: a smaller number was meant in another unit."""
+
+OTHER_KEYWORDS = {
+    "device": "provider",
+    "tile_size": "tile",
+    "patch_size": "tile",
+    "batch": "batch_size",
+    "force": "overwrite",
+    "mask": "area",
+    "bounds": "bbox",
+    "channels": "bands",
+    "memory": "max_memory",
+    "workers": "threads",
+}
+"""Keywords of other libraries, and what stands for them here."""
 
 READING_OPTIONS = ("nodata", "level", "resolution", "match_resolution", "unscale", "mask_band")
 """Names of the options about how a raster is read."""
@@ -213,8 +229,31 @@ def pop_options(kind: type[T], choices: dict[str, Any]) -> T:
     return kind(**{name: choices.pop(name) for name in names & set(choices)})
 
 
-def merged(options: Options | None, choices: Mapping[str, Any]) -> Options:
-    """Return the options, or make them of the keywords; raise ``TypeError`` if both are given."""
+def merged(
+    function: Callable[..., Any], options: Options | None, choices: Mapping[str, Any]
+) -> Options:
+    """Return the options, or make them of the keywords.
+
+    Parameters
+    ----------
+    function : callable
+        The function that was given the keywords; it names all of them in its signature.
+    options : Options, optional
+        The options.
+    choices : mapping
+        The keywords.
+
+    Raises
+    ------
+    TypeError
+        If both are given, or a keyword is unknown.
+    """
+    known = list(inspect.signature(function).parameters)
+    for name in choices:
+        if name not in known:
+            meant = OTHER_KEYWORDS.get(name) or next(iter(get_close_matches(name, known)), None)
+            advice = f": use {meant}=" if meant in known else ""
+            raise TypeError(f"{function.__name__}() has no keyword {name!r}{advice}")
     if options is not None and choices:
         raise TypeError("give either options or their fields as keywords, not both")
     return options or Options(**choices)

@@ -228,8 +228,9 @@ def _standardization_of(scaling: Scaling, normalize: str) -> Standardization | N
 
 def _check_std(std: Decision[tuple[float, ...]]) -> None:
     if any(np.float32(number) <= 0 for number in std.value):
+        origin = "" if std.origin == OPTION else f" ({std.origin})"
         raise OptionError(
-            f"std must be above 0, as it is a divisor, not {listed(std.value)} ({std.origin})"
+            f"std must be above 0, as it is a divisor, not {listed(std.value)}{origin}"
         )
 
 

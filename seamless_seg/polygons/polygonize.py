@@ -18,6 +18,7 @@ import shapely
 from ..errors import OptionError, RasterError, SeamlessError
 from ..progress import OnProgress, Progress
 from ..raster.blocks import CACHE_OVERHEAD, MIN_CACHE_BYTES, BlockLayout
+from ..validation import format_length
 
 if TYPE_CHECKING:
     from ..arrays import Array, Integers, Mask
@@ -125,7 +126,8 @@ def polygonize(
         # Straight edges of a projected CRS are curves in the longitude and latitude of GeoJSON.
         is_curved = layer.decimals is not None and georeference.is_projected
         builder = FeatureBuilder(georeference, areas, names, min_area, is_curved and not simplify)
-        traced = _traced(reader, window, numbers, on_progress)
+        missing = set() if numbers is None else set(numbers.tolist())
+        traced = _traced(reader, window, numbers, missing, on_progress)
         features = builder.simplified(traced, simplify) if simplify else builder.features(traced)
         write_features(destination, features, layer, overwrite)
         return PolygonSummary(
@@ -133,7 +135,7 @@ def polygonize(
             dropped=builder.dropped,
             pixels=math.prod(reader.size),
             seconds=time.monotonic() - started,
-            notes=tuple(_notes(builder, areas, min_area)),
+            notes=(*_notes_on_missing(missing, raster), *_notes(builder, areas, min_area)),
         )
 
 
@@ -227,9 +229,13 @@ def _traced(
     reader: RasterReader,
     window: tuple[int, int],
     numbers: Integers | None,
+    missing: set[int],
     on_progress: OnProgress | None,
 ) -> Iterator[Traced]:
-    """Trace the polygons of some classes, or of all, and report the progress."""
+    """Trace the polygons of some classes, or of all, and report the progress.
+
+    Classes that are found are removed from ``missing``.
+    """
     from .trace import trace
 
     def read(rows: slice, cols: slice) -> tuple[Array, Mask | None]:
@@ -237,7 +243,11 @@ def _traced(
         if numbers is None:
             return classes, valid
         chosen = np.isin(classes, numbers)
-        return classes, chosen if valid is None else chosen & valid
+        if valid is not None:
+            chosen &= valid
+        if missing:
+            missing.difference_update(np.unique(classes[chosen]).tolist())
+        return classes, chosen
 
     total = math.prod(-(-length // step) for length, step in zip(reader.size, window, strict=True))
     progress = Progress(0, total, 0, "windows")
@@ -249,9 +259,17 @@ def _traced(
             on_progress(progress)
 
 
+def _notes_on_missing(missing: set[int], path: Any) -> Iterator[str]:
+    if missing:
+        numbers = ", ".join(map(str, sorted(missing)))
+        noun = "class" if len(missing) == 1 else "classes"
+        yield f"{path} has no pixel of the {noun} {numbers}"
+
+
 def _notes(builder: FeatureBuilder, areas: PolygonAreas, min_area: float | None) -> Iterator[str]:
     if builder.dropped:
-        yield f"{builder.dropped} polygons of less than {min_area:g} {areas.unit} are not written"
+        least = format_length(min_area or 0)
+        yield f"{builder.dropped} polygons of less than {least} {areas.unit} are not written"
     if not builder.written:
         yield "there are no polygons: the file is empty"
     if areas.note:

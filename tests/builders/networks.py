@@ -3,6 +3,7 @@
 A network is a list of layers, each a tuple of a name and its numbers:
 
     ("conv", kernel, dilation)            keeps the size, padded evenly
+    ("conv", kernel, dilation, channels)  the same, with more channels or fewer
     ("conv_left", kernel)                 keeps the size, padded before only
     ("strided", kernel, stride)           divides the size by stride
     ("pool", n)                           maxima of n x n
@@ -22,6 +23,9 @@ import numpy as np
 from onnx import helper
 
 from . import made
+
+WIDTH = 3
+"""Channels of a convolution: enough that no ReLU hides what the next layer sees, and fast."""
 
 TILE_WIDE = ("instance_norm", "global_pool", "squeeze_excite", "attention")
 
@@ -107,12 +111,12 @@ class _Graph:
             value, channels = getattr(self, name)(value, channels, *numbers)
         return value, channels
 
-    def conv(self, value, channels, kernel, dilation, width=6):
+    def conv(self, value, channels, kernel, dilation, width=WIDTH):
         pads = [dilation * (kernel - 1) // 2] * 4
         weight = self.weight(width, channels, kernel, kernel)
         return self.add("Conv", [value, weight], pads=pads, dilations=[dilation] * 2), width
 
-    def valid(self, value, channels, kernel, width=6):
+    def valid(self, value, channels, kernel, width=WIDTH):
         return self.add("Conv", [value, self.weight(width, channels, kernel, kernel)]), width
 
     def crop_skip(self, value, channels, layers, border=None):
@@ -130,11 +134,11 @@ class _Graph:
         cropped = self.add("Slice", [value, before, until, axes])
         return self.add("Concat", [cropped, inner], axis=1), channels + inner_channels
 
-    def conv_left(self, value, channels, kernel, width=6):
+    def conv_left(self, value, channels, kernel, width=WIDTH):
         weight = self.weight(width, channels, kernel, kernel)
         return self.add("Conv", [value, weight], pads=[kernel - 1, kernel - 1, 0, 0]), width
 
-    def strided(self, value, channels, kernel, stride, width=6):
+    def strided(self, value, channels, kernel, stride, width=WIDTH):
         before = (kernel - stride) // 2
         pads = [before, before, kernel - stride - before, kernel - stride - before]
         weight = self.weight(width, channels, kernel, kernel)
@@ -147,7 +151,7 @@ class _Graph:
         scales = self.constant(np.array([1, 1, n, n], np.float32))
         return self.add("Resize", [value, "", scales], mode="nearest"), channels
 
-    def deconv(self, value, channels, kernel, stride, width=6):
+    def deconv(self, value, channels, kernel, stride, width=WIDTH):
         before = (kernel - stride) // 2
         pads = [before, before, kernel - stride - before, kernel - stride - before]
         weight = self.weight(channels, width, kernel, kernel)

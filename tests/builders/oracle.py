@@ -6,9 +6,12 @@ modules under test but the places of the tiles.
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 
+@cache
 def pyramid(length, cut_before, cut_after, margin):
     """Distance in pixels from the nearer cut side, the margin taken off; at most the center's."""
     if not (cut_before or cut_after):

@@ -23,7 +23,7 @@ def axes(draw, largest_tile=40, largest_size=160, deepest=0.9, aligns=(1, 2, 3, 
 @st.composite
 def plan_arguments(draw, **limits):
     """Keyword arguments of ``plan_run_grid`` but for area and trust, made from two axes."""
-    limits = {"largest_tile": 24, "largest_size": 80} | limits
+    limits = {"largest_tile": 16, "largest_size": 48} | limits
     rows, cols = draw(axes(**limits)), draw(axes(**limits))
     return {
         "image_size": (rows.size, cols.size),

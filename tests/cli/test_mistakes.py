@@ -23,7 +23,15 @@ from builders.command import RUN, refused
         (("--max-memory", "2"), "2 would be 2 bytes: add a unit, as in 2GB"),
         (("--tile", "0.5"), "'0.5' is neither a number of pixels .*, such as 512 or 512x256"),
         (("--bbox", "1", "2", "3", "4"), "join the numbers of an option with commas, as in --bbox"),
-        (("--provider", "gpu"), "'gpu' is not available .*: install seamless-seg.gpu"),
+        (("--provider", "gpu"), "'gpu' is not available .*: install .* give --provider cuda, or"),
+        (("--provider", "cuda"), "'cuda' is not available .*: install seamless-seg.gpu. in place"),
+        (("--provider", "CPUExecutionProvider"), "is unknown: write --provider cpu"),
+        (("--max-memory", "unlimited"), "such as 500MB or 2GB; leave the option out for no limit"),
+        (("--max-memory", "50%"), "is not a size in bytes, such as 500MB"),
+        (("--threads", "auto"), "'auto' is no number: leave the option out to use all cores"),
+        (("--std", "0"), "std must be above 0, as it is a divisor, not 0$"),
+        (("--kind", "classes", "--classes", "no.csv"), "no.csv cannot be read: No such file or"),
+        (("--kind", "classes", "--classes", "one.txt"), "--classes names 1 class, and the model"),
         (("--overlap", "25%"), "'25%' is a share of the tile: give pixels, such as 64"),
         (("--scale", "1/0"), "'1/0' divides by 0"),
         (("--scale", "a/255"), "'a/255' is neither a number nor a fraction, such as 1/255"),
@@ -36,6 +44,7 @@ from builders.command import RUN, refused
     ],
 )
 def test_options(folder, cli, arguments, message):
+    (folder / "one.txt").write_text("forest\n")
     refused(cli(*RUN, *arguments), 2, message)
     assert made.names("out") == []
 
@@ -92,6 +101,20 @@ def test_fractions_and_ranges_are_taken(folder, cli, given, same):
 
 def test_a_file_in_place_of_a_command(cli):
     refused(cli("in.tif", "model.onnx"), 2, "'in.tif' is no command: begin with one, such as run")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (("info", "model.onnx,model.onnx"), 1, "there is no such model file: give one model"),
+        (("run", "in.tif", "http://a.org/m.onnx", "out/o.tif"), 1, "http://a.org/m.onnx is an add"),
+        (("probe", "model.onnx", "--plot", "no/a.png"), 2, "no/a.png: there is no folder no"),
+        (("probe", "model.onnx", "--plot", "a.foo"), 2, "name it with one of .*, png, "),
+        (("stats", "in.tif", "-o", "a.xlsx"), 2, "a.xlsx: reports are text: name it a.csv, a.js"),
+    ],
+)
+def test_files(folder, cli, arguments, status, message):
+    refused(cli(*arguments), status, message)
 
 
 def test_a_raster_and_a_size(folder, cli):

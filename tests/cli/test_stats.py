@@ -147,7 +147,9 @@ class TestFile:
         assert (folder / "out.csv").read_bytes().decode() == printed
         refused(cli(*STATS, "-o", "out.csv"), 2, "out.csv exists already: --overwrite replaces it")
         assert cli(*STATS, "-o", "out.csv", "--overwrite")[0] == 0
-        assert (folder / "out.csv").read_text() == TABLE
+        assert (folder / "out.csv").read_bytes().decode() == printed
+        assert cli(*STATS, "-o", "out.txt")[0] == 0
+        assert (folder / "out.txt").read_text() == TABLE
 
     @pytest.mark.parametrize("name", ["classes.tif", "zones.json"])
     def test_is_none_of_the_inputs(self, folder, cli, name):
@@ -192,3 +194,10 @@ class TestRefusals:
             1,
             "logits.tif has 2 bands, .*run with --kind cl",
         )
+
+
+@pytest.mark.parametrize(("ending", "option"), [("csv", "--csv"), ("json", "--json")])
+def test_the_ending_of_a_report_sets_its_format(folder, cli, ending, option):
+    _, printed, _ = cli(*STATS, option)
+    assert cli(*STATS, "-o", f"report.{ending}")[0] == 0
+    assert (folder / f"report.{ending}").read_bytes().decode() == printed

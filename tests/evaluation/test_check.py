@@ -95,7 +95,7 @@ class TestFidelity:
     @pytest.mark.parametrize(("tile", "times"), [(16, 4), (32, 4), (48, 5), (64, 5)])
     def test_a_coarse_grid_leaves_pieces_within_their_runs(self, tmp_path, tile, times):
         layers = [("pool", 2)] * times + [("squeeze_excite",)] + [("up", 2)] * times
-        made.raster(tmp_path / "in.tif", made.pixels(3, 150, 203, "float32"))
+        made.raster(tmp_path / "in.tif", made.pixels(3, 90, 131, "float32"))
         networks.save(tmp_path / "wide.onnx", layers)
         report = check(tmp_path / "in.tif", tmp_path / "wide.onnx", tile=tile)
         assert min(report.context) >= 0

@@ -139,7 +139,7 @@ class TestLogitsBeforeTheArgmax:
     @pytest.mark.parametrize("tile", [96])
     def test_classes_are_those_of_the_whole_image(self, paths, raster, name, tile):
         answer = ending(paths[1], *ENDINGS[name])
-        summary = segment(*paths, kind="classes", tile=tile)
+        summary = segment(*paths, kind="classes", tile=tile, margin=11, align=4)
         assert summary.tiles > 1
         np.testing.assert_array_equal(made.read(paths[2])[0], whole(answer, raster))
         assert any("holds class numbers: the logits" in note for note in summary.settings.notes)
@@ -150,7 +150,7 @@ class TestLogitsBeforeTheArgmax:
         segment(*paths, tile=96)
         logits = made.read(paths[2])
         networks.save(paths[1], networks.u_net(2), classes=5)
-        segment(*paths, tile=96, overwrite=True)
+        segment(*paths, tile=96, margin=11, align=4, overwrite=True)
         np.testing.assert_array_equal(logits, made.read(paths[2]))
 
 
@@ -164,7 +164,7 @@ class TestClassNumbers:
 
     @pytest.mark.parametrize("dtype", ["float32", "uint8", "int64"])
     def test_functions_are_recognized_by_what_they_return(self, paths, raster, dtype):
-        answer = ending(paths[1], *OTHER_ENDINGS["from 1"])
+        answer = ending(paths[1], *OTHER_ENDINGS["from 1"], layers=[("conv", 3, 1)])
         options = {"kind": "classes", "tile": 96, "margin": "auto", "align": "auto"}
         segment(raster, lambda batch: answer(batch).astype(dtype), paths[2], **options)
         np.testing.assert_array_equal(made.read(paths[2])[0], whole(answer, raster))
@@ -219,10 +219,11 @@ class TestQuantizedLogits:
 
     def test_those_before_they_are_rounded_are_used(self, paths, raster):
         self.save(paths[1], quantize=True)
-        segment(*paths, tile=96)
+        options = {"tile": 96, "margin": 5, "align": 2}
+        segment(*paths, **options)
         found = made.read(paths[2])
         networks.save(paths[1], networks.u_net(1), classes=4)
-        segment(*paths, tile=96, overwrite=True)
+        segment(*paths, **options, overwrite=True)
         np.testing.assert_array_equal(found, made.read(paths[2]))
 
     def test_those_of_unknown_scale_are_refused_by_their_name(self, paths, raster):
@@ -275,7 +276,7 @@ def test_names_are_read_as_exporters_write_them(paths, raster, key, text):
     model = onnx.load(paths[1])
     helper.set_model_props(model, {key: text})
     onnx.save(model, paths[1])
-    segment(*paths, kind="classes")
+    segment(*paths, kind="classes", margin=0, align=1)
     assert category_names(paths[2]) == list(NAMES)
 
 

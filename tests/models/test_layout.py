@@ -621,7 +621,6 @@ class TestNoSegmentation:
         self.model(paths[1], [mean], ["n", 3])
         self.refused(paths, "one vector for a whole tile, as of a classifier")
 
-    @pytest.mark.slow
     def test_a_detector_by_its_answer(self, paths):
         weights = [("shape", np.array([1, 84, -1])), ("times", np.array([1, 28, 1, 1]))]
         nodes = [

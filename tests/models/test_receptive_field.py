@@ -49,7 +49,6 @@ def test_radius_and_stride_of_every_side_are_measured_right(tmp_path, layers):
 kinds = st.sampled_from([CONV, ("conv", 5, 1), ("conv", 3, 3), ("conv_left", 4), RELU, ("norm",)])
 
 
-@pytest.mark.slow
 @settings(max_examples=8)
 @given(
     st.lists(kinds, min_size=1, max_size=5),
@@ -71,7 +70,8 @@ def test_so_are_those_of_any_network(tmp_path_factory, layers, stride, channels,
 @pytest.mark.parametrize("kind", networks.TILE_WIDE)
 @pytest.mark.parametrize("around", [[], [("pool", 4), ("up", 4)]], ids=["plain", "pooled"])
 def test_what_sees_the_whole_tile_is_called_tile_wide(tmp_path, kind, around):
-    found = asked(tmp_path, [CONV, RELU, *around[:1], (kind,), *around[1:], CONV])
+    wide = ("conv", 3, 1, 6)  # the stride of such a model is an estimate: few channels blur it
+    found = asked(tmp_path, [wide, RELU, *around[:1], (kind,), *around[1:], CONV])
     assert found.tile_wide
     assert all(side.reaches_across for side in found.sides)
     assert found.stride == ((4, 4) if around else (1, 1))

@@ -2,7 +2,7 @@ from dataclasses import fields
 
 import pytest
 
-from seamless_seg import GeometryError, OptionError, Options
+from seamless_seg import GeometryError, OptionError, Options, check, forecast, segment
 from seamless_seg.inference.segment import SegmentChoices
 from seamless_seg.planning.options import OptionChoices, ReadingChoices
 from seamless_seg.planning.outputs import OutputChoices, OutputOptions
@@ -50,6 +50,17 @@ def test_keywords_for_reading_are_among_them():
 def test_what_is_wrong_is_refused_when_options_are_made(choice, error, message):
     with pytest.raises(error, match=message):
         Options(**choice)
+
+
+@pytest.mark.parametrize("function", [segment, forecast, check])
+@pytest.mark.parametrize(
+    ("name", "advice"), [("foo", ""), ("device", ": use provider="), ("overlapp", ": use overlap=")]
+)
+def test_an_unknown_keyword_names_the_function_and_the_nearest_keyword(function, name, advice):
+    output = () if function is forecast else ("out.tif",)
+    with pytest.raises(TypeError) as error:
+        function("in.tif", "model.onnx", *output, **{name: 1})
+    assert str(error.value) == f"{function.__name__}() has no keyword {name!r}{advice}"
 
 
 def test_one_number_stands_for_height_and_width():

@@ -172,7 +172,6 @@ class TestCommand:
         assert status == 0, err
         assert "radius is 0 px" in out
 
-    @pytest.mark.slow
     def test_a_picture_is_drawn(self, model, capfd, tmp_path):
         assert self.run(capfd, model, "--plot", "probe.png")[0] == 0
         assert (tmp_path / "probe.png").read_bytes().startswith(b"\x89PNG")

@@ -398,3 +398,17 @@ def test_progress_comes_to_its_end(classes):
 def test_a_raster_that_is_not_there(classes):
     with pytest.raises(RasterError, match=r"cannot open missing\.tif"):
         polygonize("missing.tif", "out.gpkg")
+
+
+def test_classes_that_the_raster_does_not_have_are_said(classes):
+    classes(np.array([[1, 1], [2, 2]], np.uint8))
+    notes = polygonize("classes.tif", "out.gpkg", classes=[1, 9, 7]).notes
+    assert notes == ("classes.tif has no pixel of the classes 7, 9",)
+    notes = polygonize("classes.tif", "out.gpkg", classes=[9], overwrite=True).notes
+    assert notes[0] == "classes.tif has no pixel of the class 9"
+
+
+def test_a_large_area_is_not_in_scientific_notation(classes):
+    classes(np.array([[1, 1], [2, 2]], np.uint8))
+    notes = polygonize("classes.tif", "out.gpkg", min_area=1e12).notes
+    assert notes[0].startswith("2 polygons of less than 1000000000000 ")

@@ -36,8 +36,7 @@ def test_slice_pairs_lead_to_the_same_pixels(central, nearby):
         assert pixels(central)[0][to].size == central.intersection(box).area
 
 
-@pytest.mark.slow
-@given(plan_arguments(deepest=0.5, aligns=(1,)))
+@given(plan_arguments(deepest=0.5, aligns=(1,), largest_size=40))
 def test_on_a_grid_they_are_the_weights_of_the_grid(arguments):
     arguments["margin"] = 0
     _, grid = plan_run_grid(**arguments)

@@ -46,7 +46,6 @@ def noise(plan, trailing=(), dtype=np.float32, seed=0):
     return tile_of
 
 
-@pytest.mark.slow
 @given(plan_arguments(), st.sampled_from([(), (1,), (3,), (2, 2)]))
 @example({"image_size": (257, 86), "tile_size": (256, 32), "overlap": (64, 8)}, ())
 @example({"image_size": (50, 50), "tile_size": (20, 16), "overlap": (15, 12)}, (2,))
