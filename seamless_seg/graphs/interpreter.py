@@ -195,7 +195,8 @@ def _folded(
         if not abs(limit - start) <= abs(delta) * MAX_VALUES:
             return None
     try:
-        outputs = ReferenceEvaluator(node, opsets={"": opset}).run(None, feeds)
+        with np.errstate(all="ignore"):
+            outputs = ReferenceEvaluator(node, opsets={"": opset}).run(None, feeds)
     except Exception:  # its operators raise what they like; a rule may know better
         return None
     arrays = [np.asarray(own) for own in outputs]

@@ -8,12 +8,17 @@ from pathlib import Path
 import onnx
 
 from seamless_seg.graphs.bound import bound
+from seamless_seg.graphs.image_axis import ImageAxis
 from seamless_seg.graphs.interpreter import LoadedGraph, image_of
+from seamless_seg.graphs.tensors import BoundError
 
 
 def axes_of(output):
     """The axes of a ``(N, C, height, width)`` output, down and across."""
-    return output.axes[2][0], output.axes[3][0]
+    axes = [axis[0] for axis in output.axes if len(axis) == 1 and isinstance(axis[0], ImageAxis)]
+    if [own.axis for own in axes] != [0, 1] or output.rank != 4:
+        raise BoundError("unknown", "its output is no image")
+    return axes
 
 
 def bound_of(model, **options):

@@ -1,0 +1,144 @@
+"""Graphs that are broken, odd or beyond the rules: the node is named, and nothing else raised."""
+
+import contextlib
+
+import numpy as np
+import onnx
+import pytest
+from google.protobuf.message import DecodeError
+from onnx import TensorProto, helper
+
+from builders import damaged, layers
+from builders.bounds import bound_of
+from seamless_seg.graphs.interpreter import LoadedGraph, image_of
+from seamless_seg.graphs.tensors import BoundError
+
+
+def built(*steps, opset=21):
+    """A network of nodes one after the other, each a type, further inputs and attributes."""
+    net = layers.Network(opset=opset)
+    for kind, *rest in steps:
+        attributes = rest.pop() if rest and isinstance(rest[-1], dict) else {}
+        net.last = net.add(kind, net.last, *rest, **attributes)
+    return net.model()
+
+
+def obstacle(model):
+    with pytest.raises(BoundError) as error:
+        bound_of(model)
+    return error.value
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_damaged_graphs_raise_nothing_else(seed):
+    random = np.random.default_rng(seed)
+    names = list(layers.LAYERS)
+    for _ in range(4):
+        drawn = [(layers.choice(random, *names), int(random.integers(2**31))) for _ in range(3)]
+        model = layers.network(drawn).model()
+        for _ in range(3):
+            with contextlib.suppress(ValueError):  # what is already damaged may not be read
+                damaged.damage(model, random)
+        with contextlib.suppress(BoundError):
+            bound_of(model)
+
+
+@pytest.mark.parametrize(
+    ("node", "kind", "words"),
+    [
+        (("DynamicQuantizeLinear",), "global", "range of the whole tile"),
+        (("Softmax", {"axis": 3}), "global", "whole image"),
+        (("GridSample", np.zeros((1, 8, 8, 2))), "unknown", "no rule"),
+        (("Trilu",), "unknown", "no rule"),
+        (("NonZero",), "unknown", "no rule"),
+        (("RandomNormalLike",), "unknown", "random"),
+        (("Bernoulli",), "unknown", "random"),
+        (("Tile", np.array([1, 1, 2, 1])), "position", "repeats the image"),
+        (("Transpose", {"perm": [0, 1, 3, 2]}), "unknown", "no image"),
+        (("Pad", np.array([0, 0, 2, 2, 0, 0, 2, 2]), {"mode": "wrap"}), "global", "other side"),
+        (("Gather", np.array([3, 1, 2]), {"axis": 2}), "position", "their place"),
+        (("ArgMax", {"axis": 3}), "global", "whole image"),
+    ],
+    ids=lambda own: own[0] if isinstance(own, tuple) else "",
+)
+def test_a_node_without_a_bound_is_named(node, kind, words):
+    found = obstacle(built(("Relu",), node))
+    assert found.kind == kind
+    assert words in str(found)
+    assert words == "no image" or found.node.startswith(f"{node[0]} node {node[0]}_1")
+
+
+def test_an_operator_of_another_domain_is_named():
+    found = obstacle(built(("Mine", {"domain": "my.company"})))
+    assert (found.kind, found.node) == ("unknown", "Mine node Mine_0_0")
+
+
+def branches(condition):
+    """The image, or its mirror image: one or the other by a condition."""
+    net = layers.Network()
+    ways = []
+    for kind, attributes in (("Relu", {}), ("Softmax", {"axis": 3})):
+        output = helper.make_tensor_value_info(kind, TensorProto.FLOAT, None)
+        node = helper.make_node(kind, ["image"], [kind], name=f"inner_{kind}", **attributes)
+        ways.append(helper.make_graph([node], kind, [], [output]))
+    if condition is None:
+        condition = net.add("Greater", net.add("ReduceMax", net.last, keepdims=0), np.float32(0))
+    net.last = net.add("If", condition, then_branch=ways[0], else_branch=ways[1])
+    return net.model()
+
+
+def test_a_branch_that_is_known_beforehand_is_followed():
+    assert bound_of(branches(np.array(True))).before == (0, 0)
+    found = obstacle(branches(np.array(False)))
+    assert (found.kind, found.node) == ("global", "Softmax node inner_Softmax")
+
+
+def test_a_branch_that_pixels_decide_is_not():
+    found = obstacle(branches(None))
+    assert found.kind == "unknown"
+    assert "pixels decide" in str(found)
+
+
+def test_coordinates_of_all_pixels_are_never_computed():
+    """Their map would take 3 GB for the image that is looked at."""
+    net = layers.Network()
+    rows, cols = (net.add("Squeeze", own) for own in layers.lengths_of(net))
+    zero, one = np.int64(0), np.int64(1)
+    down = net.add("Unsqueeze", net.add("Range", zero, rows, one), np.array([1]))
+    places = net.add("Cast", net.add("Add", down, net.add("Range", zero, cols, one)), to=1)
+    net.last = net.add("Add", net.last, places)
+    assert obstacle(net.model()).kind == "position"
+
+
+def test_a_value_to_pad_with_may_come_from_the_image():
+    net = layers.Network()
+    brightest = net.add("ReduceMax", net.last, keepdims=0)
+    sides = np.array([0, 0, 1, 1, 0, 0, 1, 1])
+    padded = net.add("Pad", net.last, sides, brightest)
+    net.last = net.add("Add", net.last, net.add("GlobalMaxPool", padded))
+    assert bound_of(net.model()).levels == 2
+
+
+def test_a_model_without_input_has_no_bound(tmp_path):
+    node = helper.make_node("Constant", [], ["out"], value_float=1.0)
+    output = helper.make_tensor_value_info("out", TensorProto.FLOAT, None)
+    path = tmp_path / "model.onnx"
+    onnx.save(helper.make_model(helper.make_graph([node], "none", [], [output])), path)
+    with pytest.raises(BoundError, match="no input"):
+        LoadedGraph(path, "out").run(image_of((1, 2, 64, 64), 2, 3))
+
+
+def test_a_missing_output_is_said(tmp_path):
+    path = tmp_path / "model.onnx"
+    onnx.save(built(("Relu",)), path)
+    with pytest.raises(BoundError, match="no output other"):
+        LoadedGraph(path, "other").run(image_of((1, 2, 64, 64), 2, 3))
+
+
+def test_what_is_no_model_cannot_be_loaded(tmp_path):
+    path = tmp_path / "model.onnx"
+    with pytest.raises(OSError, match=r"model\.onnx"):
+        LoadedGraph(path, "logits")
+    path.write_bytes(b"this is no model")
+    with pytest.raises(DecodeError):
+        LoadedGraph(path, "logits")
