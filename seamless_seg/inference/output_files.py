@@ -30,7 +30,7 @@ from ..windows import Window, common
 from .extent import Part
 from .finishing import steps_of
 from .prepared import PreparedRun
-from .provenance import KIND, to_tags
+from .provenance import EXACTNESS, KIND, to_tags
 
 
 class OutputFile(NamedTuple):
@@ -76,6 +76,8 @@ def output_files(
         Command line to record in the tags.
     """
     reader, tags = run.reader, to_tags(settings, run.source, command)
+    if run.forecast.exactness is not None:
+        tags[EXACTNESS] = json.dumps(run.forecast.exactness)
     tags |= part.to_tags() if part else {}
     tags |= {name: json.dumps(value) for name, value in encoding.to_tags().items()}
     has_nodata = part is not None or reader.may_have_nodata

@@ -19,6 +19,7 @@ from ..tiling.trust import PROFILES, is_name, name_of
 from ..version import __version__
 
 MODEL, DIGEST, VERSION, COMMAND, KIND = "model", "model_sha256", "version", "command", "kind"
+EXACTNESS = "exactness"
 """Names of tags beside those of settings."""
 
 LOSSY_TAGS = {"dtype": "as {}", "max_error": "with errors of up to {}"}
