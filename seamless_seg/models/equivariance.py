@@ -76,6 +76,27 @@ def measure_stride(probed: ProbedModel, axis: int, radii: tuple[int, int]) -> Re
     return Reproduced(1, False)
 
 
+def confirm_stride(
+    probed: ProbedModel, axis: int, radii: tuple[int, int], stride: int
+) -> Reproduced:
+    """Check that a stride which the graph proves shifts the output, at sizes that it divides.
+
+    Parameters
+    ----------
+    probed, axis, radii
+        As for ``measure_stride``.
+    stride : int
+        Total stride by the graph, px.
+    """
+    shifted = _Shifted(probed, axis, radii, shortest=True)
+    if not shifted.reproduces(stride):
+        return Reproduced(stride, False)
+    found = Reproduced(stride, True)
+    if probed.spec.tile[axis] is None:
+        found = _grid_of_sizes(probed, axis, radii, stride)
+    return found._replace(rounding=max(found.rounding, shifted.rounding))
+
+
 def nearest_stride(probed: ProbedModel, axis: int, length: int, radii: tuple[int, int]) -> int:
     """Return the stride of a model with global context, by the shift that changes least.
 
@@ -118,8 +139,10 @@ class _Shifted:
         By how much outputs so far differed that were reproduced, in standard deviations.
     """
 
-    def __init__(self, probed: ProbedModel, axis: int, radii: tuple[int, int]) -> None:
-        self._probed, self._axis = probed, axis
+    def __init__(
+        self, probed: ProbedModel, axis: int, radii: tuple[int, int], shortest: bool = False
+    ) -> None:
+        self._probed, self._axis, self._shortest = probed, axis, shortest
         self._radii = tuple(radius + probed.spec.border for radius in radii)
         self._known: dict[int, bool] = {}
         self.rounding = 0.0
@@ -191,7 +214,8 @@ class _Shifted:
 
     def _length_for(self, shift: int) -> int:
         """Return a length that is a multiple of the shift, and shows it."""
-        group = next((each for each in COMMON_MULTIPLES if each % shift == 0), shift)
+        groups = () if self._shortest else COMMON_MULTIPLES
+        group = next((each for each in groups if each % shift == 0), shift)
         remainder = self._probed.spec.remainder[self._axis]
         step = SIZE_PERIOD if remainder else math.lcm(group, self._probed.multiple)
         needed = max(2 * group, group + sum(self._radii) + MIN_SHOWN)

@@ -22,6 +22,7 @@ from .base import DEFAULT_CHANNELS, Model
 from .ensemble import Ensemble
 from .equivariance import (
     Reproduced,
+    confirm_stride,
     measure_stride,
     nearest_stride,
     rounding_in_a_small_tile,
@@ -42,6 +43,9 @@ FIXED_CUT = 64
 
 SEEDS = (0, 1, 2)
 """Seeds of random images: in a single one, a ReLU or a maximum can hide a dependence."""
+
+FEW_SEEDS = SEEDS[:2]
+"""The same where the graph says how far a dependence can reach, and measuring confirms it."""
 
 
 @dataclass(frozen=True)
@@ -161,8 +165,9 @@ class Probe:
         curve = np.zeros(max(side.radius for side in sides))
         for side in sides:
             curve[: side.radius] = np.maximum(curve[: side.radius], side.curve)
-        across = any(side.reaches_across for side in sides) or self.graph.obstacle == "global"
         equivariant = self.equivariant[axis] and self.graph.obstacle != "position"
+        across = any(side.reaches_across for side in sides) and not self.graph.is_proof
+        across = across or self.graph.obstacle == "global"
         if not self.graph.is_proof:
             return Reach(curve, self.stride[axis], across, equivariant)
         proven = self.graph.margin(axis)
@@ -198,15 +203,14 @@ def probe(
     opened = open_models(model, tta=tta).resolved(channels)
     probed = ProbedModel(opened, opened.spec.channels or channels or DEFAULT_CHANNELS, source)
     probed.choose_source()
-    down, across = _measure_axis(probed, 0), _measure_axis(probed, 1)
+    verdict = graph_verdict(opened, probed.channels, probed.multiple)
+    down, across = (_measure_axis(probed, axis, verdict) for axis in (0, 1))
     strides = down.reproduced, across.reproduced
     rounding = max(strides[0].rounding, strides[1].rounding)
     if strides[0].by_shifts and strides[1].by_shifts:
         radius = max(side.radius for axis in (down, across) for side in (axis.before, axis.after))
         stride = math.lcm(strides[0].stride, strides[1].stride)
         rounding = max(rounding, rounding_in_a_small_tile(probed, radius, stride))
-    multiple = math.lcm(strides[0].stride, strides[1].stride, probed.multiple)
-    verdict = graph_verdict(opened, probed.channels, multiple)
     return Probe(
         down.before,
         down.after,
@@ -249,8 +253,18 @@ class _MeasuredAxis(NamedTuple):
     reproduced: Reproduced
 
 
-def _measure_axis(probed: ProbedModel, axis: int) -> _MeasuredAxis:
-    """Measure both sides and the stride; the sides again if the cut was not on the stride."""
+def _measure_axis(probed: ProbedModel, axis: int, verdict: GraphVerdict) -> _MeasuredAxis:
+    """Measure both sides and the stride; the sides again if the cut was not on the stride.
+
+    A stride that the graph proves is confirmed only.
+    """
+    if verdict.is_proof:
+        stride = verdict.stride[axis]
+        before, after, length = _sides(probed, axis, stride, FEW_SEEDS)
+        found = Reproduced(stride, True)
+        if not (before.reaches_across or after.reaches_across):
+            found = confirm_stride(probed, axis, (before.radius, after.radius), stride)
+        return _MeasuredAxis(before, after, length, found)
     before, after, length = _sides(probed, axis, 1)
     found = _reproduced(probed, axis, length, before, after)
     if found.by_shifts and _cut(probed, axis, length, 1) % found.stride:
@@ -268,14 +282,16 @@ def _reproduced(
     return measure_stride(probed, axis, radii)
 
 
-def _sides(probed: ProbedModel, axis: int, stride: int) -> tuple[Side, Side, int]:
+def _sides(
+    probed: ProbedModel, axis: int, stride: int, seeds: tuple[int, ...] = SEEDS
+) -> tuple[Side, Side, int]:
     """Measure the sides before and after along an axis; return the length of the images, too."""
     measured = None
     for length in probed.lengths(axis, stride):
         first = _cut(probed, axis, length, stride)
         last = (length - first) // stride * stride
         try:
-            before, after = _sides_at(probed, axis, length, (first, last))
+            before, after = _sides_at(probed, axis, length, (first, last), seeds)
         except ModelError:
             if measured is None:
                 raise
@@ -298,11 +314,15 @@ def _cut(probed: ProbedModel, axis: int, length: int, stride: int) -> int:
 
 
 def _sides_at(
-    probed: ProbedModel, axis: int, length: int, cuts: tuple[int, int]
+    probed: ProbedModel,
+    axis: int,
+    length: int,
+    cuts: tuple[int, int],
+    seeds: tuple[int, ...],
 ) -> tuple[Side, Side]:
     """Replace the pixels before the first cut or after the last; measure the others' change."""
     changes: tuple[_Changes, _Changes] = [], []
-    for seed in SEEDS:
+    for seed in seeds:
         image, other = (probed.image(axis, length, n) for n in (seed, seed + len(SEEDS)))
         logits = probed.first_logits(axis, image, seed)
         scale = spread(logits)
