@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -40,7 +40,11 @@ Finish: TypeAlias = Callable[[Tensor], "tuple[ImageAxis, ImageAxis]"]
 
 @dataclass(frozen=True)
 class GraphBound:
-    """What a tile's logits depend on at most, as the graph has it."""
+    """What a tile's logits depend on at most, as the graph has it.
+
+    Where the model mirrors the image at its border, a tile at the border has to be longer than
+    what it mirrors and what its cut sides change.
+    """
 
     stride: Lengths
     """Pixels: tiles that start at multiples of it, and whose sides are such, are alike."""
@@ -97,13 +101,10 @@ def bound(
         step = math.lcm(stride, 128) if any(remainder) else stride
         if factor > 1 and stride > MAX_STRIDE:
             break
-        least = sum(found.before) + sum(found.after) + LEAST_LENGTH
-        rows = _prime_to_factors(-(-least // step) + 2)
-        cols = _prime_to_factors(rows + 1)
-        lengths = rows * step + remainder[0], cols * step + remainder[1]
         try:
-            other = _looked_at(graph, image, finish, _with_fixed(lengths, fixed))
-            _compare(trace, other[1])
+            for lengths in _other_lengths(found, trace, step, remainder):
+                other = _looked_at(graph, image, finish, _with_fixed(lengths, fixed))
+                _compare(trace, other[1])
         except BoundError as obstacle:
             failure = failure or obstacle
             continue
@@ -132,6 +133,20 @@ def _first_look(
             if failure.kind != "position" or None not in fixed:
                 break
     raise failure or BoundError("unknown", "it was not looked at")
+
+
+def _other_lengths(
+    found: GraphBound, trace: Trace, step: int, remainder: Lengths
+) -> Iterator[Lengths]:
+    """Yield sides of other images: one, or more where numbers are computed from the size."""
+    border = sum(found.before) + sum(found.after)
+    lengths = [LEAST_LENGTH]
+    if any(isinstance(own, bytes) for _, own in trace.signature):
+        lengths += [3 * step, 3 * LEAST_LENGTH]
+    for length in lengths:
+        rows = _prime_to_factors(-(-(border + length) // step) + 2)
+        cols = _prime_to_factors(rows + 1)
+        yield rows * step + remainder[0], cols * step + remainder[1]
 
 
 def _prime_to_factors(least: int) -> int:

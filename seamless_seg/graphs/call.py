@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from .image_axis import ImageAxis, Taps
-from .tensors import Axis, BoundError, Tensor, fused, is_uniform
+from .tensors import Axis, BoundError, Tensor, Uniform, fused, is_uniform
 
 Rule: TypeAlias = "Callable[[Call], Sequence[Tensor]]"
 """Computes the outputs of a node, or raises ``BoundError``."""
@@ -124,6 +124,15 @@ class Call:
             if is_uniform(value, axis):
                 value = np.take(value, [0], axis)
         self.trace.signature.append((self.label, value.tobytes()))
+
+    def note_repeats(self, *axes: Axis) -> None:
+        """Note how often a value is repeated along axes that are summed over, say.
+
+        A sum over ones is the number of pixels, which must be the same at all sizes.
+        """
+        lengths = [part.length for axis in axes for part in axis if isinstance(part, Uniform)]
+        if lengths:
+            self.trace.signature.append((self.label, tuple(lengths)))
 
     def taken(self, axis: Axis, taps: Taps, length: int) -> Axis:
         """Return an axis of the output that takes an axis of an input by taps."""

@@ -140,6 +140,7 @@ def _along(call: Call, *axes: int, used: Tensor | None = None) -> list[Tensor]:
     image = call.tensor()
     if any(has_image(image.axes[axis % image.rank]) for axis in axes):
         raise BoundError("global", f"it is over the whole image ({call.kind})")
+    call.note_repeats(*(image.axes[axis % image.rank] for axis in axes))
     return call.out(image.axes, *([used] if used is not None else []))
 
 

@@ -21,6 +21,7 @@ def matrix_product(call: Call) -> list[Tensor]:
     left = one.axes if one.rank > 1 else ((), *one.axes)
     right = other.axes if other.rank > 1 else (*other.axes, ())
     _refuse_image(one, other, left[-1], right[-2])
+    call.note_repeats(left[-1], right[-2])
     batch = broadcast([_leading(one, left), _leading(other, right)])
     if has_image(left[-2]) and has_image(right[-1]):
         raise BoundError("global", "it compares all pixels with each other (attention)")
@@ -37,6 +38,7 @@ def general_product(call: Call) -> list[Tensor]:
     left = one.axes[::-1] if call.integer("transA", 0) else one.axes
     right = other.axes[::-1] if call.integer("transB", 0) else other.axes
     _refuse_image(one, other, left[1], right[0])
+    call.note_repeats(left[1], right[0])
     return call.out([left[0], right[1]], one, other)
 
 
@@ -55,6 +57,7 @@ def einsum(call: Call) -> list[Tensor]:
             if label in axes and has_image(axis) != has_image(axes[label]):
                 raise BoundError("position", "it weighs pixels by where they lie in the image")
             axes[label] = broadcast(both)[0]
+    call.note_repeats(*(axis for label, axis in axes.items() if label not in output))
     if any(has_image(axis) for label, axis in axes.items() if label not in output):
         raise BoundError("global", "it sums over the whole image")
     if len([label for label in output if has_image(axes[label])]) > 2:

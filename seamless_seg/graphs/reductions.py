@@ -10,6 +10,9 @@ from .tensors import Axis, BoundError, Tensor, has_image, regrouped
 STATISTICS = ("ReduceMean", "ReduceMax", "ReduceMin", "ReduceSum")
 """Reductions that can be taken over an image tile by tile."""
 
+UNAFFECTED = ("ReduceMean", "ReduceMax", "ReduceMin", "GlobalAveragePool", "GlobalMaxPool")
+"""Reductions that give the same however often all values are repeated."""
+
 WHOLE = ("QLinearGlobalAveragePool", "GlobalLpPool", "QLinearReduceMean")
 """Types of nodes over the whole image that have no such rule."""
 
@@ -105,6 +108,8 @@ def reduced(call: Call, image: Tensor, axes: tuple[int, ...], keep: bool | None)
     BoundError
         If only one axis of the image is reduced, or the reduction cannot be taken by tiles.
     """
+    if call.kind not in UNAFFECTED:
+        call.note_repeats(*(image.axes[axis] for axis in axes))
     whole_image = any(has_image(image.axes[axis]) for axis in axes)
     level = image.level
     if whole_image:

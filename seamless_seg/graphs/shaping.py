@@ -118,6 +118,7 @@ def concat(call: Call) -> list[Tensor]:
     number = call.integer("axis", 1) % tensors[0].rank
     if any(has_image(tensor.axes[number]) for tensor in tensors):
         raise BoundError("position", "it joins pieces along the image")
+    call.note_repeats(*(tensor.axes[number] for tensor in tensors))
     rest = [_without(tensor, number) for tensor in tensors]
     axes = broadcast(rest)
     axes[number] = _of(sum(tensor.shape[number] for tensor in tensors))

@@ -142,3 +142,46 @@ def test_what_is_no_model_cannot_be_loaded(tmp_path):
     path.write_bytes(b"this is no model")
     with pytest.raises(DecodeError):
         LoadedGraph(path, "logits")
+
+
+def ones(net):
+    """A map of ones of the image's shape, which is not computed but known to be the same."""
+    zeros = net.add("ConstantOfShape", net.add("Shape", net.last))
+    return net.add("Add", zeros, np.float32(1))
+
+
+COUNTED = {
+    "ReduceSum": lambda net, own: net.add("ReduceSum", own, np.array([2, 3])),
+    "Softmax": lambda net, own: net.add("Softmax", own, axis=3),
+    "CumSum": lambda net, own: net.add("CumSum", own, np.array(3)),
+    "MatMul": lambda net, own: net.add(
+        "ReduceMean", net.add("MatMul", own, net.add("Transpose", own, perm=[0, 1, 3, 2]))
+    ),
+    "Einsum": lambda net, own: net.add("Einsum", own, equation="nchw->nc"),
+}
+
+
+@pytest.mark.parametrize("kind", COUNTED)
+def test_counting_the_pixels_by_a_map_of_ones_depends_on_the_size(kind):
+    net = layers.Network()
+    net.last = net.add("Add", net.last, COUNTED[kind](net, ones(net)))
+    found = obstacle(net.model())
+    assert (found.kind, found.node.split(" ")[0]) == ("position", kind)
+
+
+def test_a_map_of_ones_is_the_same_everywhere():
+    net = layers.Network()
+    net.last = net.add("Mul", net.last, ones(net))
+    assert bound_of(net.model()).before == (0, 0)
+
+
+@pytest.mark.parametrize("modulus", [3, 17, 31, 64, 100])
+def test_a_remainder_of_the_size_is_found_or_on_the_grid(modulus):
+    net = layers.Network()
+    width = net.add("Shape", net.last, start=3, end=4)
+    rest = net.add("Cast", net.add("Mod", width, np.array([modulus])), to=1)
+    net.last = net.add("Add", net.last, rest)
+    try:
+        assert bound_of(net.model()).stride[1] % modulus == 0
+    except BoundError as error:
+        assert error.kind == "position"  # noqa: PT017  # either answer is true
