@@ -263,7 +263,8 @@ def _measure_axis(probed: ProbedModel, axis: int, verdict: GraphVerdict) -> _Mea
         before, after, length = _sides(probed, axis, stride, FEW_SEEDS)
         found = Reproduced(stride, True)
         if not (before.reaches_across or after.reaches_across):
-            found = confirm_stride(probed, axis, (before.radius, after.radius), stride)
+            top_or_left, other = verdict.radius[2 * axis : 2 * axis + 2]
+            found = confirm_stride(probed, axis, (top_or_left, other), stride)
         return _MeasuredAxis(before, after, length, found)
     before, after, length = _sides(probed, axis, 1)
     found = _reproduced(probed, axis, length, before, after)

@@ -74,11 +74,13 @@ def require_exact_classes(forecast: Forecast, model: Model) -> Forecast:
             f'{start}, and its receptive field is not measured: give margin="auto" and '
             f'align="auto", or {EXPORT_LOGITS}'
         )
-    if not (forecast.exact or str(forecast.exactness).startswith("within rounding")):
+    if not (forecast.exact or forecast.exact_by):
         raise ModelError(f"{start}, and its tiles are {forecast.exactness}: {EXPORT_LOGITS}")
+    radius = f"{RADIUS_FACTOR} times the receptive-field radius that was measured on them"
+    if forecast.exact_by == "graph":
+        radius = "the receptive-field radius that its graph proves"
     return forecast.noting(
-        f"{model.spec.name} gives class numbers: tiles are cut, not blended, at "
-        f"{RADIUS_FACTOR} times the receptive-field radius that was measured on them"
+        f"{model.spec.name} gives class numbers: tiles are cut, not blended, at {radius}"
     )
 
 
