@@ -7,7 +7,7 @@ from functools import cache
 
 import click
 
-from seamless_seg.models.foreign_files import ORDER
+from seamless_seg.foreign_files import ORDER
 
 _KEYWORD = re.compile(
     r"""(?<![\w./\\-])(?P<name>[a-z]\w*)=

@@ -11,7 +11,7 @@ import click
 
 from seamless_seg import Forecast, Load, Unload, Write, forecast
 from seamless_seg.atomic import Document
-from seamless_seg.models.foreign_files import IMAGE, identify
+from seamless_seg.foreign_files import IMAGE, identify
 
 from . import options
 from .command import Command, Section, argument, option

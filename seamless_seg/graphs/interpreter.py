@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 from onnx import external_data_helper, inliner, numpy_helper
-from onnx.reference import ReferenceEvaluator
 
 from . import pointwise, products, reductions, resizing, shaping, sliding  # noqa: F401  # rules
 from .call import RULES, Call, Trace
@@ -183,6 +182,8 @@ def _folded(
     node: onnx.NodeProto, inputs: list[Tensor | None], opset: int, most: int
 ) -> list[npt.NDArray[Any]] | None:
     """Compute a node from constants; None where that is more than a few values, or fails."""
+    from onnx.reference import ReferenceEvaluator  # which imports scipy
+
     feeds = {
         name: own.value for name, own in zip(node.input, inputs, strict=True) if own is not None
     }

@@ -15,7 +15,7 @@ import numpy as np
 from ..arrays import Mask, Values
 from ..atomic import check_destination
 from ..errors import OptionError
-from ..models.foreign_files import MODEL, identify
+from ..foreign_files import MODEL, identify
 from ..planning.class_scheme import ClassScheme
 from ..planning.outputs import CLASSES, CONFIDENCE, LOGITS, PROBABILITIES, OutputOptions
 from ..planning.settings import Settings
@@ -133,9 +133,11 @@ def check_destination_of_raster(path: Any, inputs: Sequence[Any], overwrite: boo
         As for ``atomic.check_destination``.
     """
     check_is_local(path)
-    if (found := identify(Path(path))) is not None and found.kind == MODEL:
+    found = identify(Path(path))
+    is_model = found is not None and found.kind == MODEL
+    destination = check_destination(path, inputs, overwrite or is_model)
+    if found is not None and is_model:
         raise OptionError(f"output {path} is {found.what}: model and output may be swapped")
-    destination = check_destination(path, inputs, overwrite)
     check_is_geotiff(path)
     return destination
 

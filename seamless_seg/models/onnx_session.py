@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import ModelError, OptionError, SeamlessError
+from ..foreign_files import identify
 from ..system import cores
 from .files import weight_files
-from .foreign_files import identify
 from .onnx_graph import with_output
 from .runtime_errors import reason_of
 from .signature import Tensor, to_tensor

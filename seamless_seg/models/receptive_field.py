@@ -223,19 +223,23 @@ def probe(
         rounding=rounding,
         depends_on_batch=_depends_on_batch(probed),
         deterministic=_is_deterministic(probed),
-        graph=_within_bound(verdict, (down, across)),
+        graph=_within_bound(verdict, (down, across), probed),
     )
 
 
-def _within_bound(verdict: GraphVerdict, axes: tuple[_MeasuredAxis, _MeasuredAxis]) -> GraphVerdict:
+def _within_bound(
+    verdict: GraphVerdict, axes: tuple[_MeasuredAxis, _MeasuredAxis], probed: ProbedModel
+) -> GraphVerdict:
     """Return the verdict, or another where more was measured than it allows."""
     if not verdict.is_proof:
         return verdict
+    # Members of an ensemble with narrower borders are measured as if all had the narrowest.
+    border = probed.spec.border - _common_border(probed.model)
     measured = [side.radius for axis in axes for side in (axis.before, axis.after)]
     strides = [stride for stride in verdict.stride for _ in range(2)]
     # Cuts may lie off the graph's stride, across which the radius is less than a stride larger.
     for found, allowed, stride in zip(measured, verdict.radius, strides, strict=True):
-        if found > allowed + stride - 1:
+        if found > allowed + stride - 1 + border:
             return GraphVerdict(
                 "unknown",
                 f"the measured radius of {found} px is beyond the {allowed} px that the graph "

@@ -149,7 +149,7 @@ def _obstacle(probe: Probe, axes: list[tuple[Axis, Reach]], batch_size: int) -> 
     if any(field.across for _, field in axes):
         return GLOBAL_CONTEXT
     if axes and probe.graph.obstacle == "position":
-        return f"{NOT_EQUIVARIANT} ({probe.graph.reason})"
+        return _named(probe)
     if not all(field.equivariant for _, field in axes):
         return NOT_EQUIVARIANT
     if axes and probe.depends_on_size:
@@ -206,10 +206,16 @@ def limitation(probe: Probe) -> str | None:
     if probe.tile_wide or probe.graph.obstacle == "global":
         return GLOBAL_CONTEXT
     if probe.graph.obstacle == "position":
-        return f"{NOT_EQUIVARIANT} ({probe.graph.reason})"
+        return _named(probe)
     if not all(probe.equivariant):
         return NOT_EQUIVARIANT
     return DEPENDS_ON_SIZE if probe.depends_on_size else None
+
+
+def _named(probe: Probe) -> str:
+    """Say which node of the graph depends on the position, or on the size alone."""
+    by_size = probe.depends_on_size and all(probe.equivariant)
+    return f"{DEPENDS_ON_SIZE if by_size else NOT_EQUIVARIANT} ({probe.graph.reason})"
 
 
 def warned(nodes: str | None, probe: Probe | None, sentence: str | None) -> str | None:
@@ -292,7 +298,10 @@ def _padding(plan: Plan, model: Model | None) -> str:
 
 def _change(axis: Axis, field: Reach, trust: str | Profile) -> float:
     """Largest change by pixels beyond a tile's edge, where the tile has a weight above 0."""
-    return field.change(_discarded(axis, trust))
+    discarded = _discarded(axis, trust)
+    if field.proven is not None and discarded >= field.proven:
+        return 0.0
+    return field.change(discarded)
 
 
 def _discarded(axis: Axis, trust: str | Profile) -> int:

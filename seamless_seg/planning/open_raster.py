@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..decisions import METADATA, OPTION, Decision
 from ..errors import OptionError, RasterError
-from ..models.foreign_files import IMAGE, MODEL, ORDER, identify
+from ..foreign_files import IMAGE, MODEL, ORDER, identify
 from ..models.load import LazyModel
 from ..raster.source import Reading
 from ..validation import nodata_of

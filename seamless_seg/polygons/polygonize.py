@@ -104,7 +104,7 @@ def polygonize(
     _check_options(output, min_area, simplify)
     _check_libraries()
     from ..atomic import check_destination
-    from ..models.foreign_files import naming_what_is_no_class_raster
+    from ..foreign_files import naming_what_is_no_class_raster
     from ..raster.gdal import block_cache
     from ..raster.reader import RasterReader
     from ..raster.surface_areas import PolygonAreas

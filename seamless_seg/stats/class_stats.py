@@ -67,7 +67,7 @@ def class_stats(
     OptionError
         Where the zones cannot be used.
     """
-    from ..models.foreign_files import naming_what_is_no_class_raster
+    from ..foreign_files import naming_what_is_no_class_raster
     from ..raster.gdal import block_cache
     from ..raster.legend import category_names
     from ..raster.reader import RasterReader

@@ -111,13 +111,13 @@ def test_no_margin_makes_it_exact(folder):
 def test_padding_inside_a_model_coarsens_its_grid(folder):
     """At both sides alike, to 32 px: images of 8 px more have their patches elsewhere."""
     centered = grids.padded_inside("centered.onnx", 32, 8, True)
-    assert probe(centered, cached=True).stride == (16, 16)
+    assert probe(centered, cached=True).stride == (32, 32)
     at_the_end = grids.padded_inside("at_the_end.onnx", 32, 8, False)
     assert probe(at_the_end).stride == (8, 8)
     image = made.pixels(3, 300, 310)
     made.raster("in.tif", image)
-    assert segment("in.tif", centered, "out.tif", tile=112, **STRETCH).exactness.startswith(EXACT)
-    assert np.array_equal(made.read("out.tif"), whole(centered, image, 16))
+    assert segment("in.tif", centered, "out.tif", tile=128, **STRETCH).exactness.startswith(EXACT)
+    assert np.array_equal(made.read("out.tif"), whole(centered, image, 32))
 
 
 def test_an_answer_that_depends_on_the_size_is_not_called_exact(folder):

@@ -269,7 +269,7 @@ def test_a_model_with_answers_at_a_fraction_equals_its_enlarged_answer_to_the_wh
     made.raster(raster, image)
     shrinking(model, times)
     summary = segment(raster, model, output, tile=96)
-    assert summary.exactness == PROVEN
+    assert summary.exactness.startswith(PROVEN)
     right = upsample(whole(model, image), times)[0]
     np.testing.assert_array_equal(made.read(output), right)
     assert check(raster, model, output).judged.identical == 1
@@ -310,7 +310,7 @@ def test_what_valid_convolutions_lose_is_read_around_each_tile(paths, size, fixe
     np.testing.assert_array_equal(made.read(output), right)
     assert summary.settings.tiling.overlap.value == (0, 0), "all that it sees is read around it"
     if max(size) > 64:
-        assert summary.exactness == PROVEN
+        assert summary.exactness.startswith(PROVEN)
     assert check(raster, model, output).judged.identical == 1
 
 
@@ -382,7 +382,7 @@ def test_a_u_net_of_valid_convolutions(paths, size):
     networks.save(model, layers, channels=1, **lengths)
     opened = open_models(model)
     summary = segment(raster, model, output, **({} if size[0] else {"tile": 100}))
-    assert summary.exactness == PROVEN
+    assert summary.exactness.startswith(PROVEN)
     if size[0]:
         assert opened.spec.tile == tuple(out)
     assert check(raster, model, output).judged.identical == 1

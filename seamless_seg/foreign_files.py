@@ -9,8 +9,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..errors import RasterError
 from . import export_code
+from .errors import RasterError
 
 MODEL, IMAGE, OTHER = "model", "image", "other"
 """Kinds of files: models of any format, images, and what is neither."""
