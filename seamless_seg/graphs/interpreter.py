@@ -89,16 +89,17 @@ def ancestors(nodes: Iterable[onnx.NodeProto], output: str) -> list[onnx.NodePro
     for node in reversed(list(nodes)):
         if wanted & set(node.output):
             found.append(node)
-            wanted |= set(_inputs_of(node))
+            wanted |= set(inputs_of(node))
     return found[::-1]
 
 
-def _inputs_of(node: onnx.NodeProto) -> Iterable[str]:
+def inputs_of(node: onnx.NodeProto) -> Iterable[str]:
+    """Yield the tensors that a node takes, and those that graphs inside of it do."""
     yield from node.input
     for attribute in node.attribute:
         for graph in [attribute.g, *attribute.graphs]:
             for inner in graph.node:
-                yield from _inputs_of(inner)
+                yield from inputs_of(inner)
             yield from (own.name for own in graph.output)
 
 
