@@ -24,6 +24,7 @@ from ..planning.autotune import Measurements, measure_model
 from ..planning.bands import count_bands
 from ..planning.class_tiling import recognized, require_exact_classes
 from ..planning.forecast import Forecast, forecast_raster
+from ..planning.global_context import GlobalContext, enlarged, told, with_global_statistics
 from ..planning.memory import MemoryNeeds, Schedule, schedule
 from ..planning.options import Execution, Options
 from ..raster.blocks import FLOAT32, block_shape, cache_bytes
@@ -69,6 +70,8 @@ class PreparedRun:
     """Bytes that the process may use."""
     fill: float | None = None
     """Pixel value for the model in place of nodata; the mean if None."""
+    global_context: GlobalContext | None = None
+    """Reductions of the whole image whose statistics are given to the model; None for none."""
     is_empty: bool = False
     """Whether no pixel of the raster is valid, so that the model never runs."""
 
@@ -294,11 +297,19 @@ def prepare(
     channels = count_bands(options, network, reader)
     if not is_empty or network.spec.classes is None:
         network = network.resolved(channels)
-    measured = Measurements()
+    measured, context = Measurements(), None
     if not is_empty:
         network = recognized(network, channels)
+        if options.exact is not None:
+            given = with_global_statistics(network, options, channels, model.source)
+            network, context = given
         measured = measure_model(model.source, network, options, execution, reader.size, channels)
     forecast = forecast_raster(reader, network, options, area, measured)
+    if context is not None:
+        wider = enlarged(forecast, context, options)
+        if wider is not None:
+            forecast = forecast_raster(reader, network, wider, area, measured)
+        forecast = told(forecast, context)
     if not is_empty:
         forecast = require_exact_classes(forecast, network, channels)
     if measured.tile_costs is not None:
@@ -313,5 +324,6 @@ def prepare(
         measured.probe,
         execution.max_memory,
         number_of("fill", options.fill),
+        context,
         is_empty,
     )
