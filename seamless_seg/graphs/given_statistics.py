@@ -95,18 +95,18 @@ def _normalized(
     dtype: np.dtype[Any],
     batch: Batch,
 ) -> None:
-    """Write ``image * (inverse * scale) + (bias - mean * inverse * scale)``.
+    """Write ``(image - mean) * (inverse * scale) + bias``.
 
-    That is how runtimes compute it; the brackets are constants wherever scale and bias are.
+    In this order, as ``image * scale - mean * scale`` loses digits where the mean is large.
     """
     mean, inverse = (writer.constant(own, dtype) for own in moments)
     if moments[0].shape[0] > 1:
         mean, inverse = (writer.repeated(own, moments[0].ndim, *batch) for own in (mean, inverse))
     scaled = inverse if not scales or not scales[0] else writer.add("Mul", [inverse, scales[0]])
-    shift = writer.add("Neg", [writer.add("Mul", [mean, scaled])])
+    normalized = writer.add("Mul", [writer.add("Sub", [node.input[0], mean]), scaled])
     if len(scales) > 1 and scales[1]:
-        shift = writer.add("Add", [shift, scales[1]])
-    writer.add("Add", [writer.add("Mul", [node.input[0], scaled]), shift], node.output[0])
+        normalized = writer.add("Add", [normalized, scales[1]])
+    writer.add("Identity", [normalized], node.output[0])
 
 
 def _mean_and_inverse(
