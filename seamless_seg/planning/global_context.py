@@ -49,6 +49,11 @@ class GlobalContext:
         return sum(len(own.reductions) for own in self.traced)
 
     @property
+    def listed(self) -> str:
+        """The number of nodes and of levels in words."""
+        return f"{_counted(self.nodes, 'node')} in {_counted(self.levels, 'level')}"
+
+    @property
     def levels(self) -> int:
         """Passes over all tiles that measure the statistics."""
         return max(own.levels for own in self.traced)
@@ -135,33 +140,33 @@ def enlarged(forecast: Forecast, context: GlobalContext, options: Options) -> Op
 
 
 def told(forecast: Forecast, context: GlobalContext) -> Forecast:
-    """Return a forecast that says with which statistics its tiles are exact, and their cost."""
-    listed = f"{_counted(context.nodes, 'node')} in {_counted(context.levels, 'level')}"
-    given = f"with the whole image's statistics ({listed})"
-    exact, sentence = forecast.exact, forecast.exactness
-    if sentence is not None:
-        sentence = f"{sentence}, {given}"
+    """Return a forecast that says how exact tiles are with statistics, and what these cost."""
+    forecast = with_statistics(forecast, context)
+    listed = f"statistics of {context.listed}"
     if context.stored is not None:
-        note = f"{given}, as an earlier run has measured them: no tile is run for them"
-        forecast = replace(forecast, statistics_passes=0)
-        share = context.stored.sample
-    else:
-        passes = f"{_counted(context.levels, 'pass', 'passes')} over the raster"
-        share = context.sample
-        note = (
-            f'exact="global" first measures the statistics of {listed}: {passes}, each of which '
-            f"takes at most as long as all {_tiles(forecast)} tiles"
-        )
-        forecast = replace(forecast, statistics_passes=context.levels)
-    if share < 1 and context.levels > 1:
-        what = f"statistics after the first level are those of {share:.0%} of the tiles"
-        exact, sentence = exact and False, f"not exact: {what}; tiles agree, {given}"
-    return replace(forecast, exact=exact, exactness=sentence).noting(note)
-
-
-def _tiles(forecast: Forecast) -> int:
+        return forecast.noting(f"the {listed} are those of an earlier run: none is measured")
     rows, cols = forecast.plan.grid.shape
-    return rows * cols
+    note = (
+        f'exact="global" first measures the {listed}: '
+        f"{_counted(context.levels, 'pass', 'passes')} over the raster, each of which takes at "
+        f"most as long as a run of {_counted(rows * cols, 'tile')}"
+    )
+    return replace(forecast, statistics_passes=context.levels).noting(note)
+
+
+def with_statistics(forecast: Forecast, context: GlobalContext) -> Forecast:
+    """Return a forecast that says with which statistics its tiles are exact."""
+    if forecast.exactness is None:
+        return forecast
+    given = f"with the whole image's statistics ({context.listed})"
+    share = context.sample if context.stored is None else context.stored.sample
+    if share == 1 or context.levels == 1:
+        return replace(forecast, exactness=f"{forecast.exactness}, {given}")
+    sentence = (
+        f"not exact: statistics after the first level are those of {share:.0%} of the tiles; tiles "
+        f"agree, {given}"
+    )
+    return replace(forecast, exact=False, exactness=sentence)
 
 
 def _counted(count: int, noun: str, plural: str | None = None) -> str:

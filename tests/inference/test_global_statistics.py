@@ -11,7 +11,7 @@ from onnx.reference import ReferenceEvaluator
 
 from builders import made, networks
 from builders.nodata import NODATA, holes, image_with
-from seamless_seg import OptionError, forecast, segment
+from seamless_seg import OptionError, check, forecast, segment
 from seamless_seg.models.tta import symmetries_of
 
 BLOCK = (("conv", 3, 1), ("relu",))
@@ -284,3 +284,20 @@ def test_statistics_of_another_model_are_refused(given):
         segment(raster, other, later, exact="global", statistics=stored, **TILING)
     with pytest.raises(OptionError, match="tta="):
         segment(raster, model, later, exact="global", statistics=stored, tta="flips", **TILING)
+
+
+def test_check_takes_the_statistics_of_the_output(given):
+    raster, model, output, _ = given
+    segment(raster, model, output, exact="global", tile=96)
+    report = check(raster, model, output)
+    assert report.complete
+    assert report.judged.largest < 1e-5
+    assert "with the whole image's statistics" in report.forecast.exactness
+
+
+def test_check_measures_blended_tiles_by_the_whole_image(given):
+    raster, model, output, image = given
+    segment(raster, model, output, tile=64, overlap=25, margin=12, align=STRIDE)
+    report = check(raster, model, output, exact="global")
+    largest = np.abs(made.read(output) - whole(model, image)).max()
+    assert report.judged.largest == pytest.approx(largest, rel=1e-3)
