@@ -30,6 +30,9 @@ GLOBAL_CONTEXT = "not exact: the model has global context, so its output depends
 """The sentence for a model whose receptive field covers the whole tile."""
 
 
+BEYOND_STATISTICS = ("Attention", "MatMul", "GlobalLpPool", "GroupNorm ", "ReduceL2", "training")
+"""Words in the names of nodes of which no statistic of the whole image can be given."""
+
 WITHIN_ROUNDING = (
     "within rounding: equal to running the model on the whole image at once, but for the last "
     "bits, which the runtime rounds differently in images of other sizes"
@@ -131,6 +134,13 @@ def limitation(probe: Probe) -> str | None:
     return DEPENDS_ON_SIZE if probe.depends_on_size else None
 
 
+def next_step(nodes: str | None) -> str:
+    """Say what helps a model whose graph has these nodes with global context."""
+    if nodes is None or any(word in nodes for word in BEYOND_STATISTICS):
+        return "fewer, larger tiles help"
+    return 'fewer, larger tiles help, and exact="global" makes all tiles agree'
+
+
 def weigh_graph(nodes: str | None, probe: Probe | None, sentence: str | None) -> Verdict:
     """Weigh a model's graph against its probe: what was measured outweighs the graph.
 
@@ -145,7 +155,7 @@ def weigh_graph(nodes: str | None, probe: Probe | None, sentence: str | None) ->
     """
     if sentence == GLOBAL_CONTEXT:
         listed = f" (the graph has {nodes})" if nodes else ""
-        return Verdict(f"{GLOBAL_CONTEXT}{listed}; fewer, larger tiles help")
+        return Verdict(f"{GLOBAL_CONTEXT}{listed}; {next_step(nodes)}")
     if sentence in (NOT_EQUIVARIANT, DEPENDS_ON_SIZE):
         return Verdict(sentence)
     # A probe that found global context matters only along axes with more than one tile.
@@ -154,7 +164,7 @@ def weigh_graph(nodes: str | None, probe: Probe | None, sentence: str | None) ->
     if probe is None or not probe.deterministic:
         return Verdict(
             f"the graph has {nodes}: each output pixel may depend on the whole tile, so tiles "
-            f"may differ whatever their overlap; fewer, larger tiles help"
+            f"may differ whatever their overlap; {next_step(nodes)}"
         )
     note = (
         f"the graph has {nodes}, which may have global context, but the measured "

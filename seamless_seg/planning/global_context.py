@@ -148,8 +148,8 @@ def told(forecast: Forecast, context: GlobalContext) -> Forecast:
     rows, cols = forecast.plan.grid.shape
     note = (
         f'exact="global" first measures the {listed}: '
-        f"{_counted(context.levels, 'pass', 'passes')} over the raster, each of which takes at "
-        f"most as long as a run of {_counted(rows * cols, 'tile')}"
+        f"{_counted(context.levels, 'pass', 'passes')} over the raster, each at most as long "
+        f"as a run of {_counted(rows * cols, 'tile')}"
     )
     return replace(forecast, statistics_passes=context.levels).noting(note)
 

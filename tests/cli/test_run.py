@@ -66,7 +66,8 @@ class TestRun:
         status, _, err = cli(*RUN, "--tile", 64, *quiet)
         assert status == 0
         assert "warning: not exact: the model has global context, so its output depends" in err
-        assert "size (the graph has 1 GlobalAveragePool node); fewer, larger tiles help\n" in err
+        assert "size (the graph has 1 GlobalAveragePool node); fewer, larger tiles help" in err
+        assert ", and --exact global makes all tiles agree\n" in err
         assert err.count("warning:") == 1
 
     @pytest.mark.parametrize("quiet", [[], ["-q"]])
