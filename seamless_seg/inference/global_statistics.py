@@ -58,12 +58,10 @@ def give_global_statistics(
         return context.stored
     passes = _Passes(run, context)
     members = passes.measure(on_progress)
-    tta = run.forecast.settings.tta.value
-    output = run.forecast.settings.model.get("model_output")
     return StoredStatistics(
         fingerprint(run.source),
-        None if output is None else output.value,
-        tta,
+        tuple(own.model.output for own in context.members),
+        run.forecast.settings.tta.value,
         context.sample,
         tuple(members),
     )

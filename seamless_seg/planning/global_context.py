@@ -98,7 +98,8 @@ def with_global_statistics(
     stored, variant = None, "-global"
     if options.statistics is not None:
         stored = read_statistics(options.statistics)
-        stored.require_model(source, options, [own.reductions for own in traced])
+        outputs = [own.model.output for own in members]
+        stored.require_model(source, options, outputs, [own.reductions for own in traced])
         digest = hashlib.sha256(json.dumps(stored.document()).encode()).hexdigest()
         variant += f"-{digest[:16]}"
     for n, (member, own) in enumerate(zip(members, traced, strict=True)):

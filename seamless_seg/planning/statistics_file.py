@@ -36,7 +36,8 @@ class StoredStatistics:
     """Statistics of the whole raster, and the model that they are for."""
 
     model_sha256: str
-    model_output: str | int | None
+    model_outputs: tuple[str, ...]
+    """Outputs of its graphs, one for each of the members."""
     tta: str
     sample: float
     """Share of the tiles on which levels after the first were measured."""
@@ -48,7 +49,7 @@ class StoredStatistics:
         return {
             "version": VERSION,
             "model_sha256": self.model_sha256,
-            "model_output": self.model_output,
+            "model_outputs": list(self.model_outputs),
             "tta": self.tta,
             "sample": self.sample,
             "members": [
@@ -65,7 +66,11 @@ class StoredStatistics:
         return json.dumps(self.document(as_text=True), separators=(",", ":"))
 
     def require_model(
-        self, source: Any, options: Options, reductions: Sequence[Sequence[Reduction]]
+        self,
+        source: Any,
+        options: Options,
+        outputs: Sequence[str],
+        reductions: Sequence[Sequence[Reduction]],
     ) -> None:
         """Raise ``OptionError`` unless the statistics are of this model in this use."""
         from ..graphs.whole_image import moments_of, shape_of
@@ -75,7 +80,7 @@ class StoredStatistics:
             other = "of another model"
         elif self.tta != (options.tta or NONE):
             other = f'made with tta="{self.tta}"'
-        elif self.model_output != options.model_output:
+        elif self.model_outputs != tuple(outputs):
             other = "of another output of the model"
         if other:
             raise OptionError(
@@ -153,7 +158,7 @@ def _from_document(document: Any) -> StoredStatistics:
         members.append(statistics)
     return StoredStatistics(
         document["model_sha256"],
-        document["model_output"],
+        tuple(document["model_outputs"]),
         document["tta"],
         float(document["sample"]),
         tuple(members),

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from onnx import numpy_helper
+from onnx import helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from builders import made, networks
@@ -109,6 +109,8 @@ def test_tiles_equal_one_run_over_the_whole_image(paths, name, size):
         ([("group_norm_node", 3)], {"opset": 21}),
         ([("gate", "ReduceSum", 1)], {}),
         ([("gate", "ReduceSum", 0)], {"batch": 1}),
+        ([("squeeze_excite",), ("instance_norm",)], {"batch": 2}),
+        ([("squeeze_excite",)], {"height": 64, "width": 64}),
     ],
 )
 def test_other_forms_do_too(paths, layers, options):
@@ -117,6 +119,9 @@ def test_other_forms_do_too(paths, layers, options):
     made.raster(raster, image)
     networks.save(model, u_net(*layers), **options)
     segment(raster, model, output, exact="global", **TILING)
+    for axis in ("batch", "height", "width"):  # the oracle's image is another one
+        options.pop(axis, None)
+    networks.save(model, u_net(*layers), **options)
     assert_same(output, whole(model, image))
 
 
@@ -149,6 +154,30 @@ def test_a_branch_of_a_coarser_grid_aligns_the_tiles(paths):
     beyond = np.pad(image, [(0, 0), (0, -133 % 8), (0, -150 % 8)], mode="reflect")
     expected = onnxruntime.InferenceSession(model).run(None, {"image": beyond[None]})[0][0]
     np.testing.assert_allclose(made.read(output), expected[:, :133, :150], atol=1e-5)
+
+
+def test_valid_convolutions_count_the_features_around_the_raster(paths):
+    raster, model, output = paths
+    image = made.pixels(3, 130, 150, "float32")
+    made.raster(raster, image)
+    networks.save(model, [("valid", 3), ("squeeze_excite",), ("valid", 5), ("instance_norm",)])
+    segment(raster, model, output, exact="global", tile=64, margin=6, align=1)
+    around = np.pad(image, [(0, 0), (3, 3), (3, 3)], mode="reflect")
+    session = onnxruntime.InferenceSession(model)
+    expected = session.run(None, {"image": around[None]})[0][0]
+    np.testing.assert_allclose(made.read(output), expected, atol=1e-4 * expected.std())
+
+
+def test_weights_may_lie_outside_the_file(paths):
+    raster, model, output = paths
+    image = made.pixels(3, 130, 150, "float32")
+    made.raster(raster, image)
+    networks.save(model, NETWORKS["squeeze and excite"])
+    expected = whole(model, image)
+    outside = {"location": "weights.bin", "size_threshold": 200}
+    onnx.save_model(onnx.load(model), model, save_as_external_data=True, **outside)
+    segment(raster, model, output, exact="global", **TILING)
+    assert_same(output, expected)
 
 
 @pytest.mark.parametrize("tta", ["flips", "d4"])
@@ -271,6 +300,21 @@ def test_what_cannot_be_is_refused(paths, layers, options, message):
     with pytest.raises(OptionError, match=message):
         segment(raster, model, output, exact="global", **TILING | options)
     assert not made.names(output.parent)
+
+
+def test_functions_and_class_numbers_are_refused(paths):
+    raster, model, output = paths
+    made.raster(raster, made.pixels(3, 100, 120, "float32"))
+    with pytest.raises(OptionError, match="is a function"):
+        segment(raster, lambda batch: batch, output, exact="global", **TILING)
+    weight = {"weight": np.ones((2, 3, 1, 1), np.float32)}
+    nodes = [
+        helper.make_node("Conv", ["image", "weight"], ["scores"]),
+        helper.make_node("ArgMax", ["scores"], ["logits"], axis=1, select_last_index=1),
+    ]
+    made.model(model, nodes, weight, 3, 1, out_dtype=onnx.TensorProto.INT64)
+    with pytest.raises(OptionError, match="gives class numbers"):
+        segment(raster, model, output, exact="global", **TILING)
 
 
 def test_statistics_of_another_model_are_refused(given):
