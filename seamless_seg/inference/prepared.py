@@ -24,7 +24,11 @@ from ..planning.autotune import Measurements, measure_model
 from ..planning.bands import count_bands
 from ..planning.class_tiling import recognized, require_exact_classes
 from ..planning.forecast import Forecast, forecast_raster
-from ..planning.global_context import GlobalContext, enlarged, told, with_global_statistics
+from ..planning.global_context import (
+    GlobalContext,
+    forecast_with_statistics,
+    with_global_statistics,
+)
 from ..planning.memory import MemoryNeeds, Schedule, schedule
 from ..planning.options import Execution, Options
 from ..raster.blocks import FLOAT32, block_shape, cache_bytes
@@ -301,15 +305,11 @@ def prepare(
     if not is_empty:
         network = recognized(network, channels)
         if options.exact is not None:
-            given = with_global_statistics(network, options, channels, model.source)
-            network, context = given
+            network, context = with_global_statistics(network, options, channels, model.source)
         measured = measure_model(model.source, network, options, execution, reader.size, channels)
-    forecast = forecast_raster(reader, network, options, area, measured)
-    if context is not None:
-        wider = enlarged(forecast, context, options)
-        if wider is not None:
-            forecast = forecast_raster(reader, network, wider, area, measured)
-        forecast = told(forecast, context)
+    forecast = forecast_with_statistics(
+        context, options, lambda own: forecast_raster(reader, network, own, area, measured)
+    )
     if not is_empty:
         forecast = require_exact_classes(forecast, network, channels)
     if measured.tile_costs is not None:

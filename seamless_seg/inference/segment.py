@@ -192,9 +192,7 @@ def segment(
         reader = stack.enter_context(open_raster(raster, options, lazy))
         options = with_band_numbers(options, reader)
         inputs = [*inputs_of(model, reader), options.statistics]
-        paths = _destinations((output, *outputs.paths), inputs, overwrite)
-        if options.exact is not None:
-            check_destination(statistics_path(paths[0]), inputs, overwrite)
+        paths = _destinations((output, *outputs.paths), inputs, overwrite, options.exact)
         region = area_of(area, bbox, reader.size, reader.georeference)
         if options.bands is not None:
             reader.select(options.bands)
@@ -219,7 +217,7 @@ def segment(
         exact=prepared.forecast.exact,
         peak_bytes=peak_bytes(),
         warnings=(*prepared.forecast.warnings, *_warnings_on(counts)),
-        outputs=tuple(paths),
+        outputs=(*paths, *_statistics_files(prepared)),
     )
 
 
@@ -282,12 +280,16 @@ def _decide(
     return _Decided(run, replace(run.forecast, settings=settings, schedule=schedule), files, scheme)
 
 
-def _destinations(paths: Sequence[Any], inputs: Sequence[Any], overwrite: bool) -> list[Path]:
+def _destinations(
+    paths: Sequence[Any], inputs: Sequence[Any], overwrite: bool, exact: str | None
+) -> list[Path]:
     """Check that no output would replace an input or another output; return their paths."""
     from .output_files import check_destination_of_raster, check_distinct
 
     checked = [check_destination_of_raster(path, inputs, overwrite) for path in paths]
     check_distinct(checked)
+    if exact is not None:
+        check_destination(statistics_path(checked[0]), inputs, overwrite)
     return checked
 
 
@@ -334,7 +336,11 @@ def _documents(decided: _Decided, overwrite: bool) -> list[TextFile]:
     if decided.statistics is None:
         return []
     text = json.dumps(decided.statistics.document()) + "\n"
-    return [TextFile(statistics_path(decided.files[0].path), text, overwrite)]
+    return [TextFile(path, text, overwrite) for path in _statistics_files(decided)]
+
+
+def _statistics_files(decided: _Decided) -> list[Path]:
+    return [] if decided.statistics is None else [statistics_path(decided.files[0].path)]
 
 
 def _is_empty(reader: RasterReader) -> bool:

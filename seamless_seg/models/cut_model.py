@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -95,20 +96,14 @@ class CutModel:
             If the model has none, or depends on the whole image in another way, too.
         """
         from ..graphs.interpreter import image_of
-        from ..graphs.tensors import BoundError
 
         height, width = shape[::-1] if self.symmetry.transposed else shape
         if self.model.channels_last:
             image = image_of((self._batch, height, width, channels), 1, 2)
         else:
             image = image_of((self._batch, channels, height, width), 2, 3)
-        try:
+        with self._refusing():
             reductions = self._cut.reductions(image)
-        except BoundError as obstacle:
-            raise OptionError(
-                f'{self.model.spec.name} cannot be run with exact="global": {obstacle}; leave '
-                f"exact= out"
-            ) from obstacle
         if not reductions:
             raise OptionError(
                 f"{self.model.spec.name} has no reduction over the image: leave exact= out"
@@ -118,7 +113,8 @@ class CutModel:
 
     def open_level(self, traced: TracedShape, level: int, statistics: Statistics) -> None:
         """Open the graph that takes the statistics of a level from tiles."""
-        graph = self._cut.of_level(level, traced.reductions, statistics, self._batch)
+        with self._refusing():
+            graph = self._cut.of_level(level, traced.reductions, statistics, self._batch)
         self.model.open_graph(graph, on_all_threads=True)
 
     def partials(
@@ -162,7 +158,21 @@ class CutModel:
 
     def give(self, traced: TracedShape, statistics: Statistics) -> None:
         """Run the model with given statistics from here on."""
-        self.model.open_graph(self._cut.with_given(traced.reductions, statistics, self._batch))
+        with self._refusing():
+            graph = self._cut.with_given(traced.reductions, statistics, self._batch)
+        self.model.open_graph(graph)
+
+    @contextmanager
+    def _refusing(self) -> Iterator[None]:
+        from ..graphs.tensors import BoundError
+
+        try:
+            yield
+        except BoundError as obstacle:
+            raise OptionError(
+                f'{self.model.spec.name} cannot be run with exact="global": {obstacle}; leave '
+                f"exact= out"
+            ) from obstacle
 
 
 def cut_models(model: Model) -> list[CutModel]:

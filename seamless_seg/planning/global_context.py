@@ -5,17 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..decisions import Decision
 from ..models.base import Model
 from ..models.cut_model import CutModel, TracedShape, cut_models, in_orientations
 from ..models.partial_sums import PartialSums
 from ..models.tile_model import TileModel
 from ..tiling.axis import Axis
 from ..windows import Pair
+from .exactness import WITHIN_ROUNDING
 from .feature_ownership import FeatureAxis
 from .forecast import Forecast
 from .options import Options
@@ -23,6 +27,9 @@ from .statistics_file import StoredStatistics, read_statistics
 
 if TYPE_CHECKING:
     from ..graphs.whole_image import Statistic
+
+NEEDED = "needed for the whole image's statistics"
+"""Origin of a margin or an alignment that the output alone does not need."""
 
 TRIAL_SIDE = 256
 """Height and width in px of the noise whose statistics a model gets while it is measured."""
@@ -110,18 +117,39 @@ def with_global_statistics(
     return _renamed(model, variant), context
 
 
-def enlarged(forecast: Forecast, context: GlobalContext, options: Options) -> Options | None:
-    """Return options with the margin and alignment that the statistics need; None if they fit.
+def forecast_with_statistics(
+    context: GlobalContext | None,
+    options: Options,
+    make: Callable[[Options], Forecast],
+) -> Forecast:
+    """Return a forecast whose tiles fit the statistics, and which says so.
 
     Parameters
     ----------
-    forecast : Forecast
-        Tiles that fit the model's output alone.
-    context : GlobalContext
-        The reductions.
+    context : GlobalContext or None
+        The reductions; None for a model without statistics.
     options : Options
-        The user's options; what they state is not changed.
+        The user's options.
+    make : callable
+        Makes a forecast from options.
     """
+    forecast = make(options)
+    if context is None:
+        return forecast
+    found = _enlarged(forecast, context, options)
+    if found:
+        values: dict[str, Any] = {name: own.value for name, own in found.items()}
+        forecast = make(replace(options, **values))
+        settings = forecast.settings
+        tiling = replace(settings.tiling, **found)  # type: ignore[arg-type]  # margin and align
+        forecast = replace(forecast, settings=replace(settings, tiling=tiling))
+    return told(forecast, context)
+
+
+def _enlarged(
+    forecast: Forecast, context: GlobalContext, options: Options
+) -> dict[str, Decision[Pair]]:
+    """Return the margin and alignment that the statistics need, where options leave them open."""
     grid = forecast.plan.grid
     margins, aligns = [], []
     for n, tiles in enumerate((grid.rows, grid.cols)):
@@ -129,14 +157,13 @@ def enlarged(forecast: Forecast, context: GlobalContext, options: Options) -> Op
         most = max((own.needed_overlap for own in axes), default=0)
         margins.append(max(tiles.margin, most // 2))
         aligns.append(math.lcm(tiles.align, *(own.features.period for own in axes)))
-    old = (grid.rows.margin, grid.cols.margin), (grid.rows.align, grid.cols.align)
-    if (tuple(margins), tuple(aligns)) == old:
-        return None
-    found = options
-    if options.pair("margin") is None and options.pair("overlap") is None:
-        found = replace(found, margin=(margins[0], margins[1]))
-    if options.pair("align") is None:
-        found = replace(found, align=(aligns[0], aligns[1]))
+    margin, align = (margins[0], margins[1]), (aligns[0], aligns[1])
+    found = {}
+    is_open = options.pair("margin") is None and options.pair("overlap") is None
+    if is_open and margin != (grid.rows.margin, grid.cols.margin):
+        found["margin"] = Decision(margin, NEEDED)
+    if options.pair("align") is None and align != (grid.rows.align, grid.cols.align):
+        found["align"] = Decision(align, NEEDED)
     return found
 
 
@@ -161,7 +188,8 @@ def with_statistics(forecast: Forecast, context: GlobalContext) -> Forecast:
         return forecast
     given = f"with the whole image's statistics ({context.listed})"
     share = context.sample if context.stored is None else context.stored.sample
-    if share == 1 or context.levels == 1:
+    would_be_exact = forecast.exact or forecast.exactness == WITHIN_ROUNDING
+    if share == 1 or context.levels == 1 or not would_be_exact:
         return replace(forecast, exactness=f"{forecast.exactness}, {given}")
     sentence = (
         f"not exact: statistics after the first level are those of {share:.0%} of the tiles; tiles "
@@ -176,8 +204,6 @@ def _counted(count: int, noun: str, plural: str | None = None) -> str:
 
 def _renamed(model: Model, variant: str) -> Model:
     """Return a model with another suffix of its cache keys."""
-    from copy import copy
-
     named = copy(model)
     named.spec = replace(model.spec, variant=model.spec.variant + variant)  # type: ignore[misc]
     return named

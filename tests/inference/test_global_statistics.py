@@ -150,7 +150,9 @@ def test_a_branch_of_a_coarser_grid_aligns_the_tiles(paths):
     image = made.pixels(3, 133, 150, "float32")
     made.raster(raster, image)
     networks.pooled_branch(model, 8)
-    segment(raster, model, output, exact="global", tile=64)
+    summary = segment(raster, model, output, exact="global", tile=64)
+    align = summary.settings.tiling.align
+    assert (align.value, align.origin) == ((8, 8), "needed for the whole image's statistics")
     beyond = np.pad(image, [(0, 0), (0, -133 % 8), (0, -150 % 8)], mode="reflect")
     expected = onnxruntime.InferenceSession(model).run(None, {"image": beyond[None]})[0][0]
     np.testing.assert_allclose(made.read(output), expected[:, :133, :150], atol=1e-5)
@@ -180,16 +182,15 @@ def test_weights_may_lie_outside_the_file(paths):
     assert_same(output, expected)
 
 
-@pytest.mark.parametrize("tta", ["flips", "d4"])
-def test_each_orientation_has_its_own_statistics(paths, tta):
+def test_each_orientation_has_its_own_statistics(paths):
     raster, model, output = paths
     image = made.pixels(3, 132, 100, "float32")
     made.raster(raster, image)
     networks.save(model, [("conv_left", 3), ("relu",), ("squeeze_excite",), ("conv_left", 3)])
-    segment(raster, model, output, exact="global", tta=tta, **TILING)
+    segment(raster, model, output, exact="global", tta="d4", **TILING)
     session = onnxruntime.InferenceSession(model)
     total = np.zeros((2, 132, 100))
-    symmetries = symmetries_of(tta)
+    symmetries = symmetries_of("d4")
     for symmetry in symmetries:
         (logits,) = session.run(None, {"image": np.ascontiguousarray(symmetry.apply(image))[None]})
         total += symmetry.undo(logits[0])
@@ -273,11 +274,19 @@ def test_a_share_of_the_tiles_is_said_not_to_be_exact(given):
     assert 0 < np.abs(made.read(output) - expected).max() < expected.std()
 
 
-def test_a_forecast_counts_the_passes(given):
+@pytest.mark.parametrize("is_size", [False, True])
+def test_a_forecast_counts_the_passes(given, is_size):
     raster, model, _, _ = given
-    found = forecast(raster, model, exact="global", tile=96)
+    place = {"size": (150, 183)} if is_size else {"raster": raster}
+    found = forecast(**place, model=model, exact="global", tile=96)
+    assert found.exact
     assert found.statistics_passes == found.figures()["statistics_passes"] == 2
     assert any("2 passes over the raster" in note for note in found.settings.notes)
+
+
+def test_a_forecast_without_a_model_cannot_know(given):
+    with pytest.raises(OptionError, match="exact= cuts the graph of a model"):
+        forecast(given[0], exact="global")
 
 
 @pytest.mark.parametrize(
