@@ -86,6 +86,32 @@ tiling = several(
         help="Accept logit errors of up to E standard deviations, for a smaller margin and "
         "overlap.",
     ),
+    option(
+        Section.TILING,
+        "--exact",
+        type=click.Choice(["global"]),
+        show_default="tiles of a model with global context are blended",
+        help="global: first measure what the model pools or normalizes over the whole raster, in "
+        "one or more passes over all tiles, so that all tiles agree. The statistics go into the "
+        "tags and into NAME.statistics.json beside OUTPUT.",
+    ),
+    option(
+        Section.TILING,
+        "--statistics",
+        metavar="FILE",
+        show_default="measured",
+        help="With --exact global: use the statistics of an earlier run, from its "
+        "NAME.statistics.json or from its output.",
+    ),
+    option(
+        Section.TILING,
+        "--statistics-sample",
+        type=float,
+        metavar="F",
+        show_default="1, all tiles",
+        help="With --exact global: measure statistics that depend on other statistics on this "
+        "share of the tiles only. The result is then not exact.",
+    ),
 )
 
 pixels = several(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from .errors import OptionError, SeamlessError
 
@@ -182,6 +182,60 @@ def rename(partial: Path, path: Path, overwrite: bool) -> None:
         partial.unlink()
 
 
+class TextFile:
+    """A text file that is published together with others.
+
+    Use it as a context manager; leaving the block removes what is not published.
+
+    Parameters
+    ----------
+    path : Path
+        From ``check_destination``.
+    text : str
+        Its contents.
+    overwrite : bool
+        Replace a file of that name.
+    """
+
+    def __init__(self, path: Path, text: str, overwrite: bool) -> None:
+        self._text = text
+        self._path = path
+        self._publication = Publication(path, overwrite)
+        self._partial = self._publication.partial()
+
+    def publish(self) -> None:
+        """Move the file to its name."""
+        with _reporting(self._path):
+            self._publication.publish(self._partial)
+
+    def retract(self) -> None:
+        """Remove the published file again, unless it has replaced another."""
+        self._publication.retract()
+
+    def __enter__(self) -> Self:
+        try:
+            with (
+                _reporting(self._path),
+                self._partial.open("x", encoding="utf-8", newline="") as file,
+            ):
+                file.write(self._text)
+        except BaseException:
+            self._publication.discard()
+            raise
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self._publication.discard()
+
+
+@contextmanager
+def _reporting(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise SeamlessError(f"cannot write {path}: {error.strerror or error}") from error
+
+
 class Document:
     """A text file whose path is checked first and that is written later.
 
@@ -208,14 +262,5 @@ class Document:
 
     def write(self, text: str) -> None:
         """Write the text without changing its line ends."""
-        publication = Publication(self._path, self._overwrite)
-        partial = publication.partial()
-        try:
-            with partial.open("x", encoding="utf-8", newline="") as file:
-                file.write(text)
-            publication.publish(partial)
-        except OSError as error:
-            why = error.strerror or error
-            raise SeamlessError(f"cannot write {self._path}: {why}") from error
-        finally:
-            publication.discard()
+        with TextFile(self._path, text, self._overwrite) as file:
+            file.publish()

@@ -10,11 +10,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Unpack
 
 from ..errors import ModelError, OptionError
+from ..inference.global_statistics import give_global_statistics
 from ..inference.prepared import PreparedRun, inputs_of, prepare
 from ..inference.provenance import describes_tiling, mismatches, options_from_tags
 from ..inference.segment import OnStart
 from ..models.receptive_field import Probe
 from ..planning.forecast import Forecast, with_exactness
+from ..planning.global_context import with_statistics
 from ..planning.open_raster import open_raster, with_band_numbers
 from ..planning.options import Execution, OptionChoices, Options, merged
 from ..planning.probing import needs_probe, try_probe
@@ -154,6 +156,7 @@ def check(
         if on_start:
             on_start(run.forecast)
         stack.enter_context(run.block_cache())
+        give_global_statistics(run, on_progress)
         seed = whole_number("seed", seed, 0)
         sample = _sample(run, checked, windows, seed)
         reference = _reference(run, found, sample)
@@ -180,7 +183,10 @@ def _probed(run: PreparedRun, options: Options) -> tuple[PreparedRun, Probe | No
     run = run.noting(*notes)
     if found is None:
         return run, None
-    return replace(run, forecast=with_exactness(run.forecast, run.model, found, options)), found
+    forecast = with_exactness(run.forecast, run.model, found, options)
+    if run.global_context is not None:
+        forecast = with_statistics(forecast, run.global_context)
+    return replace(run, forecast=forecast), found
 
 
 def _of_output(run: PreparedRun, checked: CheckedOutput, options: Options) -> PreparedRun:

@@ -46,6 +46,8 @@ class LoadedGraph:
         The file.
     output : str
         Name of the output; nodes that it does not depend on are left out.
+    graph : bytes, optional
+        A model to read in place of the file's, which has its other weights.
 
     Raises
     ------
@@ -53,8 +55,11 @@ class LoadedGraph:
         If the file cannot be read, or is no model.
     """
 
-    def __init__(self, path: Any, output: str) -> None:
-        model = onnx.load(path, load_external_data=False)
+    def __init__(self, path: Any, output: str, graph: bytes | None = None) -> None:
+        if graph is None:
+            model = onnx.load(path, load_external_data=False)
+        else:
+            model = onnx.load_model_from_string(graph)
         if model.functions:
             model = inliner.inline_local_functions(model)
         self.output = output
@@ -93,16 +98,17 @@ def ancestors(nodes: Iterable[onnx.NodeProto], output: str) -> list[onnx.NodePro
     for node in reversed(list(nodes)):
         if wanted & set(node.output):
             found.append(node)
-            wanted |= set(_inputs_of(node))
+            wanted |= set(inputs_of(node))
     return found[::-1]
 
 
-def _inputs_of(node: onnx.NodeProto) -> Iterable[str]:
+def inputs_of(node: onnx.NodeProto) -> Iterable[str]:
+    """Yield the tensors that a node takes, and those that graphs inside of it do."""
     yield from node.input
     for attribute in node.attribute:
         for graph in [attribute.g, *attribute.graphs]:
             for inner in graph.node:
-                yield from _inputs_of(inner)
+                yield from inputs_of(inner)
             yield from (own.name for own in graph.output)
 
 
@@ -145,7 +151,9 @@ def _outputs_of(
         by_size = any(own.by_size for own in given)
         values = _folded(node, inputs, opset, MAX_SHAPE if by_size else MAX_VALUES)
         if values is not None:
-            return [constant(value, by_size) for value in values]
+            sized = _sized(node, inputs, opset)
+            by_size = by_size if sized is None else bool(sized.any())
+            return [replace(constant(value, by_size), sized=sized) for value in values]
     rule = RULES.get(node.op_type) if node.domain in DOMAINS else None
     if rule is None:
         raise BoundError("unknown", "there is no rule for this operator")
@@ -168,6 +176,17 @@ def _branch(
     _run(graph.node, inner, opset, trace)
     outputs = [inner[own.name] for own in graph.output]
     return [own if own is not None else Tensor(()) for own in outputs]
+
+
+def _sized(
+    node: onnx.NodeProto, inputs: list[Tensor | None], opset: int
+) -> npt.NDArray[np.bool_] | None:
+    """Tell which lengths depend on the image's size of those that are taken from a shape."""
+    shape = inputs[0] if node.op_type in ("Gather", "Slice") else None
+    if shape is None or shape.sized is None:
+        return None
+    moved = _folded(node, [replace(shape, value=shape.sized), *inputs[1:]], opset, MAX_SHAPE)
+    return None if moved is None else moved[0]
 
 
 def _can_be_folded(node: onnx.NodeProto, given: list[Tensor]) -> bool:

@@ -30,8 +30,9 @@ def shape(call: Call) -> list[Tensor]:
         return [constant(lengths.prod(keepdims=False), bool(image.image_axes))]
     start, end = call.integer("start", 0), call.integer("end", image.rank)
     shown = slice(*slice(start, end).indices(image.rank))
-    by_size = any(not isinstance(part, int) for axis in image.axes[shown] for part in axis)
-    return [constant(lengths[shown], by_size)]
+    sized = np.array([not all(isinstance(part, int) for part in axis) for axis in image.axes])
+    found = constant(lengths[shown], bool(sized[shown].any()))
+    return [replace(found, sized=sized[shown])]
 
 
 @rule("Reshape")

@@ -64,6 +64,8 @@ class Tensor:
     """Whether it depends on pixels."""
     by_size: bool = False
     """Whether it depends on the image's height or width."""
+    sized: npt.NDArray[np.bool_] | None = None
+    """Which of its values do, where these are a shape or a part of one."""
     level: int = 0
     """Reductions of the whole image that it depends on, one after the other."""
 

@@ -14,6 +14,7 @@ from ..errors import OptionError
 from ..models.base import DEFAULT_CHANNELS
 from ..planning.autotune import measure_model
 from ..planning.forecast import Forecast, forecast_raster, forecast_size
+from ..planning.global_context import forecast_with_statistics, with_global_statistics
 from ..planning.open_raster import open_raster, with_band_numbers
 from ..planning.options import Execution, OptionChoices, Options, merged
 from ..planning.outputs import KINDS, LOGITS, copies_of, pixel_bytes
@@ -71,6 +72,8 @@ def forecast(
     for kind in kinds:
         check_among("kind", kind, KINDS)
     execution = Execution(provider, threads, max_memory)
+    if model is None and options.exact is not None:
+        raise OptionError("exact= cuts the graph of a model: give a model, too")
     if (raster is None) == (size is None):
         raise OptionError("give either a raster or a size")
     if size is not None:
@@ -107,9 +110,13 @@ def _of_size(
     lazy = execution.model(model, options)
     channels = DEFAULT_CHANNELS if options.bands is None else len(options.bands)
     channels = lazy.opened.spec.channels or channels
-    network = lazy.opened.resolved(channels)
+    network, context = lazy.opened.resolved(channels), None
+    if options.exact is not None:
+        network, context = with_global_statistics(network, options, channels, model)
     measured = measure_model(model, network, options, execution, size, channels)
-    return forecast_size(size, network, options, region, measured)
+    return forecast_with_statistics(
+        context, options, lambda own: forecast_size(size, network, own, region, measured)
+    )
 
 
 def _of_raster(

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from ..arrays import Mask, Values
-from ..atomic import check_destination
+from ..atomic import TextFile, check_destination
 from ..errors import OptionError
 from ..foreign_files import MODEL, identify
 from ..planning.class_scheme import ClassScheme
@@ -171,6 +171,8 @@ class OutputWriter:
         ``smooth``, ``smooth_by`` and ``sieve`` for classes.
     on_progress : callable, optional
         Called with a ``Progress`` while classes are smoothed and sieved.
+    documents : sequence of TextFile
+        Files that appear together with the others.
     """
 
     def __init__(
@@ -182,7 +184,9 @@ class OutputWriter:
         extent: Window | None = None,
         cleanup: dict[str, Any] | None = None,
         on_progress: OnProgress | None = None,
+        documents: Sequence[TextFile] = (),
     ) -> None:
+        self._documents = documents
         self._files = files
         self._interpretation = interpretation
         self._extent = extent
@@ -223,9 +227,13 @@ class OutputWriter:
                 window = np.where(has_value[..., None], window, nodata)
             writer.write(rows, cols, window)
 
+    def _all(self) -> Iterator[RasterWriter | TextFile]:
+        yield from self._writers
+        yield from self._documents
+
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            for writer in self._writers:
+            for writer in self._all():
                 stack.enter_context(writer)
             self._stack = stack.pop_all()
         return self
@@ -238,9 +246,9 @@ class OutputWriter:
             for writer in self._writers:
                 writer.complete()
             try:
-                for writer in self._writers:
-                    writer.publish()
+                for own in self._all():
+                    own.publish()
             except BaseException:  # including Ctrl-C between two files
-                for writer in self._writers:
-                    writer.retract()
+                for own in self._all():
+                    own.retract()
                 raise

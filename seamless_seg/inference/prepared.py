@@ -24,6 +24,11 @@ from ..planning.autotune import Measurements, measure_model
 from ..planning.bands import count_bands
 from ..planning.class_tiling import recognized, require_exact_classes
 from ..planning.forecast import Forecast, forecast_raster
+from ..planning.global_context import (
+    GlobalContext,
+    forecast_with_statistics,
+    with_global_statistics,
+)
 from ..planning.memory import MemoryNeeds, Schedule, least_footprint, refusal, schedule
 from ..planning.options import LEAST_BYTES, Execution, Options
 from ..planning.outputs import WORKING_COPIES
@@ -70,6 +75,8 @@ class PreparedRun:
     """Bytes that the process may use."""
     fill: float | None = None
     """Pixel value for the model in place of nodata; the mean if None."""
+    global_context: GlobalContext | None = None
+    """Reductions of the whole image whose statistics are given to the model; None for none."""
     is_empty: bool = False
     """Whether no pixel of the raster is valid, so that the model never runs."""
     smallest_tile: int | None = None
@@ -359,11 +366,13 @@ def prepare(
     channels = count_bands(options, network, reader)
     if not is_empty or network.spec.classes is None:
         network = network.resolved(channels)
-    measured = Measurements()
+    measured, context = Measurements(), None
     if not is_empty:
         network = recognized(network, channels)
+        if options.exact is not None:
+            network, context = with_global_statistics(network, options, channels, model.source)
         measured = measure_model(model.source, network, options, execution, reader.size, channels)
-    planned = partial(_planned, reader, model.source, network, execution, area, is_empty)
+    planned = partial(_planned, reader, model.source, network, execution, area, is_empty, context)
     run = planned(options, measured)
     smallest = measured.smallest_tile
     if smallest is not None and max(run.plan.grid.tile_shape) != smallest:
@@ -381,11 +390,14 @@ def _planned(
     execution: Execution,
     area: shapely.Geometry | None,
     is_empty: bool,
+    context: GlobalContext | None,
     options: Options,
     measured: Measurements,
 ) -> PreparedRun:
     """Decide on all settings, given what was measured of the model."""
-    forecast = forecast_raster(reader, network, options, area, measured)
+    forecast = forecast_with_statistics(
+        context, options, lambda own: forecast_raster(reader, network, own, area, measured)
+    )
     if not is_empty:
         forecast = require_exact_classes(forecast, network)
     if measured.tile_costs is not None:
@@ -400,6 +412,7 @@ def _planned(
         measured.probe,
         execution.max_memory,
         number_of("fill", options.fill),
+        context,
         is_empty,
         measured.smallest_tile,
     )

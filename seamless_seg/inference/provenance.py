@@ -15,6 +15,7 @@ from ..models.files import files_of, fingerprint, has_functions
 from ..normalization import Scaling
 from ..planning.options import AUTO, SMALLEST_LENGTHS, Options
 from ..planning.settings import LINEAR, Settings
+from ..planning.statistics_file import TAG
 from ..tiling.trust import PROFILES, is_name, name_of
 from ..version import __version__
 
@@ -92,6 +93,8 @@ def options_from_tags(options: Options, tags: Mapping[str, str], path: Any) -> O
     for superseded, options_given in SUPERSEDED:
         if set(options_given) & set(given):
             stated = {name: value for name, value in stated.items() if name not in superseded}
+    if stated.get("exact") and TAG in tags:
+        stated["statistics"] = path
     return Options(**(stated | given))
 
 

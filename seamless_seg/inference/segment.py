@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import time
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, Unpack
 
 from ..areas.geojson import area_of, bounding_window
+from ..atomic import TextFile, check_destination
 from ..errors import OptionError
 from ..planning.class_scheme import ClassScheme, notes_on
 from ..planning.exactness import Basis
@@ -26,6 +28,7 @@ from ..planning.outputs import (
     interpretation_of,
 )
 from ..planning.settings import Settings
+from ..planning.statistics_file import TAG, StoredStatistics, statistics_path
 from ..postprocess.products import ACTIVATIONS
 from ..progress import OnProgress
 from ..raster.blocks import BlockWindows
@@ -33,6 +36,7 @@ from ..raster.creation_options import Encoding, EncodingChoices
 from ..signatures import showing_fields
 from ..spill import Spill
 from ..system import peak_bytes
+from .global_statistics import give_global_statistics
 from .pipeline import Pipeline, RunCounts
 from .prepared import PreparedRun, inputs_of, prepare, within_memory
 
@@ -193,7 +197,8 @@ def segment(
     with ExitStack() as stack:
         reader = stack.enter_context(open_raster(raster, options, lazy))
         options = with_band_numbers(options, reader)
-        paths = _destinations((output, *outputs.paths), inputs_of(model, reader), overwrite)
+        inputs = [*inputs_of(model, reader), options.statistics]
+        paths = _destinations((output, *outputs.paths), inputs, overwrite, options.exact)
         region = area_of(area, bbox, reader.size, reader.georeference)
         if options.bands is not None:
             reader.select(options.bands)
@@ -204,6 +209,7 @@ def segment(
         run = prepared.run
         if on_start:
             on_start(prepared.forecast)
+        prepared = _with_statistics(prepared, on_progress)
         counts = _run(prepared, part, overwrite, on_progress)
     return Summary(
         tiles=run.plan.tiles - counts.skipped,
@@ -219,7 +225,7 @@ def segment(
         exact_by=prepared.forecast.exact_by,
         peak_bytes=peak_bytes(),
         warnings=(*prepared.forecast.warnings, *_warnings_on(counts, run.reader)),
-        outputs=tuple(paths),
+        outputs=(*paths, *_statistics_files(prepared)),
     )
 
 
@@ -239,6 +245,25 @@ class _Decided(NamedTuple):
     forecast: Forecast
     files: list[OutputFile]
     scheme: ClassScheme
+    statistics: StoredStatistics | None = None
+    """Statistics of the whole raster that the model is given."""
+
+
+def _with_statistics(decided: _Decided, on_progress: OnProgress | None) -> _Decided:
+    """Measure the statistics that the model needs, and add them to the outputs' tags."""
+    run = decided.run
+    if run.global_context is None or run.is_empty:
+        return decided
+    with run.block_cache():
+        stored = give_global_statistics(run, on_progress)
+    if stored is None:
+        return decided
+    tag = {TAG: stored.to_tag()}
+    files = [
+        own._replace(output=replace(own.output, tags={**own.output.tags, **tag}))
+        for own in decided.files
+    ]
+    return decided._replace(files=files, statistics=stored)
 
 
 def _decide(
@@ -266,12 +291,16 @@ def _decide(
     return _Decided(run, replace(run.forecast, settings=settings, schedule=schedule), files, scheme)
 
 
-def _destinations(paths: Sequence[Any], inputs: Sequence[Any], overwrite: bool) -> list[Path]:
+def _destinations(
+    paths: Sequence[Any], inputs: Sequence[Any], overwrite: bool, exact: str | None
+) -> list[Path]:
     """Check that no output would replace an input or another output; return their paths."""
     from .output_files import check_destination_of_raster, check_distinct
 
     checked = [check_destination_of_raster(path, inputs, overwrite) for path in paths]
     check_distinct(checked)
+    if exact is not None:
+        check_destination(statistics_path(checked[0]), inputs, overwrite)
     return checked
 
 
@@ -300,6 +329,7 @@ def _run(
         extent=part.extent if part and part.is_cropped else None,
         cleanup=values,
         on_progress=on_progress,
+        documents=_documents(decided, overwrite),
     )
     if schedule is None:
         with writer:  # no pixel of the raster is valid: the outputs are nodata
@@ -310,6 +340,18 @@ def _run(
     seams: Spill[int] = Spill(files[0].path.parent)
     with run.block_cache(schedule.plan), seams, writer:
         return Pipeline(run, schedule, writer, seams, activation).run(on_progress)
+
+
+def _documents(decided: _Decided, overwrite: bool) -> list[TextFile]:
+    """Return the files beside the outputs."""
+    if decided.statistics is None:
+        return []
+    text = json.dumps(decided.statistics.document()) + "\n"
+    return [TextFile(path, text, overwrite) for path in _statistics_files(decided)]
+
+
+def _statistics_files(decided: _Decided) -> list[Path]:
+    return [] if decided.statistics is None else [statistics_path(decided.files[0].path)]
 
 
 def _is_empty(reader: RasterReader) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import compress
 from typing import Any, NamedTuple
 
@@ -37,6 +37,8 @@ class TileReader:
         Type of the raster's pixels.
     fill : float, optional
         Pixel value in place of nodata; the mean, which is zero after normalization, if None.
+    normalizes : bool
+        Normalize here even where the model could.
     """
 
     def __init__(
@@ -46,19 +48,25 @@ class TileReader:
         normalization: Normalization,
         dtype: np.dtype[Any],
         fill: float | None = None,
+        normalizes: bool = False,
     ) -> None:
         self._reader = reader
         self._model = model
         # Raw pixels have no spare value for gaps, so a raster with gaps is normalized here.
         is_raw = takes_integers(model, normalization, dtype) or (
-            not reader.may_have_gaps and model.take_over_normalization(normalization, dtype)
+            not (reader.may_have_gaps or normalizes)
+            and model.take_over_normalization(normalization, dtype)
         )
         raw_dtype = dtype if is_raw else None
         self._input = InputWriter(normalization, fill, len(reader.bands), raw_dtype)
 
     def batches(self, plan: Plan, size: int) -> Iterator[TileBatch]:
         """Yield the plan's tiles in its order, ``size`` at a time."""
-        for batch in plan.batches(size):
+        return self.read(plan.batches(size))
+
+    def read(self, batches: Iterable[Batch]) -> Iterator[TileBatch]:
+        """Yield batches of tiles."""
+        for batch in batches:
             runs = list(_runs(batch))
             valid: list[Mask | None] = [None] * len(batch.indices)
             if self._reader.may_have_nodata:

@@ -9,6 +9,7 @@ from .base import Model
 from .ensemble import Ensemble
 from .onnx_graph import GRAPH_ERRORS, Graph, Integers, Node, read_graph
 from .onnx_model import OnnxModel
+from .oriented import OrientedModel
 
 ACTIVATION_KINDS = ("Softmax", "Sigmoid", "HardSigmoid")
 """Types of nodes whose outputs are probabilities."""
@@ -59,6 +60,8 @@ def final_activation(model: Model) -> str | None:
     if isinstance(model, Ensemble):
         found = [final_activation(member) for member in model.models]
         return found[0] if all(found) else None
+    if isinstance(model, OrientedModel):
+        return final_activation(model.model)
     if not isinstance(model, OnnxModel):
         return None
     try:
@@ -84,7 +87,7 @@ def tile_wide_nodes(model: Model) -> str | None:
     if isinstance(model, Ensemble):
         found = filter(None, map(tile_wide_nodes, model.models))
         return " and ".join(dict.fromkeys(found)) or None
-    if not isinstance(model, OnnxModel):
+    if not isinstance(model, OnnxModel) or model.other_graph is not None:
         return None
     try:
         graph = read_graph(model.spec.name)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Literal
 from .base import DEFAULT_CHANNELS, Model
 from .ensemble import Ensemble
 from .onnx_model import OnnxModel
-from .tta import symmetries_of
+from .oriented import OrientedModel
+from .tta import Symmetry, symmetries_of
 
 if TYPE_CHECKING:
     from ..graphs.bound import GraphBound
@@ -72,7 +73,10 @@ def graph_verdict(model: Model, channels: int | None = None, multiple: int = 1) 
     """
     if isinstance(model, Ensemble):
         verdicts = [graph_verdict(member, channels, multiple) for member in model.models]
-        return _turned(_combined(verdicts), model.tta)
+        turns = symmetries_of(model.tta)
+        return _combined([_oriented(own, turn) for own in verdicts for turn in turns])
+    if isinstance(model, OrientedModel):
+        return _oriented(graph_verdict(model.model, channels, multiple), model.symmetry)
     if not isinstance(model, OnnxModel):
         return GraphVerdict("unknown", NO_GRAPH)
     try:
@@ -93,7 +97,7 @@ def _bound_of(model: OnnxModel, channels: int, multiple: int) -> GraphBound:
     from ..graphs.interpreter import LoadedGraph, image_of
 
     spec, layout = model.spec, model.logits_layout
-    graph = LoadedGraph(spec.name, model.output)
+    graph = LoadedGraph(spec.name, model.output, model.other_graph)
 
     def image(lengths: tuple[int, int]) -> Tensor:
         height, width = (length + 2 * spec.border for length in lengths)
@@ -164,7 +168,7 @@ def _combined(verdicts: list[GraphVerdict]) -> GraphVerdict:
     combined = GraphVerdict(
         stride=(math.lcm(*(down for down, _ in strides)), math.lcm(*(own for _, own in strides))),
         radius=tuple(map(max, zip(*(own.radius for own in verdicts), strict=True))),
-        reductions=sum(own.reductions for own in verdicts),
+        reductions=max(own.reductions for own in verdicts),
         levels=max(own.levels for own in verdicts),
     )
     for kind in ("position", "global", "unknown"):
@@ -174,16 +178,13 @@ def _combined(verdicts: list[GraphVerdict]) -> GraphVerdict:
     return combined
 
 
-def _turned(verdict: GraphVerdict, tta: str | None) -> GraphVerdict:
-    """Return the verdict on the mean over an augmentation."""
+def _oriented(verdict: GraphVerdict, symmetry: Symmetry) -> GraphVerdict:
+    """Return the verdict on a model that sees images in an orientation, undone on its logits."""
     top, bottom, left, right = verdict.radius
-    stride = verdict.stride
-    symmetries = symmetries_of(tta)
-    if any(own.flipped_rows for own in symmetries):
-        top = bottom = max(top, bottom)
-    if any(own.flipped_columns for own in symmetries):
-        left = right = max(left, right)
-    if any(own.transposed for own in symmetries):
-        top, bottom = left, right = max(top, left), max(bottom, right)
-        stride = (math.lcm(*stride),) * 2
-    return replace(verdict, stride=stride, radius=(top, bottom, left, right))
+    if symmetry.flipped_rows:
+        top, bottom = bottom, top
+    if symmetry.flipped_columns:
+        left, right = right, left
+    if not symmetry.transposed:
+        return replace(verdict, radius=(top, bottom, left, right))
+    return replace(verdict, radius=(left, right, top, bottom), stride=verdict.stride[::-1])

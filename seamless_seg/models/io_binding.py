@@ -43,7 +43,7 @@ class DeviceRunner:
     def __init__(self, session: Any, image: str, logits: str, device: str) -> None:
         self._session = session
         self._image, self._logits = image, logits
-        self._device = device
+        self.device = device
         self._normalization: Any = None
         self._free: queue.LifoQueue[_Buffers] = queue.LifoQueue()
         for _ in range(BUFFER_SETS):
@@ -59,6 +59,11 @@ class DeviceRunner:
     def normalizes(self, dtype: np.dtype[Any]) -> bool:
         """Tell whether batches of that dtype are pixels that are normalized on the device."""
         return self._normalization is not None and dtype == np.uint8
+
+    def use_session(self, session: Any) -> None:
+        """Run another session of the model from here on; no thread may be calling."""
+        self._session = session
+        self.release_buffers()
 
     def release_buffers(self) -> None:
         """Free all buffers, however large they have become; no thread may be calling."""
@@ -81,12 +86,12 @@ class DeviceRunner:
         onnxruntime = runtime()
 
         # A copy, as on a CPU the buffer would be the caller's own array.
-        first = onnxruntime.OrtValue.ortvalue_from_numpy(batch.copy(), self._device, 0)
+        first = onnxruntime.OrtValue.ortvalue_from_numpy(batch.copy(), self.device, 0)
         stages, image = [], first
         if self.normalizes(batch.dtype):
-            stages.append(_Stage(self._normalization, "pixels", image, "values", self._device))
+            stages.append(_Stage(self._normalization, "pixels", image, "values", self.device))
             image = stages[-1].result
-        stages.append(_Stage(self._session, self._image, image, self._logits, self._device))
+        stages.append(_Stage(self._session, self._image, image, self._logits, self.device))
         return _Buffers(batch, first, stages)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from typing import Any
@@ -187,6 +187,52 @@ class OnnxModel:
         graph = normalization_graph(normalization, dtype)
         self._on_device.normalize_with(self._file.session_of(graph))
         return True
+
+    @property
+    def other_graph(self) -> bytes | None:
+        """The graph by which ``open_graph`` has replaced the file's; None for the file's own."""
+        return self._file.other_graph
+
+    def reopened(self) -> OnnxModel:
+        """Return the same model with a session of its own."""
+        other = copy(self)
+        other._file = self._file.reopened()
+        if self._on_device:
+            names = self._signature.image.name, self._signature.logits.name
+            device = self._on_device.device
+            other._on_device = DeviceRunner(other._file.session, *names, device)
+        return other
+
+    def open_graph(self, graph: bytes, on_all_threads: bool = False) -> None:
+        """Run another graph of the same weights from here on, in all copies of this model.
+
+        Parameters
+        ----------
+        graph, on_all_threads
+            As for ``OnnxFile.open_graph``.
+        """
+        self._file.open_graph(graph, on_all_threads)
+        if self._on_device:
+            self._on_device.use_session(self._file.session)
+
+    def run_outputs(
+        self, batch: Batch, more: Mapping[str, npt.NDArray[Any]], outputs: Sequence[str]
+    ) -> list[npt.NDArray[Any]]:
+        """Run the open graph on images and further inputs; return some outputs as it gives them.
+
+        Parameters
+        ----------
+        batch : array
+            Images, ``(B, C, H, W)``.
+        more : mapping
+            The other inputs by their names.
+        outputs : sequence of str
+            Names of the outputs.
+        """
+        with naming_failure(self.spec.name, batch):
+            image = self._signature.image_layout.from_nchw(batch)
+            given = {self._signature.image.name: image, **more}
+            return list(self._file.session.run(list(outputs), given))
 
     def __call__(self, batch: Batch, /) -> npt.NDArray[Any]:
         """Run the graph; an exception of onnxruntime becomes a ``ModelError``."""

@@ -54,6 +54,7 @@ class OnnxFile:
         self.provider = provider.lower()
         self.threads = threads
         self._more_output: str | None = None
+        self._graph: bytes | None = None
         self.session = _open_session(Path(path), provider, threads)
         self.inputs = [to_tensor(node) for node in self.session.get_inputs()]
         self.outputs = [to_tensor(node) for node in self.session.get_outputs()]
@@ -103,6 +104,35 @@ class OnnxFile:
         self.outputs = [to_tensor(node) for node in self.session.get_outputs()]
         return self.outputs[-1]
 
+    @property
+    def other_graph(self) -> bytes | None:
+        """The graph that runs in place of the file's; None for the file's own."""
+        return self._graph
+
+    def reopened(self) -> OnnxFile:
+        """Return the same file in another session, with the same outputs."""
+        other = OnnxFile(self.name, self.provider, self.threads)
+        if self._more_output is not None:
+            other.add_output(self._more_output)
+        return other
+
+    def open_graph(self, graph: bytes, on_all_threads: bool = False) -> None:
+        """Run another graph of the file's weights from here on.
+
+        The model is never in memory twice.
+
+        Parameters
+        ----------
+        graph : bytes
+            The graph, which refers to weights outside as the file does.
+        on_all_threads : bool
+            Run on as many threads as there may be, whatever ``set_threads`` has set for others.
+        """
+        del self.session
+        self._graph, self._holds_memory = graph, False
+        threads = (self.threads or cores()) if on_all_threads else self._session_threads
+        self.session = _open_session(Path(self.name), self.provider, threads, graph=graph)
+
     def set_threads(self, threads: int) -> None:
         """Open a session for another number of threads, or one that holds no memory of old tiles.
 
@@ -113,7 +143,8 @@ class OnnxFile:
         self._session_threads, self._holds_memory = threads, False
         del self.session
         path = Path(self.name)
-        self.session = _open_session(path, self.provider, threads, self._more_output)
+        more = None if self._graph else self._more_output  # other graphs have it already
+        self.session = _open_session(path, self.provider, threads, more, self._graph)
 
     def session_of(self, graph: bytes) -> Any:
         """Open a session of another graph with the same provider and threads."""
@@ -146,7 +177,11 @@ def providers() -> dict[str, str]:
 
 
 def _open_session(
-    path: Path, provider: str, threads: int | None, more_output: str | None = None
+    path: Path,
+    provider: str,
+    threads: int | None,
+    more_output: str | None = None,
+    graph: bytes | None = None,
 ) -> Any:
     available = providers()
     if provider.lower() not in available:
@@ -160,9 +195,11 @@ def _open_session(
         several = ": give one model" if "," in str(path) else ""
         raise ModelError(f"{path}: there is no such model file{several}")
     try:
-        if more_output is None:
+        if graph is None and more_output is None:
             return _start_session(path, provider.lower(), threads)
-        graph = with_output(path.read_bytes(), more_output)
+        graph = path.read_bytes() if graph is None else graph
+        if more_output is not None:
+            graph = with_output(graph, more_output)
         return _start_session(graph, provider.lower(), threads, path.parent)
     except SeamlessError:
         raise

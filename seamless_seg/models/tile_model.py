@@ -142,6 +142,11 @@ class TileModel:
         logits = self._run_in_batches(batch)
         return logits[..., : self._tile[0], : self._tile[1]].transpose(0, 2, 3, 1)
 
+    def padded(self, batch: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return an ``empty_batch`` whose tiles are extended by reflection, in place."""
+        self._pad(batch)
+        return batch
+
     def _pad(self, batch: npt.NDArray[Any]) -> None:
         own = self.tile_view(batch)
         if own.shape != batch.shape:

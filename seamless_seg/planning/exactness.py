@@ -39,6 +39,9 @@ DEPENDS_ON_SIZE = (
 GLOBAL_CONTEXT = "not exact: the model has global context, so its output depends on the tile's size"
 """The sentence for a model whose receptive field covers the whole tile."""
 
+BEYOND_STATISTICS = ("Attention", "MatMul", "GlobalLpPool", "GroupNorm ", "ReduceL2", "training")
+"""Words in the names of nodes of which no statistic of the whole image can be given."""
+
 ROUNDED = (
     f"tiling exact within rounding, {{basis}}: equal to {ON_WHOLE_IMAGE}, but for the last bits"
     f"{{figure}}, which the runtime rounds differently in images of other sizes"
@@ -212,6 +215,13 @@ def limitation(probe: Probe) -> str | None:
     return DEPENDS_ON_SIZE if probe.depends_on_size else None
 
 
+def next_step(nodes: str | None) -> str:
+    """Say what helps a model whose graph has these nodes with global context."""
+    if nodes is None or any(word in nodes for word in BEYOND_STATISTICS):
+        return "fewer, larger tiles help"
+    return 'fewer, larger tiles help, and exact="global" makes all tiles agree'
+
+
 def _named(probe: Probe) -> str:
     """Say which node of the graph depends on the position, or on the size alone."""
     by_size = probe.depends_on_size and all(probe.equivariant)
@@ -234,7 +244,7 @@ def warned(nodes: str | None, probe: Probe | None, sentence: str | None) -> str 
         found = f"the graph has {nodes}" if nodes else probe.graph.reason if probe else ""
         listed = f" ({found})" if found else ""
         is_quantized = DYNAMIC_QUANTIZATION in found
-        return f"{GLOBAL_CONTEXT}{listed}{FLOAT_INSTEAD * is_quantized}; fewer, larger tiles help"
+        return f"{GLOBAL_CONTEXT}{listed}{FLOAT_INSTEAD * is_quantized}; {next_step(nodes)}"
     if sentence == NOT_DETERMINISTIC:
         return (
             f"{NOT_DETERMINISTIC}, so the same pixels give another result in each tile and each "
@@ -246,7 +256,7 @@ def warned(nodes: str | None, probe: Probe | None, sentence: str | None) -> str 
     if nodes is not None and probe is None:
         return (
             f"the graph has {nodes}: each output pixel may depend on the whole tile, so tiles "
-            f"may differ whatever their overlap; fewer, larger tiles help"
+            f"may differ whatever their overlap; {next_step(nodes)}"
         )
     return None
 

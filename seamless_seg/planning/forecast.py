@@ -53,6 +53,8 @@ class Forecast:
     """Estimated costs of several tile sizes; None if the tile size was not chosen by timing."""
     stored: int | None = None
     """Bytes of a pixel in all outputs; if None, those of logits."""
+    statistics_passes: int = 0
+    """Passes over the whole raster that measure statistics for the model before the run."""
     warning: str | None = None
     """Why tiles differ whatever their overlap; None if they do not, as far as known."""
 
@@ -97,6 +99,8 @@ class Forecast:
             figures["exact"] = self.exact
             figures["exactness"] = self.exactness
             figures["exact_by"] = self.exact_by
+        if self.statistics_passes:
+            figures["statistics_passes"] = self.statistics_passes
         if self.warning is not None:
             figures["warning"] = self.warning
         if self.classes is not None:
@@ -244,6 +248,8 @@ def model_choices(options: Options, model: Model) -> dict[str, Decision[Any]]:
         choices["model_output"] = Decision(
             model.spec.metadata.output, model.spec.metadata.origin("output")
         )
+    if options.exact is not None:
+        choices["exact"] = Decision(options.exact, OPTION)
     if options.fill is not None:
         choices["fill"] = Decision(options.fill, OPTION)
     return choices

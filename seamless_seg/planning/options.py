@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
 from numbers import Integral, Real
+from os import PathLike
 from typing import Any, Literal, TypedDict, TypeVar
 
 import numpy as np
@@ -76,6 +77,12 @@ class Options:
     names; or a string of these, separated by commas."""
     tolerance: float | None = None
     """Accepted change of logits near tile edges, in standard deviations of the logits."""
+    exact: Literal["global"] | None = None
+    """``"global"``: measure what the model reduces of the whole image in passes of its own."""
+    statistics: str | PathLike[str] | None = None
+    """File of such statistics that an earlier run has written, or its output."""
+    statistics_sample: float | None = None
+    """Share of the tiles on which statistics are measured that depend on others."""
     scale: float | None = None
     """Factor for pixel values."""
     mean: Sequence[float] | float | None = None
@@ -119,6 +126,7 @@ class Options:
         object.__setattr__(self, "tolerance", number_of("tolerance", self.tolerance))
         if self.tolerance is not None and self.tolerance <= 0:
             raise OptionError(f"tolerance must be above 0, not {self.tolerance}")
+        self._check_exact()
         number_of("scale", self.scale)
         number_of("fill", self.fill)
         symmetries_of(self.tta)
@@ -154,6 +162,24 @@ class Options:
         for name in READING_OPTIONS:
             if getattr(self, name) is not None:
                 raise OptionError(f"{name}= is about how the raster is read: give a raster, too")
+
+    def _check_exact(self) -> None:
+        if self.exact not in (None, "global"):
+            raise OptionError(f"exact must be global, not {self.exact!r}")
+        if self.exact is None and self.statistics is not None:
+            raise OptionError('statistics= needs exact="global": give it, too')
+        if self.statistics_sample is None:
+            return
+        share = number_of("statistics_sample", self.statistics_sample)
+        if share is None or not 0 < share <= 1:
+            raise OptionError(
+                f"statistics_sample must be above 0 and at most 1, not {self.statistics_sample}"
+            )
+        if self.exact is None or self.statistics is not None:
+            raise OptionError(
+                'statistics_sample= needs exact="global", and no statistics=: these are not '
+                "measured again"
+            )
 
     def _check_reading(self) -> None:
         chosen = {
@@ -210,6 +236,9 @@ class OptionChoices(ReadingChoices, total=False):
     batch_size: int | None
     bands: Sequence[int | str] | str | None
     tolerance: float | None
+    exact: Literal["global"] | None
+    statistics: str | PathLike[str] | None
+    statistics_sample: float | None
     scale: float | None
     mean: Sequence[float] | float | None
     std: Sequence[float] | float | None

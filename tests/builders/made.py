@@ -78,7 +78,9 @@ def model(path, nodes, weights, channels, classes, **options):
         [tensor("logits", [batch, classes, out_height, out_width], options.get("out_dtype"))],
         [numpy_helper.from_array(np.asarray(value), name) for name, value in weights.items()],
     )
-    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    opset = options.get("opset", 17)
+    versions = {"opset_imports": [helper.make_opsetid("", opset)], "ir_version": max(8, opset // 2)}
+    made = helper.make_model(graph, **versions)
     metadata = options.get("metadata", {})
     helper.set_model_props(made, {key: json.dumps(value) for key, value in metadata.items()})
     onnx.checker.check_model(made)

@@ -15,6 +15,12 @@ A network is a list of layers, each a tuple of a name and its numbers:
     ("crop_skip", [layers])               the same, the input cropped to what is left of it
     ("crop_skip", [layers], border)       cropped by so many pixels, whatever the size
     ("instance_norm",), ("global_pool",), ("squeeze_excite",), ("attention",)    see the whole tile
+    ("gate", kind, keepdims)              a gate from ReduceMean, ReduceMax, ...; sees it, too
+    ("beside", kind)                      the image beside its mean, repeated to its size
+    ("normed_by_hand",)                   instance normalization by means of means
+    ("group_norm", groups)                as torch writes it, by a reshape; sees it, too
+    ("group_norm_node", groups)           the node of ONNX, from version 18 on
+    ("mean_variance",)                    MeanVarianceNormalization over the image
 """
 
 from __future__ import annotations
@@ -181,6 +187,48 @@ class _Graph:
         gate = self.add("Sigmoid", [excited])
         return self.add("Mul", [value, gate]), channels
 
+    def gate(self, value, channels, kind, keepdims=1):
+        reduced = self.add(kind, [value], axes=[2, 3], keepdims=keepdims)
+        if kind == "ReduceSum":  # of a size that a sigmoid can take
+            axes = self.constant(np.array([2, 3]))
+            self.nodes.pop()
+            reduced = self.add(kind, [value, axes], keepdims=keepdims)
+            reduced = self.add("Mul", [reduced, self.constant(np.float32(1e-4))])
+        if not keepdims:
+            reduced = self.add("Gemm", [reduced, self.weight(channels, channels)])
+            reduced = self.add("Unsqueeze", [reduced, self.constant(np.array([2, 3]))])
+        return self.add("Mul", [value, self.add("Sigmoid", [reduced])]), channels
+
+    def beside(self, value, channels, kind):
+        pooled = self.add(kind, [value])
+        size = self.add("Shape", [value])
+        wide = self.add("Expand", [pooled, size])
+        return self.add("Concat", [value, wide], axis=1), 2 * channels
+
+    def normed_by_hand(self, value, channels):
+        mean = self.add("ReduceMean", [value], axes=[2, 3])
+        centered = self.add("Sub", [value, mean])
+        squared = self.add("Mul", [centered, centered])
+        variance = self.add("ReduceMean", [squared], axes=[-1, -2])
+        shifted = self.add("Add", [variance, self.constant(np.float32(1e-5))])
+        return self.add("Div", [centered, self.add("Sqrt", [shifted])]), channels
+
+    def group_norm(self, value, channels, groups):
+        shape = self.add("Shape", [value])
+        flat = self.add("Reshape", [value, self.constant(np.array([0, groups, -1]))])
+        ones, zeros = (self.constant(np.full(groups, n, np.float32)) for n in (1, 0))
+        normed = self.add("InstanceNormalization", [flat, ones, zeros])
+        normed = self.add("Reshape", [normed, shape])
+        scale = self.constant(self.random.random((channels, 1, 1), np.float32) + 0.5)
+        return self.add("Mul", [normed, scale]), channels
+
+    def group_norm_node(self, value, channels, groups):
+        numbers = [self.constant(self.random.random(channels, np.float32)) for _ in range(2)]
+        return self.add("GroupNormalization", [value, *numbers], num_groups=groups), channels
+
+    def mean_variance(self, value, channels):
+        return self.add("MeanVarianceNormalization", [value], axes=[2, 3]), channels
+
     def attention(self, value, channels):
         """Every pixel looks at the mean of each row's and column's softmax: cheap, and global."""
         shape = self.add("Shape", [value])
@@ -198,3 +246,15 @@ def save(path, layers, channels=3, classes=2, seed=0, **options):
     weight = graph.weight(classes, width, 1, 1)
     graph.nodes.append(helper.make_node("Conv", [value, weight], ["logits"]))
     return made.model(path, graph.nodes, graph.weights, channels, classes, **options)
+
+
+def pooled_branch(path, n, channels=3, classes=2, seed=0):
+    """Save a convolution whose result is scaled by the mean of maxima of ``n x n`` pixels."""
+    graph = _Graph(seed)
+    value, width = graph.conv("image", channels, 3, 1)
+    pooled, _ = graph.pool(value, width, n)
+    gate = graph.add("Sigmoid", [graph.add("GlobalAveragePool", [pooled])])
+    scaled = graph.add("Mul", [value, gate])
+    weight = graph.weight(classes, width, 1, 1)
+    graph.nodes.append(helper.make_node("Conv", [scaled, weight], ["logits"]))
+    return made.model(path, graph.nodes, graph.weights, channels, classes)

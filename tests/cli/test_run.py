@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -65,7 +66,8 @@ class TestRun:
         status, _, err = cli(*RUN, "--tile", 64, *quiet)
         assert status == 0
         assert "warning: not exact: the model has global context, so its output depends" in err
-        assert "size (the graph has 1 GlobalAveragePool node); fewer, larger tiles help\n" in err
+        assert "size (the graph has 1 GlobalAveragePool node); fewer, larger tiles help" in err
+        assert ", and --exact global makes all tiles agree\n" in err
         assert err.count("warning:") == 1
 
     @pytest.mark.parametrize("quiet", [[], ["-q"]])
@@ -392,3 +394,27 @@ def test_an_interruption_that_python_swallows_comes_again(slow):
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=20, check=True
     )
     assert (ended.stdout, ended.stderr) == ("interrupted\n", "")
+
+
+def test_statistics_of_the_whole_image_lie_beside_the_output(folder, cli):
+    networks.save("model.onnx", [("conv", 3, 1), ("squeeze_excite",)])
+    tiling = ("--tile", 64, "--margin", 4, "--align", 1)
+    status, _, said = cli(*RUN, "--exact", "global", *tiling)
+    assert status == 0
+    assert "note: --exact global first measures the statistics of 1 node in 1 level" in said
+    assert made.names("out") == ["out.statistics.json", "out.tif"]
+    refused(cli(*RUN, "--exact", "global", *tiling, "--overwrite", "--statistics", "in.tif"), 2, "")
+    again = ("run", "in.tif", "model.onnx", "out/again.tif", *tiling)
+    stored = ("--statistics", "out/out.statistics.json")
+    refused(cli(*again, *stored), 2, "--statistics needs --exact global: give it, too")
+    assert cli(*again, *stored, "--exact", "global")[0] == 0
+    np.testing.assert_array_equal(made.read("out/again.tif"), made.read("out/out.tif"))
+
+
+def test_a_file_of_statistics_is_not_replaced_unasked(folder, cli):
+    networks.save("model.onnx", [("squeeze_excite",)])
+    Path("out/out.statistics.json").write_text("mine")
+    result = cli(*RUN, "--exact", "global", "--margin", 0, "--align", 1)
+    refused(result, 2, "out.statistics.json exists already: --overwrite replaces it")
+    assert Path("out/out.statistics.json").read_text() == "mine"
+    assert made.names("out") == ["out.statistics.json"]

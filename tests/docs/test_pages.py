@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import seamless_seg
-from builders import made
+from builders import made, networks
 from seamless_seg_cli.program import run_program
 
 ROOT = next(folder for folder in Path(__file__).parents if (folder / "pyproject.toml").exists())
@@ -48,6 +48,7 @@ def files(tmp_path_factory):
     made.name_classes(folder / "landcover.tif", ["field", "road", "water"])
     for name in ("model.onnx", "other.onnx"):
         made.pointwise(folder / name, 3, 2)
+    networks.save(folder / "global.onnx", [("conv", 3, 1), ("squeeze_excite",)])
     ring = [list(made.UTM["transform"] @ corner) for corner in [(9, 9), (200, 9), (9, 200), (9, 9)]]
     field = {
         "type": "Polygon",

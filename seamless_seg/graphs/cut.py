@@ -1,0 +1,249 @@
+"""A graph cut at its reductions of the whole image.
+
+It becomes a graph of statistics for each level of reductions, which run over all tiles, and an
+ordinary graph in which all statistics are given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import GraphProto, NodeProto, TensorProto, helper, inliner
+
+from .call import Reduction
+from .given_statistics import given_nodes
+from .interpreter import LoadedGraph, inputs_of
+from .node_writer import PREFIX, NodeWriter
+from .tensors import BoundError, Tensor
+from .whole_image import MAX, MEAN, MIN, SUM, VARIANCE, Statistics, moments_of
+
+SQUARES = "squares"
+"""Name of the sum of squares, from which the variance follows."""
+
+PARTIALS = {
+    MEAN: (SUM,),
+    VARIANCE: (SUM, SQUARES),
+    SUM: (SUM,),
+    MAX: (MAX,),
+    MIN: (MIN,),
+}
+"""What a tile adds to a moment."""
+
+EXTREMES = {MAX: ("ReduceMax", -np.inf), MIN: ("ReduceMin", np.inf)}
+"""Types of nodes that find extremes, and the value that changes none."""
+
+
+class CutGraph:
+    """The graph of an ONNX file that can be cut.
+
+    Parameters
+    ----------
+    path : path-like
+        The file; weights outside of it stay there.
+    output : str
+        Name of the output: reductions that it does not depend on are left alone.
+
+    Raises
+    ------
+    OSError, google.protobuf.message.DecodeError
+        If the file cannot be read, or is no model.
+    """
+
+    def __init__(self, path: str | Path, output: str) -> None:
+        model = onnx.load(path, load_external_data=False)
+        self._model = inliner.inline_local_functions(model) if model.functions else model
+        self._output = output
+        self._loaded = LoadedGraph(path, output)
+        self._types = _types(self._model)
+
+    @property
+    def image(self) -> str:
+        """Name of the input that takes the image."""
+        return str(self._loaded.inputs[0])
+
+    def reductions(self, image: Tensor) -> tuple[Reduction, ...]:
+        """Return the nodes that reduce an image as a whole, for an image of a shape.
+
+        Raises
+        ------
+        BoundError
+            If the graph depends on the whole image in another way, too.
+        """
+        _, trace = self._loaded.run(image)
+        outputs = {node.output[0] for node in self._model.graph.node if node.output}
+        for reduction in trace.reductions:
+            moments_of(reduction)
+            if reduction.node not in outputs:
+                label = f"{reduction.kind} node {reduction.node}"
+                raise BoundError("global", "it is inside of a branch", label)
+        return tuple(trace.reductions)
+
+    def with_given(
+        self, reductions: Sequence[Reduction], statistics: Statistics, batch: int = 1
+    ) -> bytes:
+        """Return the model with statistics in place of its reductions.
+
+        Parameters
+        ----------
+        reductions : sequence of Reduction
+            All reductions.
+        statistics : mapping
+            The statistics of each.
+        batch : int
+            Images of the batch that the reductions are for.
+        """
+        model = self._given(reductions, statistics, batch)
+        names = [own.name for own in model.graph.output]
+        if self._output not in names:  # a tensor inside of the graph
+            model.graph.output.append(onnx.ValueInfoProto(name=self._output))
+        _keep(model.graph, [*names, self._output])
+        return _serialized(model)
+
+    def of_level(
+        self,
+        level: int,
+        reductions: Sequence[Reduction],
+        statistics: Statistics,
+        batch: int = 1,
+    ) -> bytes:
+        """Return the model whose outputs are what a tile adds to the statistics of a level.
+
+        Its inputs are the image and ``mask_name`` of each reduction of the level, as ``mask_for``
+        makes it; its outputs are ``partial_name`` of each of ``partials_of``, in float64.
+
+        Parameters
+        ----------
+        level : int
+            Level of the reductions.
+        reductions, batch
+            As for ``with_given``.
+        statistics : mapping
+            The statistics of all earlier levels.
+        """
+        earlier = [own for own in reductions if own.level < level]
+        model = self._given(earlier, statistics, batch)
+        graph, sources = model.graph, {node.output[0]: node for node in model.graph.node}
+        del graph.output[:]
+        for n, reduction in enumerate(own for own in reductions if own.level == level):
+            writer = NodeWriter(self._loaded.opset, f"partial{n}")
+            image = sources[reduction.node].input[0]
+            self._write_partials(writer, reduction, image)
+            graph.node.extend(writer.nodes)
+            graph.initializer.extend(writer.constants)
+            mask = [None] * reduction.image.rank
+            name = mask_name(reduction)
+            graph.input.append(helper.make_tensor_value_info(name, TensorProto.BOOL, mask))
+            graph.output.extend(
+                helper.make_tensor_value_info(
+                    partial_name(reduction, own), TensorProto.DOUBLE, mask
+                )
+                for own in partials_of(reduction)
+            )
+        _keep(graph, [own.name for own in graph.output])
+        return _serialized(model)
+
+    def _given(
+        self, reductions: Iterable[Reduction], statistics: Statistics, batch: int
+    ) -> onnx.ModelProto:
+        """Return a copy of the model with nodes that use statistics in place of reductions."""
+        model = onnx.ModelProto()
+        model.CopyFrom(self._model)
+        wanted = {own.node: own for own in reductions}
+        nodes: list[NodeProto] = []
+        for n, node in enumerate(model.graph.node):
+            reduction = wanted.get(node.output[0]) if node.output else None
+            if reduction is None:
+                nodes.append(node)
+                continue
+            writer = NodeWriter(self._loaded.opset, f"given{n}")
+            dtype = helper.tensor_dtype_to_np_dtype(self._type_of(node.input[0]))
+            statistic = statistics[reduction.node]
+            given_nodes(writer, node, reduction, statistic, dtype, (self.image, batch))
+            nodes.extend(writer.nodes)
+            model.graph.initializer.extend(writer.constants)
+        kept = [NodeProto.FromString(node.SerializeToString()) for node in nodes]
+        del model.graph.node[:]
+        model.graph.node.extend(kept)
+        return model
+
+    def _write_partials(self, writer: NodeWriter, reduction: Reduction, image: str) -> None:
+        """Write what a tile adds to a statistic: of the values that count, in float64."""
+        dtype = helper.tensor_dtype_to_np_dtype(self._type_of(image))
+        if reduction.kind == "GroupNormalization":
+            shape = writer.constant([0, *reduction.image.shape[1:]], np.int64)
+            image = writer.add("Reshape", [image, shape])
+        mask, partials = mask_name(reduction), partials_of(reduction)
+        for name in partials:
+            output = partial_name(reduction, name)
+            if name in EXTREMES:
+                kind, neutral = EXTREMES[name]
+                chosen = writer.add("Where", [mask, image, writer.constant(neutral, dtype)])
+                found = writer.reduce(kind, chosen, reduction.axes, f"{output}/own")
+                writer.add("Cast", [found], output, to=TensorProto.DOUBLE)
+        if SUM in partials:
+            chosen = writer.add("Where", [mask, image, writer.constant(0, dtype)])
+            values = writer.add("Cast", [chosen], to=TensorProto.DOUBLE)
+            writer.reduce("ReduceSum", values, reduction.axes, partial_name(reduction, SUM))
+            if SQUARES in partials:
+                output = partial_name(reduction, SQUARES)
+                writer.reduce("ReduceSumSquare", values, reduction.axes, output)
+
+    def _type_of(self, tensor: str) -> int:
+        return self._types.get(tensor) or self._types.get(self.image) or TensorProto.FLOAT
+
+
+def partials_of(reduction: Reduction) -> tuple[str, ...]:
+    """Return the names of what a tile adds to a reduction's moments."""
+    found = (own for moment in moments_of(reduction) for own in PARTIALS[moment])
+    return tuple(dict.fromkeys(found))
+
+
+def mask_name(reduction: Reduction) -> str:
+    """Return the name of the input that says which values count."""
+    return f"{PREFIX}mask/{reduction.node}"
+
+
+def partial_name(reduction: Reduction, partial: str) -> str:
+    """Return the name of the output with what a tile adds."""
+    return f"{PREFIX}{partial}/{reduction.node}"
+
+
+def _keep(graph: GraphProto, outputs: Iterable[str]) -> None:
+    """Remove nodes and weights that outputs do not depend on."""
+    wanted = set(outputs)
+    kept: list[NodeProto] = []
+    for node in reversed(graph.node):
+        if wanted & set(node.output):
+            kept.append(node)
+            wanted |= {name for name in inputs_of(node) if name}
+    nodes = [NodeProto.FromString(node.SerializeToString()) for node in reversed(kept)]
+    del graph.node[:]
+    graph.node.extend(nodes)
+    for weights in (graph.initializer, graph.sparse_initializer):
+        for n in reversed(range(len(weights))):
+            name = getattr(weights[n], "name", None) or weights[n].values.name
+            if name not in wanted:
+                del weights[n]
+    del graph.value_info[:]  # shapes of what is no longer there
+
+
+def _types(model: onnx.ModelProto) -> dict[str, int]:
+    """Return the types of tensors, as far as ONNX's shape inference knows them."""
+    try:
+        model = onnx.shape_inference.infer_shapes(model)
+    except Exception:  # it raises what it likes, as for a model above 2 GB
+        return {}
+    listed = (*model.graph.input, *model.graph.value_info, *model.graph.output)
+    return {own.name: own.type.tensor_type.elem_type for own in listed}
+
+
+def _serialized(model: onnx.ModelProto) -> bytes:
+    try:
+        return bytes(model.SerializeToString())
+    except Exception as error:
+        raise BoundError(
+            "unknown", "its graph is above 2 GB: export it with weights in a file of their own"
+        ) from error

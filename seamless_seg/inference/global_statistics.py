@@ -1,0 +1,199 @@
+"""Passes over all tiles that measure statistics of the whole image, before the run itself."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..arrays import Mask
+from ..models.cut_model import CutModel, Features, TracedShape
+from ..models.files import fingerprint
+from ..models.partial_sums import PartialSums
+from ..planning.feature_ownership import FeatureAxis, counted_features
+from ..planning.global_context import GlobalContext
+from ..planning.statistics_file import StoredStatistics
+from ..progress import OnProgress, Progress
+from ..threads import ReadAhead
+from ..tiling.plan import Batch, Plan
+from .prepared import PreparedRun
+from .tile_reader import TileBatch, TileReader
+
+if TYPE_CHECKING:
+    from ..graphs.whole_image import Statistics
+
+
+def give_global_statistics(
+    run: PreparedRun, on_progress: OnProgress | None = None
+) -> StoredStatistics | None:
+    """Measure the statistics of the whole raster and give them to the run's model.
+
+    Tiles run one by one, in the plan's order, so that the statistics have the same bits whatever
+    the size of batches and the number of workers.
+
+    Parameters
+    ----------
+    run : PreparedRun
+        The run; an area does not limit the statistics.
+    on_progress : callable, optional
+        Called with a ``Progress`` after every tile of every pass.
+
+    Returns
+    -------
+    StoredStatistics or None
+        None where the run needs none.
+
+    Raises
+    ------
+    OptionError
+        If tiles are not such that each feature is measured as in the whole image.
+    """
+    context = run.global_context
+    if context is None or run.is_empty:
+        return None
+    if context.stored is not None:
+        return context.stored
+    passes = _Passes(run, context)
+    members = passes.measure(on_progress)
+    return StoredStatistics(
+        fingerprint(run.source),
+        tuple(own.model.output for own in context.members),
+        run.forecast.settings.tta.value,
+        context.sample,
+        tuple(members),
+    )
+
+
+@dataclass(frozen=True)
+class _Member:
+    """A cut model, and its reductions for the tiles of a run."""
+
+    cut: CutModel
+    traced: TracedShape
+    axes: Mapping[str, tuple[FeatureAxis, FeatureAxis]]
+    """Features of each reduction down and across, by the name of its node."""
+    excess: int
+    """Pixels around what the member is given, which others of the ensemble need."""
+
+    def axes_of(self, features: Features) -> tuple[FeatureAxis, FeatureAxis]:
+        return self.axes[features.reduction.node]
+
+
+class _Passes:
+    """Passes over the tiles of a run, one for each level of reductions."""
+
+    def __init__(self, run: PreparedRun, context: GlobalContext) -> None:
+        self._run, self._context = run, context
+        self._plan = replace(run.plan, coverage=None, panel=None)
+        self._members = [_member(run, own) for own in context.members]
+        self._tiles = TileReader(
+            run.reader,
+            run.fitted,
+            run.forecast.settings.normalization,
+            run.reader.dtype,
+            run.fill,
+            normalizes=True,
+        )
+
+    def measure(self, on_progress: OnProgress | None) -> list[Statistics]:
+        """Measure all levels, and give the members' models their statistics."""
+        statistics: list[dict[str, Any]] = [{} for _ in self._members]
+        levels = max(own.traced.levels for own in self._members)
+        for level in range(1, levels + 1):
+            unit = f"tiles (statistics {level} of {levels})"
+            for n, found in enumerate(self._measure_level(level, statistics, unit, on_progress)):
+                statistics[n] |= found
+        for member, found in zip(self._members, statistics, strict=True):
+            member.cut.give(member.traced, found)
+        return list(statistics)
+
+    def _measure_level(
+        self,
+        level: int,
+        known: list[dict[str, Any]],
+        unit: str,
+        on_progress: OnProgress | None,
+    ) -> Iterator[dict[str, Any]]:
+        """Yield the statistics of a level for each member."""
+        features = [own.traced.of_level(level) for own in self._members]
+        for member, listed, statistics in zip(self._members, features, known, strict=True):
+            if listed:
+                member.cut.open_level(member.traced, level, statistics)
+        sums = [PartialSums(listed) for listed in features]
+        share = self._share(level, features)
+        progress = Progress(0, _chosen_count(self._plan.tiles, share), 0, unit)
+        with ReadAhead(self._tiles.read(_chosen(self._plan, share))) as tiles:
+            for batch in _chosen(self._plan, share):
+                tile = next(tiles)
+                if any(tile.has_data):
+                    for n, member in enumerate(self._members):
+                        if features[n]:
+                            sums[n].add(self._partials(member, features[n], batch, tile))
+                progress = progress.more(math.prod(self._plan.grid.tile_shape))
+                if on_progress:
+                    on_progress(progress)
+        yield from (own.statistics() for own in sums)
+
+    def _share(self, level: int, features: list[list[Features]]) -> float:
+        """Return the share of the tiles that a pass runs on; a sum over the image needs all."""
+        from ..graphs.whole_image import SUM, moments_of
+
+        if any(SUM in moments_of(own.reduction) for listed in features for own in listed):
+            return 1.0
+        return self._context.sample if level > 1 else 1.0
+
+    def _partials(
+        self, member: _Member, features: list[Features], batch: Batch, tile: TileBatch
+    ) -> Iterable[Any]:
+        valid = self._padded(tile.valid[0])
+        counted = [
+            counted_features(*member.axes_of(own), batch.indices[0], valid) for own in features
+        ]
+        pixels = self._run.fitted.padded(tile.pixels)[0]
+        own = slice(member.excess, pixels.shape[1] - member.excess)
+        across = slice(member.excess, pixels.shape[2] - member.excess)
+        return member.cut.partials(features, pixels[:, own, across], counted)
+
+    def _padded(self, valid: Mask | None) -> Mask | None:
+        """Extend valid pixels by reflection to what the model is given, without its border."""
+        if valid is None:
+            return None
+        fitted = self._run.fitted
+        beyond = [
+            (0, full - 2 * fitted.border - own)
+            for full, own in zip(fitted.shape, valid.shape, strict=True)
+        ]
+        return np.pad(valid, beyond, mode="reflect")
+
+
+def _member(run: PreparedRun, cut: CutModel) -> _Member:
+    """Trace a cut model for the run's tiles, and check that their features are the image's."""
+    fitted, grid = run.fitted, run.plan.grid
+    border = cut.model.spec.border
+    excess = fitted.border - border
+    shape = fitted.shape[0] - 2 * excess, fitted.shape[1] - 2 * excess
+    traced = cut.traced(len(run.reader.bands), shape)
+    axes = {}
+    for features in traced.features:
+        rows, cols = (
+            FeatureAxis(tiles, own, length, border)
+            for tiles, own, length in zip((grid.rows, grid.cols), features.axes, shape, strict=True)
+        )
+        for along in (rows, cols):
+            along.check(cut.model.spec.name)
+        axes[features.reduction.node] = rows, cols
+    return _Member(cut, traced, axes, excess)
+
+
+def _chosen(plan: Plan, share: float) -> Iterator[Batch]:
+    """Yield the tiles of a plan one by one, or an evenly spread share of them."""
+    for n, batch in enumerate(plan.batches(1)):
+        if _chosen_count(n + 1, share) > _chosen_count(n, share):
+            yield batch
+
+
+def _chosen_count(tiles: int, share: float) -> int:
+    return math.ceil(tiles * share)

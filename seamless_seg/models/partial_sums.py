@@ -1,0 +1,86 @@
+"""Statistics of whole images, summed up from what each tile adds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import ModelError
+from .cut_model import Features, Partial
+
+if TYPE_CHECKING:
+    from ..graphs.call import Reduction
+    from ..graphs.whole_image import Statistic
+
+
+class PartialSums:
+    """Sums of one level's partials in float64, in the order in which they are added.
+
+    Parameters
+    ----------
+    level : sequence of Features
+        The tensors that are reduced.
+    """
+
+    def __init__(self, level: Sequence[Features]) -> None:
+        self._level = level
+        self._counts = [0] * len(level)
+        self._sums: list[dict[str, npt.NDArray[np.float64]]] = [{} for _ in level]
+
+    def add(self, partials: Iterable[Partial]) -> None:
+        """Add what a tile adds to each statistic."""
+        for n, partial in enumerate(partials):
+            self._counts[n] += partial.values
+            total = self._sums[n]
+            for name, own in partial.sums.items():
+                total[name] = _both(name, total[name], own) if name in total else own.copy()
+
+    def statistics(self) -> dict[str, Statistic]:
+        """Return the moments of each reduction by the name of its node.
+
+        Raises
+        ------
+        ModelError
+            If no value was counted, or a moment is not finite.
+        """
+        found = {}
+        for features, count, sums in zip(self._level, self._counts, self._sums, strict=True):
+            reduction = features.reduction
+            label = f"{reduction.kind} node {reduction.node}"
+            if not count:
+                raise ModelError(f"no feature of the image counts for {label}: use larger tiles")
+            moments = _moments(reduction, count, sums)
+            if not all(np.isfinite(own).all() for own in moments.values()):
+                raise ModelError(f"the statistic of {label} is not finite: check the pixels")
+            found[reduction.node] = moments
+        return found
+
+
+def _both(
+    name: str, one: npt.NDArray[np.float64], other: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    from ..graphs.whole_image import MAX, MIN
+
+    join = {MAX: np.maximum, MIN: np.minimum}.get(name, np.add)
+    both: npt.NDArray[np.float64] = join(one, other)
+    return both
+
+
+def _moments(
+    reduction: Reduction, count: int, sums: dict[str, npt.NDArray[np.float64]]
+) -> Statistic:
+    from ..graphs.cut import SQUARES
+    from ..graphs.whole_image import MEAN, SUM, VARIANCE, moments_of
+
+    moments: dict[str, npt.NDArray[np.float64]] = {}
+    for name in moments_of(reduction):
+        if name == MEAN:
+            moments[name] = sums[SUM] / count
+        elif name == VARIANCE:
+            moments[name] = np.maximum(sums[SQUARES] / count - moments[MEAN] ** 2, 0)
+        else:
+            moments[name] = sums[name]
+    return moments

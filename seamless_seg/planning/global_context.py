@@ -1,0 +1,229 @@
+"""Models whose reductions of the whole image get its statistics, so that all tiles agree."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Callable
+from copy import copy
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..decisions import Decision
+from ..models.base import Model
+from ..models.cut_model import CutModel, TracedShape, cut_models, in_orientations
+from ..models.partial_sums import PartialSums
+from ..models.tile_model import TileModel
+from ..tiling.axis import Axis
+from ..windows import Pair
+from .feature_ownership import FeatureAxis
+from .forecast import Forecast
+from .options import Options
+from .statistics_file import StoredStatistics, read_statistics
+
+if TYPE_CHECKING:
+    from ..graphs.whole_image import Statistic
+
+NEEDED = "needed for the whole image's statistics"
+"""Origin of a margin or an alignment that the output alone does not need."""
+
+TRIAL_SIDE = 256
+"""Height and width in px of the noise whose statistics a model gets while it is measured."""
+
+
+@dataclass(frozen=True)
+class GlobalContext:
+    """The reductions of the whole image whose statistics a model is given."""
+
+    members: tuple[CutModel, ...]
+    """The model's files, each in each orientation."""
+    traced: tuple[TracedShape, ...]
+    """Their reductions, for tiles of the trial's shape."""
+    shape: Pair
+    """Height and width of the trial's tile, px."""
+    stored: StoredStatistics | None
+    """Statistics of an earlier run; None if they are to be measured."""
+    sample: float
+    """Share of the tiles on which levels after the first are measured."""
+
+    @property
+    def nodes(self) -> int:
+        """Number of nodes that reduce the whole image."""
+        return sum(len(own.reductions) for own in self.traced)
+
+    @property
+    def listed(self) -> str:
+        """The number of nodes and of levels in words."""
+        return f"{_counted(self.nodes, 'node')} in {_counted(self.levels, 'level')}"
+
+    @property
+    def levels(self) -> int:
+        """Passes over all tiles that measure the statistics."""
+        return max(own.levels for own in self.traced)
+
+    def feature_axes(self, n: int, tiles: Axis) -> list[FeatureAxis]:
+        """Return the features down (0) or across (1) tiles, of each reduction."""
+        return [
+            FeatureAxis(tiles, features.axes[n], self.shape[n], member.model.spec.border)
+            for member, traced in zip(self.members, self.traced, strict=True)
+            for features in traced.features
+        ]
+
+
+def with_global_statistics(
+    model: Model, options: Options, channels: int, source: Any
+) -> tuple[Model, GlobalContext]:
+    """Give a model the statistics of an earlier run, or those of noise until others are measured.
+
+    The graph of the model's files is replaced, also in other uses of the same open model.
+
+    Parameters
+    ----------
+    model : Model
+        The model, resolved.
+    options : Options
+        The user's options.
+    channels : int
+        Bands of the input.
+    source : str, path-like, callable or list of these
+        The model as it was given.
+
+    Raises
+    ------
+    OptionError
+        If the model has no such reduction, or depends on the whole image in another way, too; or
+        if the statistics are of another model.
+    """
+    shape = _trial_shape(model, channels)
+    model = in_orientations(model, options.tta)
+    members = cut_models(model)
+    traced = [own.traced(channels, shape) for own in members]
+    stored, variant = None, "-global"
+    if options.statistics is not None:
+        stored = read_statistics(options.statistics)
+        outputs = [own.model.output for own in members]
+        stored.require_model(source, options, outputs, [own.reductions for own in traced])
+        digest = hashlib.sha256(json.dumps(stored.document()).encode()).hexdigest()
+        variant += f"-{digest[:16]}"
+    for n, (member, own) in enumerate(zip(members, traced, strict=True)):
+        statistics = stored.members[n] if stored else _of_noise(member, own, channels, shape)
+        member.give(own, statistics)
+    sample = 1.0 if options.statistics_sample is None else options.statistics_sample
+    context = GlobalContext(tuple(members), tuple(traced), shape, stored, sample)
+    return _renamed(model, variant), context
+
+
+def forecast_with_statistics(
+    context: GlobalContext | None,
+    options: Options,
+    make: Callable[[Options], Forecast],
+) -> Forecast:
+    """Return a forecast whose tiles fit the statistics, and which says so.
+
+    Parameters
+    ----------
+    context : GlobalContext or None
+        The reductions; None for a model without statistics.
+    options : Options
+        The user's options.
+    make : callable
+        Makes a forecast from options.
+    """
+    forecast = make(options)
+    if context is None:
+        return forecast
+    found = _enlarged(forecast, context, options)
+    if found:
+        values: dict[str, Any] = {name: own.value for name, own in found.items()}
+        forecast = make(replace(options, **values))
+        settings = forecast.settings
+        tiling = replace(settings.tiling, **found)  # type: ignore[arg-type]  # margin and align
+        forecast = replace(forecast, settings=replace(settings, tiling=tiling))
+    return told(forecast, context)
+
+
+def _enlarged(
+    forecast: Forecast, context: GlobalContext, options: Options
+) -> dict[str, Decision[Pair]]:
+    """Return the margin and alignment that the statistics need, where options leave them open."""
+    grid = forecast.plan.grid
+    margins, aligns = [], []
+    for n, tiles in enumerate((grid.rows, grid.cols)):
+        axes = [own for own in context.feature_axes(n, tiles) if tiles.count > 1]
+        most = max((own.needed_overlap for own in axes), default=0)
+        margins.append(max(tiles.margin, most // 2))
+        aligns.append(math.lcm(tiles.align, *(own.features.period for own in axes)))
+    margin, align = (margins[0], margins[1]), (aligns[0], aligns[1])
+    found = {}
+    is_open = options.pair("margin") is None and options.pair("overlap") is None
+    if is_open and margin != (grid.rows.margin, grid.cols.margin):
+        found["margin"] = Decision(margin, NEEDED)
+    if options.pair("align") is None and align != (grid.rows.align, grid.cols.align):
+        found["align"] = Decision(align, NEEDED)
+    return found
+
+
+def told(forecast: Forecast, context: GlobalContext) -> Forecast:
+    """Return a forecast that says how exact tiles are with statistics, and what these cost."""
+    forecast = with_statistics(forecast, context)
+    listed = f"statistics of {context.listed}"
+    if context.stored is not None:
+        return forecast.noting(f"the {listed} are those of an earlier run: none is measured")
+    rows, cols = forecast.plan.grid.shape
+    note = (
+        f'exact="global" first measures the {listed}: '
+        f"{_counted(context.levels, 'pass', 'passes')} over the raster, each at most as long "
+        f"as a run of {_counted(rows * cols, 'tile')}"
+    )
+    return replace(forecast, statistics_passes=context.levels).noting(note)
+
+
+def with_statistics(forecast: Forecast, context: GlobalContext) -> Forecast:
+    """Return a forecast that says with which statistics its tiles are exact."""
+    if forecast.exactness is None:
+        return forecast
+    given = f"with the whole image's statistics ({context.listed})"
+    share = context.sample if context.stored is None else context.stored.sample
+    would_be_exact = forecast.exact_by is not None
+    if share == 1 or context.levels == 1 or not would_be_exact:
+        return replace(forecast, exactness=f"{forecast.exactness}, {given}")
+    sentence = (
+        f"not exact: statistics after the first level are those of {share:.0%} of the tiles; tiles "
+        f"agree, {given}"
+    )
+    return replace(forecast, exact=False, exactness=sentence, exact_by=None)
+
+
+def _counted(count: int, noun: str, plural: str | None = None) -> str:
+    return f"{count} {noun if count == 1 else plural or noun + 's'}"
+
+
+def _renamed(model: Model, variant: str) -> Model:
+    """Return a model with another suffix of its cache keys."""
+    named = copy(model)
+    named.spec = replace(model.spec, variant=model.spec.variant + variant)  # type: ignore[misc]
+    return named
+
+
+def _trial_shape(model: Model, channels: int) -> tuple[int, int]:
+    height, width = (length or TRIAL_SIDE for length in model.spec.tile)
+    return TileModel(model, channels, (height, width), (1, 1)).shape
+
+
+def _of_noise(
+    member: CutModel, traced: TracedShape, channels: int, shape: tuple[int, int]
+) -> dict[str, Statistic]:
+    """Measure the statistics of an image of noise."""
+    image = np.random.default_rng(0).standard_normal((channels, *shape), np.float32)
+    statistics: dict[str, Statistic] = {}
+    for level in range(1, traced.levels + 1):
+        member.open_level(traced, level, statistics)
+        features = traced.of_level(level)
+        counted = [np.ones([axis.length for axis in own.axes], np.bool_) for own in features]
+        sums = PartialSums(features)
+        sums.add(member.partials(features, image, counted))
+        statistics |= sums.statistics()
+    return statistics
