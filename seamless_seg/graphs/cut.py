@@ -153,11 +153,15 @@ class CutGraph:
         model.CopyFrom(self._model)
         wanted = {own.node: own for own in reductions}
         nodes: list[NodeProto] = []
+        used = {name for node in model.graph.node for name in inputs_of(node)}
         for n, node in enumerate(model.graph.node):
             reduction = wanted.get(node.output[0]) if node.output else None
             if reduction is None:
                 nodes.append(node)
                 continue
+            if used & set(node.output[1:]) - {""}:
+                label = f"{node.op_type} node {node.name or node.output[0]}"
+                raise BoundError("unknown", "its mean and deviation are used elsewhere", label)
             writer = NodeWriter(self._loaded.opset, f"given{n}")
             dtype = helper.tensor_dtype_to_np_dtype(self._type_of(node.input[0]))
             statistic = statistics[reduction.node]

@@ -11,7 +11,6 @@ from onnx import NodeProto, helper
 
 from .call import Reduction
 from .node_writer import NodeWriter
-from .tensors import BoundError
 from .whole_image import MEAN, VARIANCE, Statistic
 
 Batch: TypeAlias = "tuple[str, int]"
@@ -45,15 +44,7 @@ def given_nodes(
         Type of the reduced tensor.
     batch : (str, int)
         Name of the graph's input, and images of its batch.
-
-    Raises
-    ------
-    BoundError
-        If another output of the node is used than its first.
     """
-    if len([name for name in node.output if name]) > 1:
-        label = f"{node.op_type} node {node.name or node.output[0]}"
-        raise BoundError("unknown", "its mean and deviation are used elsewhere", label)
     if VARIANCE not in statistic:
         (value,) = statistic.values()
         _reduced(writer, node, reduction, value.astype(dtype), batch)

@@ -85,9 +85,10 @@ class FeatureAxis:
     @property
     def needed_overlap(self) -> int:
         """Pixels of overlap with which all features of a tile that belong to it are clean."""
-        features = self.features
-        dirty = max(features.start, features.length - features.stop) + 1
-        return 2 * math.ceil(dirty * features.step + abs(self.offset + self.border))
+        step, start = self.features.step, self.features.start
+        after = self.features.length - self.features.stop
+        first = math.floor(2 * ((start - 1) * step + self.offset)) + 1
+        return max(0, first, math.ceil(2 * (after * step + self.offset)))
 
     def blocks(self, tile: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Return the first pixel, and one past the last, of each feature's step, in the tile."""

@@ -28,7 +28,7 @@ def u_net(*layers):
 
 NETWORKS = {
     "squeeze and excite": u_net(("squeeze_excite",)),
-    "instance normalization": [*BLOCK, ("instance_norm",), *u_net(("instance_norm",))],
+    "instance normalization": u_net(("instance_norm",)),
     "by hand": u_net(("normed_by_hand",)),
     "group normalization": [*BLOCK, ("group_norm", 3), *u_net(("group_norm", 2))],
     "pooled beside": u_net(("beside", "GlobalAveragePool")),
@@ -90,8 +90,8 @@ def given(paths):
 @pytest.mark.parametrize(
     ("name", "size"),
     [
-        *((name, (149, 131)) for name in NETWORKS),
-        *(("squeeze and excite", size) for size in [(128, 196), (61, 150), (50, 47)]),
+        *((name, (101, 90)) for name in NETWORKS),
+        *(("squeeze and excite", size) for size in [(96, 128), (61, 110), (50, 47)]),
     ],
 )
 def test_tiles_equal_one_run_over_the_whole_image(paths, name, size):
@@ -115,7 +115,7 @@ def test_tiles_equal_one_run_over_the_whole_image(paths, name, size):
 )
 def test_other_forms_do_too(paths, layers, options):
     raster, model, output = paths
-    image = made.pixels(3, 130, 150, "float32")
+    image = made.pixels(3, 90, 101, "float32")
     made.raster(raster, image)
     networks.save(model, u_net(*layers), **options)
     segment(raster, model, output, exact="global", **TILING)
@@ -342,7 +342,7 @@ def test_statistics_of_another_model_are_refused(given):
 def test_check_takes_the_statistics_of_the_output(given):
     raster, model, output, _ = given
     segment(raster, model, output, exact="global", tile=96)
-    report = check(raster, model, output)
+    report = check(raster, model, output, windows=1)
     assert report.complete
     assert report.judged.largest < 1e-5
     assert "with the whole image's statistics" in report.forecast.exactness

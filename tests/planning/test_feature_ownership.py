@@ -41,6 +41,20 @@ def test_with_a_border_it_is_the_middle_of_the_overlap_all_the_same():
         assert abs(tiles.start(k) - 5 + first - middle) <= 1
 
 
+@given(
+    step=st.sampled_from([1, 2, 4]),
+    start=st.integers(0, 3),
+    after=st.integers(0, 3),
+    overlap=st.integers(0, 30),
+)
+def test_the_overlap_that_is_needed_is_the_least_that_will_do(step, start, after, overlap):
+    features = replace(pooled(64, step), start=start, stop=64 // step - after)
+    tiles = Axis(64 + 64 - overlap, 64, overlap, 1)
+    axis = FeatureAxis(tiles, features, 64, 0)
+    is_clean = axis.owned(1)[0] >= start and axis.owned(0)[1] <= features.stop
+    assert is_clean == (overlap >= axis.needed_overlap)
+
+
 @given(seed=st.integers(0, 100), step=st.sampled_from([1, 2, 4]))
 def test_a_feature_counts_if_a_pixel_of_its_step_is_valid(seed, step):
     valid = np.random.default_rng(seed).random((16, 16)) < 0.1
