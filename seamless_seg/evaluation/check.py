@@ -16,7 +16,7 @@ from ..inference.segment import OnStart
 from ..models.receptive_field import Probe
 from ..planning.forecast import Forecast, with_exactness
 from ..planning.open_raster import open_raster, with_band_numbers
-from ..planning.options import Execution, OptionChoices, Options, merged
+from ..planning.options import MEASURED, Execution, OptionChoices, Options, merged
 from ..planning.probing import needs_probe, try_probe
 from ..progress import OnProgress, Progress
 from ..signatures import showing_fields
@@ -147,6 +147,7 @@ def check(
         run, found = _probed(prepare(reader, lazy, tiling, execution), tiling)
         if checked is not None:
             checked.require_raster(reader)
+            options = _with_margin(options, run)
             explicit = options.measured(run.forecast.settings.pixels)
             run = run.noting(*mismatches(explicit, checked.tags, checked.path, model))
             checked.require_classes(run.fitted.classes)
@@ -181,6 +182,13 @@ def _probed(run: PreparedRun, options: Options) -> tuple[PreparedRun, Probe | No
     if found is None:
         return run, None
     return replace(run, forecast=with_exactness(run.forecast, run.model, found, options)), found
+
+
+def _with_margin(options: Options, run: PreparedRun) -> Options:
+    """Return the options with the pixels that ``margin="measured"`` stands for."""
+    if options.margin != MEASURED:
+        return options
+    return replace(options, margin=run.forecast.settings.tiling.margin.value)
 
 
 def _of_output(run: PreparedRun, checked: CheckedOutput, options: Options) -> PreparedRun:
