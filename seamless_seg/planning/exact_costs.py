@@ -31,6 +31,7 @@ class ExactTiles:
     """Tiles that are exact, and what they were chosen by."""
 
     plan: Plan
+    """The tiles; if timing chose larger or smaller ones, those of the fewest pixels."""
     basis: Basis
     """What it rests on that they are exact."""
     options: Options
@@ -106,7 +107,7 @@ def _tolerance_note(tiles: ExactTiles, cheapest: Plan) -> Iterator[str]:
         other = tiles.replanned(replace(tiles.options, tolerance=tolerance))
         if _saves(cheapest, other):
             yield (
-                f"exact tiles are {_tile(plan)} px and run {plan.redundancy:.2f} x the raster's "
+                f"exact tiles of {_tile(plan)} px run {plan.redundancy:.2f} x the raster's "
                 f"pixels; tolerance={tolerance:g} could take tiles of {_tile(other)} px and run "
                 f"{other.redundancy:.2f} x: as measured, it changes logits near tile edges by less "
                 f"than {tolerance:g} of their standard deviation"

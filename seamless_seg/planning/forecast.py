@@ -305,4 +305,7 @@ def _with_costs(
     def replanned(other: Options) -> Plan:
         return _planned(decide_tiling(other, model, probe, size), size, area)
 
-    return forecast.noting(*cost_notes(ExactTiles(plan, basis, options, probe, replanned)))
+    # A tile that is fastest by timing may run more pixels than need be.
+    plans = [plan] if measured.tile_cost is None else [plan, replanned(options)]
+    cheapest = min(plans, key=lambda own: own.redundancy)
+    return forecast.noting(*cost_notes(ExactTiles(cheapest, basis, options, probe, replanned)))

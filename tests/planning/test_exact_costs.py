@@ -12,7 +12,7 @@ from seamless_seg import SeamlessError, check, forecast, segment
 from seamless_seg.planning.options import Options
 
 BOUND = "the graph allows a receptive-field radius"
-COST = "exact tiles are"
+COST = "exact tiles of"
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +109,7 @@ class TestNotes:
         other = forecast(folder / "in.tif", folder / "weak.onnx", tile=256, tolerance=named)
         assert planned.exactness == PROVEN
         assert note(planned, COST) == (
-            f"{COST} 256 px and run {planned.plan.redundancy:.2f} x the raster's pixels; "
+            f"{COST} 256 px run {planned.plan.redundancy:.2f} x the raster's pixels; "
             f"tolerance=0.0001 could take tiles of 256 px and run {other.plan.redundancy:.2f} x: "
             f"as measured, it changes logits near tile edges by less than 0.0001 of their standard "
             f"deviation"
@@ -132,6 +132,13 @@ class TestNotes:
         assert 1.23 < planned.plan.redundancy < 1.5
         assert planned.plan.grid.cols.tile > 2 * other.plan.grid.cols.tile
         assert f"could take tiles of 64x{other.plan.grid.cols.tile} px" in note(planned, COST)
+
+    def test_timings_that_choose_another_tile_are_no_reason_for_one(self, folder):
+        timed = forecast(size=(900, 1000), model=folder / "weak.onnx", tile="auto")
+        named = forecast(size=(900, 1000), model=folder / "weak.onnx")
+        assert named.plan.redundancy < 1.5
+        assert timed.settings.tiling.tile.origin == "fastest by timing"
+        assert note(timed, COST) is None
 
     @pytest.mark.parametrize(
         ("model", "options"),
