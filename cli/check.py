@@ -10,6 +10,7 @@ import click
 
 from seamless_seg import PROFILES, Report, check
 from seamless_seg.errors import SeamlessError
+from seamless_seg.evaluation.class_gap import FEW
 from seamless_seg.tiling.trust import name_of
 
 from . import options
@@ -27,6 +28,7 @@ MEASURES: dict[str, Callable[[Report], float | None]] = {
     "other-class": lambda report: report.judged.other_class,
     "not-identical": lambda report: 1 - report.judged.identical,
     "disagreement": lambda report: report.dispute.p99 if report.dispute else None,
+    "tile-mismatch": lambda report: report.tile_mismatch and report.tile_mismatch.value,
 }
 """Measures that ``--fail-above`` can limit."""
 
@@ -187,6 +189,8 @@ def _lines(report: Report) -> Iterator[str]:
         )
         yield quality.name.ljust(width) + "".join(f"{cell:>13}" for cell in cells)
     yield ""
+    yield from _tolerances(report)
+    yield from _mismatch(report)
     yield _dispute(report)
 
 
@@ -195,6 +199,25 @@ def _reference(report: Report) -> str:
     if report.complete:
         return f"identical to one run over the whole image, from runs of {run} px"
     return f"the middle of runs of {run} px, with {context} px of context, not the whole image"
+
+
+def _tolerances(report: Report) -> Iterator[str]:
+    """Offer a tolerance to a run that pays for exactness."""
+    found = report.class_gap
+    if found is None or report.dispute is None:
+        return
+    least = f"{found.tolerance:.2g}" if found.tolerance else "none, as classes tie at a pixel"
+    yield (
+        f"Tolerance that changes no class of these pixels: {least}; that changes at most "
+        f"{FEW:.1%} of them: {found.tolerance_for_few:.2g}."
+    )
+
+
+def _mismatch(report: Report) -> Iterator[str]:
+    found = report.tile_mismatch
+    if found is None:
+        return
+    yield f"Tile mismatch, 1 - Dice of the classes of overlapping tiles: {found.value:.3g}."
 
 
 def _dispute(report: Report) -> str:
@@ -234,4 +257,6 @@ def figures(report: Report) -> dict[str, Any]:
         },
         "results": [asdict(quality) for quality in report.qualities],
         "disagreement": report.dispute and report.dispute._asdict(),
+        "tile_mismatch": report.tile_mismatch and report.tile_mismatch._asdict(),
+        "class_gap": report.class_gap and report.class_gap._asdict(),
     }

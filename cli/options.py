@@ -7,6 +7,7 @@ from collections.abc import Callable
 import click
 
 from seamless_seg.models.tta import AUGMENTATIONS
+from seamless_seg.planning.options import WORDS
 from seamless_seg.planning.outputs import BLENDS, KINDS, SMOOTHINGS
 from seamless_seg.postprocess.products import ACTIVATIONS, CONFIDENCES
 from seamless_seg.raster.creation_options import COMPRESSIONS, DTYPES
@@ -55,10 +56,12 @@ tiling = several(
     option(
         Section.TILING,
         "--margin",
-        type=Size(),
-        metavar="N|auto",
+        type=Size(WORDS["margin"]),
+        metavar="N|auto|measured",
         show_default="auto, from the model's receptive field",
-        help="Discard this many pixels at tile edges.",
+        help="Discard this many pixels at tile edges. auto: as many as the model's graph proves to "
+        "be enough, else as many as measured. measured: as many as measured, also where the graph "
+        "allows a larger receptive field.",
     ),
     option(
         Section.TILING,

@@ -11,21 +11,30 @@ from typing import Any
 import click
 
 from seamless_seg.errors import OptionError
-from seamless_seg.planning.options import LEAST_BYTES
+from seamless_seg.planning.options import AUTO, LEAST_BYTES
 from seamless_seg.planning.outputs import KINDS
 from seamless_seg.validation import bands_of
 
 
 class Size(click.ParamType):  # type: ignore[type-arg]  # generic in the newest click only
-    """``512`` or ``512x256``: pixels, height first; ``auto`` lets the program choose."""
+    """``512`` or ``512x256``: pixels, height first; words such as ``auto`` let the program choose.
+
+    Parameters
+    ----------
+    words : collection of str
+        The words that are taken.
+    """
 
     name = "N|HxW"
+
+    def __init__(self, words: Collection[str] = (AUTO,)) -> None:
+        self.words = words
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[int, int] | str:
         """Parse the text, or fail and say what is expected."""
-        if isinstance(value, tuple) or value == "auto":
+        if isinstance(value, tuple) or value in self.words:
             return value  # type: ignore[no-any-return]  # click knows no types here
         if re.fullmatch(r"\d+(\.\d+)?%", value.strip()):
             self.fail(f"{value!r} is a share of the tile: give pixels, such as 64", param, ctx)

@@ -9,6 +9,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Unpack
 
+import numpy as np
+
 from ..errors import ModelError, OptionError
 from ..inference.global_statistics import give_global_statistics
 from ..inference.prepared import PreparedRun, inputs_of, prepare
@@ -18,16 +20,18 @@ from ..models.receptive_field import Probe
 from ..planning.forecast import Forecast, with_exactness
 from ..planning.global_context import with_statistics
 from ..planning.open_raster import open_raster, with_band_numbers
-from ..planning.options import Execution, OptionChoices, Options, merged
+from ..planning.options import MEASURED, Execution, OptionChoices, Options, merged
 from ..planning.probing import needs_probe, try_probe
 from ..progress import OnProgress, Progress
 from ..signatures import showing_fields
 from ..tiling.trust import Profile, name_of
 from ..validation import whole_number
 from ..windows import Window
+from .class_gap import ClassGap, GapStatistics
 from .disagreement import DisagreementStatistics, Dispute
 from .quality import Comparison, Quality
 from .reference import Reference
+from .tile_mismatch import MismatchStatistics, TileMismatch
 from .tiled import blend_window
 from .window_sample import Sample
 
@@ -57,6 +61,11 @@ class Report:
     """Quality of the output, or of the tiles; then of those that it is compared with."""
     dispute: Dispute | None
     """Differences between overlapping tiles; None if no two tiles cover a pixel."""
+    tile_mismatch: TileMismatch | None
+    """Differences between the classes of overlapping tiles; None if no two tiles cover a pixel."""
+    class_gap: ClassGap | None
+    """Tolerances at which no class of the reference changes, or few; None if the reference is not
+    the model run on the whole image."""
 
     @property
     def judged(self) -> Quality:
@@ -149,6 +158,7 @@ def check(
         run, found = _probed(prepare(reader, lazy, tiling, execution), tiling)
         if checked is not None:
             checked.require_raster(reader)
+            options = _with_margin(options, run)
             explicit = options.measured(run.forecast.settings.pixels)
             run = run.noting(*mismatches(explicit, checked.tags, checked.path, model))
             checked.require_classes(run.fitted.classes)
@@ -187,6 +197,13 @@ def _probed(run: PreparedRun, options: Options) -> tuple[PreparedRun, Probe | No
     if run.global_context is not None:
         forecast = with_statistics(forecast, run.global_context)
     return replace(run, forecast=forecast), found
+
+
+def _with_margin(options: Options, run: PreparedRun) -> Options:
+    """Return the options with the pixels that ``margin="measured"`` stands for."""
+    if options.margin != MEASURED:
+        return options
+    return replace(options, margin=run.forecast.settings.tiling.margin.value)
 
 
 def _of_output(run: PreparedRun, checked: CheckedOutput, options: Options) -> PreparedRun:
@@ -247,6 +264,7 @@ class _Measurement:
         self._file = None if output is None else Comparison(run.plan, str(output.path))
         self._shows_blends = output is None or bool(compare)
         self._disagreements = DisagreementStatistics()
+        self._mismatch, self._gaps = MismatchStatistics(run.fitted.classes), GapStatistics()
         self._pixels = 0
         self._invalid_values = 0
 
@@ -269,7 +287,7 @@ class _Measurement:
     def _add(self, window: Window) -> None:
         wider = window.extended()
         expected = self._reference.logits(wider)
-        blended, disagreement = blend_window(self._run, wider, self._trusts)
+        blended, disagreement, votes = blend_window(self._run, wider, self._trusts)
         compared = list(zip(self._blends, blended, strict=True))
         valid = self._run.reader.valid(*wider)
         if self._output is not None and self._file is not None:
@@ -282,9 +300,12 @@ class _Measurement:
                 logits[~valid] = 0
         inner = window.within(wider)
         self._disagreements.add(disagreement.part(*inner))
+        self._mismatch.add(votes[inner], disagreement.shared[inner])
+        within = np.ones(window.shape, np.bool_) if valid is None else valid[inner]
+        self._gaps.add(expected[inner][within])
         for comparison, logits in compared:
             comparison.add(logits, expected, window, valid)
-        self._pixels += math.prod(window.shape) if valid is None else int(valid[inner].sum())
+        self._pixels += int(within.sum())
 
     def report(self, sample: Sample, seed: int) -> Report:
         """Return the result for all windows, with a note on values at invalid pixels."""
@@ -308,4 +329,6 @@ class _Measurement:
             complete=reference.complete,
             qualities=[comparison.quality() for comparison in shown],
             dispute=self._disagreements.value(),
+            tile_mismatch=self._mismatch.value(),
+            class_gap=self._gaps.value() if reference.complete else None,
         )

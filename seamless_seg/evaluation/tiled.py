@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import shapely
@@ -16,12 +17,24 @@ from ..tiling.grid import shape_to_slices
 from ..tiling.trust import Profile
 from ..windows import Window, common
 from .disagreement import Disagreement, DisagreementTracker
+from .tile_mismatch import VoteCounter
+
+
+class BlendedWindow(NamedTuple):
+    """What the tiles of a window give."""
+
+    logits: list[Values]
+    """Blended logits for each trust, shape ``(height, width, classes)``."""
+    disagreement: Disagreement
+    """Arrays of the window's shape."""
+    votes: Values
+    """Tiles that give each class, as of ``VoteCounter.add``."""
 
 
 def blend_window(
     run: PreparedRun, window: Window, trusts: Sequence[str | Profile]
-) -> tuple[list[Values], Disagreement]:
-    """Return the blended logits of a window for each trust, and its tiles' disagreement.
+) -> BlendedWindow:
+    """Return the blended logits of a window for each trust, and how far its tiles disagree.
 
     The logits have the bits of a run over the whole raster. Each tile is run once for all trusts.
 
@@ -33,19 +46,13 @@ def blend_window(
         A part of the raster.
     trusts : sequence of str or callable
         As ``trust`` of ``plan_run_grid``.
-
-    Returns
-    -------
-    logits : list of ndarray
-        One array for each trust, shape ``(height, width, classes)``.
-    disagreement : Disagreement
-        Arrays of the window's shape.
     """
     plan = replace(run.plan, coverage=Coverage(run.plan.grid, _box(window)))
     blenders = [Blender(replace(plan, trust=trust)) for trust in trusts]
     blended = [np.empty((*window.shape, run.fitted.classes), np.float32) for _ in trusts]
     everywhere = Disagreement(*(np.empty(window.shape, kind) for kind in (bool, np.float32, bool)))
-    tracker = DisagreementTracker(plan)
+    votes = np.empty((*window.shape, max(2, run.fitted.classes)), np.float32)
+    tracker, counter = DisagreementTracker(plan), VoteCounter(plan)
     for index, geom, tile, _ in run.tile_logits(plan):
         to, part = common(window, shape_to_slices(geom))
         for blender, logits in zip(blenders, blended, strict=True):
@@ -53,7 +60,8 @@ def blend_window(
         found = tracker.add(index, geom, tile)
         for whole, own in zip(everywhere, found, strict=True):
             whole[to] = own[part]
-    return blended, everywhere
+        votes[to] = counter.add(index, tile)[part]
+    return BlendedWindow(blended, everywhere, votes)
 
 
 def _box(window: Window) -> shapely.Polygon:

@@ -84,6 +84,8 @@ class AxisConstraints:
     align: int | None
     tolerance: float | None
     """Accepted change of logits, in standard deviations of the logits."""
+    by_measurement: bool = False
+    """Whether the measured radius is the margin, also where the graph allows a larger one."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,8 @@ class AxisTiling:
 def _exact_margin(constraints: AxisConstraints, field: Reach) -> int | None:
     """The margin that makes tiles exact, or exact to the tolerance; None if there is none."""
     tolerance = constraints.tolerance
-    margin = field.exact_margin if tolerance is None else field.effective(tolerance)
+    exact = field.radius if constraints.by_measurement else field.exact_margin
+    margin = exact if tolerance is None else field.effective(tolerance)
     if not field.equivariant or (field.across and margin >= field.radius):
         return None
     return _margin_of(constraints, field, margin)

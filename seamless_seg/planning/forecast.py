@@ -18,13 +18,14 @@ from ..raster.blocks import FLOAT32
 from ..tiling.plan import Plan, plan_run_grid
 from ..tiling.trust import name_of
 from ..validation import pair
-from ..windows import Size
+from ..windows import Pair, Size
 from .autotune import Measurements, TileCosts
+from .exact_costs import ExactTiles, cost_notes
 from .exactness import NOT_DETERMINISTIC, Basis, exactness, warned
 from .memory import Schedule
 from .options import Options
 from .pixels import choose_pixels, notes_on
-from .settings import Settings
+from .settings import Settings, Tiling
 from .tile_geometry import decide_tiling
 
 if TYPE_CHECKING:
@@ -262,13 +263,24 @@ def _tta(options: Options) -> Decision[str]:
 def _forecast(
     settings: Settings,
     model: Model | None,
-    size: Size,
+    size: Pair,
     area: shapely.Geometry | None,
     options: Options,
     measured: Measurements,
     reason: str = "",
 ) -> Forecast:
-    tiling = settings.tiling
+    plan = _planned(settings.tiling, size, area)
+    if area is not None and not plan.tiles:
+        raise OptionError(f"the area contains no pixel center of the raster{reason}")
+    classes = model.spec.classes if model else None
+    forecast = Forecast(settings, plan, classes, pricing=measured.tile_costs)
+    if model is not None:
+        forecast = with_exactness(forecast, model, measured.probe, options)
+        forecast = _with_costs(forecast, model, size, area, options, measured)
+    return forecast.noting(*measured.notes)
+
+
+def _planned(tiling: Tiling, size: Pair, area: shapely.Geometry | None) -> Plan:
     plan, _ = plan_run_grid(
         size,
         tiling.tile.value,
@@ -278,10 +290,28 @@ def _forecast(
         align=tiling.align.value,
         trust=tiling.trust.value,
     )
-    if area is not None and not plan.tiles:
-        raise OptionError(f"the area contains no pixel center of the raster{reason}")
-    classes = model.spec.classes if model else None
-    forecast = Forecast(settings, plan, classes, pricing=measured.tile_costs)
-    if model is not None:
-        forecast = with_exactness(forecast, model, measured.probe, options)
-    return forecast.noting(*measured.notes)
+    return plan
+
+
+def _with_costs(
+    forecast: Forecast,
+    model: Model,
+    size: Pair,
+    area: shapely.Geometry | None,
+    options: Options,
+    measured: Measurements,
+) -> Forecast:
+    """Add notes on what exact tiles cost, where another option would save much."""
+    probe, basis, plan = measured.probe, forecast.exact_by, forecast.plan
+    if probe is None or basis is None or plan.grid.shape == (1, 1):
+        return forecast
+    if model.spec.gives_classes:  # which a tolerance could change
+        return forecast
+
+    def replanned(other: Options) -> Plan:
+        return _planned(decide_tiling(other, model, probe, size), size, area)
+
+    # A tile that is fastest by timing may run more pixels than need be.
+    plans = [plan] if measured.tile_cost is None else [plan, replanned(options)]
+    cheapest = min(plans, key=lambda own: own.redundancy)
+    return forecast.noting(*cost_notes(ExactTiles(cheapest, basis, options, probe, replanned)))

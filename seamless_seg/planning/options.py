@@ -24,6 +24,12 @@ from .settings import LINEAR, Pixels
 AUTO = "auto"
 """Value of an option that is to be measured."""
 
+MEASURED: Literal["measured"] = "measured"
+"""Value of the margin that is the measured radius, also where the graph allows a larger one."""
+
+WORDS = {"margin": (AUTO, MEASURED)}
+"""Words that an option about the geometry of tiles takes; the others take ``AUTO`` alone."""
+
 SMALLEST_LENGTHS = {"tile": 1, "overlap": 0, "margin": 0, "align": 1}
 """Smallest value in pixels of each option about the geometry of tiles."""
 
@@ -64,8 +70,9 @@ class Options:
     """Tile size in pixels, (height, width) or one number for both."""
     overlap: Size | Literal["auto"] | None = None
     """Minimum overlap of neighboring tiles in pixels."""
-    margin: Size | Literal["auto"] | None = None
-    """Pixels at a tile's cut sides that are discarded."""
+    margin: Size | Literal["auto", "measured"] | None = None
+    """Pixels at a tile's cut sides that are discarded. ``"measured"``: the measured radius, also
+    where the graph allows a larger one."""
     align: Size | Literal["auto"] | None = None
     """Tiles start at multiples of this: the model's total stride in pixels."""
     trust: str | Profile | None = None
@@ -115,7 +122,7 @@ class Options:
     def __post_init__(self) -> None:
         for name, least in SMALLEST_LENGTHS.items():
             value = getattr(self, name)
-            if value is not None and value != AUTO:
+            if value is not None and not _is_word(name, value):
                 object.__setattr__(self, name, pair(name, value, least))
         if isinstance(self.bands, str):
             object.__setattr__(self, "bands", bands_of(self.bands))
@@ -137,7 +144,7 @@ class Options:
     def pair(self, name: Literal["tile", "overlap", "margin", "align"]) -> Pair | None:
         """Return (height, width) in pixels of one of the first four; None if it is left open."""
         value = getattr(self, name)
-        return None if value is None or value == AUTO else value
+        return None if value is None or _is_word(name, value) else value
 
     def given(self) -> dict[str, Any]:
         """Return the options that have a value."""
@@ -230,7 +237,7 @@ class OptionChoices(ReadingChoices, total=False):
 
     tile: Size | Literal["auto"] | None
     overlap: Size | Literal["auto"] | None
-    margin: Size | Literal["auto"] | None
+    margin: Size | Literal["auto", "measured"] | None
     align: Size | Literal["auto"] | None
     trust: str | Profile | None
     batch_size: int | None
@@ -330,6 +337,11 @@ class Execution:
             options.model_output,
             options.pair("tile"),
         )
+
+
+def _is_word(name: str, value: object) -> bool:
+    """Whether a value of an option stands for pixels that are chosen later."""
+    return isinstance(value, str) and value in WORDS.get(name, (AUTO,))
 
 
 def _named(options: Sequence[str]) -> str:

@@ -184,13 +184,9 @@ def probe_if_needed(
 
 def needs_probe(path: Any, options: Options) -> bool:
     """Whether margin or alignment is left open; of a function with a margin of 0, it is not."""
-
-    def is_open(choice: object) -> bool:
-        return choice == "auto" if isinstance(choice, str) else choice is None
-
     if has_functions(path) and options.pair("margin") == (0, 0):
         return options.align == "auto"
-    return is_open(options.margin) or is_open(options.align)
+    return options.pair("margin") is None or options.pair("align") is None
 
 
 def try_probe(path: Any, model: Model, channels: int | None = None) -> ProbeResult:

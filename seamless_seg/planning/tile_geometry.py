@@ -15,6 +15,7 @@ from ..validation import format_size, pair, whole_number
 from ..windows import Pair
 from .exact_tiling import MAX_REDUNDANCY, AxisConstraints, choose_tiling
 from .exactness import limitation
+from .options import MEASURED as MEASURED_MARGIN
 from .options import Options
 from .settings import Tiling
 from .tile_timing import TileCost
@@ -184,6 +185,7 @@ def _constraints(
             margin=margins and margins[axis],
             align=aligns and aligns[axis],
             tolerance=options.tolerance,
+            by_measurement=options.margin == MEASURED_MARGIN,
         )
 
 

@@ -123,6 +123,19 @@ def convolutions(path, channels, classes, layers=3, width=8, seed=0, **options):
     return model(path, nodes, weights, channels, classes, **options)
 
 
+def faint(path, far, strength, classes=2):
+    """A 3 x 3 convolution and another with taps ``far`` pixels apart, weaker by ``strength``."""
+    weight = np.random.default_rng(0).standard_normal((classes, 3, 3, 3)).astype(np.float32)
+    nodes = [
+        helper.make_node("Conv", ["image", "near"], ["close"], pads=[1] * 4),
+        helper.make_node(
+            "Conv", ["image", "far"], ["distant"], pads=[far] * 4, dilations=[far, far]
+        ),
+        helper.make_node("Add", ["close", "distant"], ["logits"]),
+    ]
+    return model(path, nodes, {"near": weight, "far": weight * np.float32(strength)}, 3, classes)
+
+
 def halving(path, channels, classes, times=3):
     """Pooled ``times`` times, blown up again and set beside the image: a strict U-Net's shape.
 

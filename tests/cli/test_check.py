@@ -65,6 +65,27 @@ class TestReport:
         assert 0 < result["identical"] < 1
         assert 0 < result["mean"] < result["largest"]
         assert set(found["disagreement"]) == {"pixels", "mean", "p95", "p99", "other_class"}
+        assert 0 < found["tile_mismatch"]["value"] < 1
+        assert len(found["tile_mismatch"]["by_class"]) == 2
+        gap = found["class_gap"]
+        assert 0 < gap["tolerance"] == gap["smallest"] / 2 < gap["tolerance_for_few"]
+
+    def test_the_mismatch_and_the_tolerances_are_said(self, folder, cli):
+        found = report(cli, *TILES)
+        _, out, _ = cli(*CHECK, *TILES)
+        mismatch, gap = found["tile_mismatch"]["value"], found["class_gap"]
+        assert (
+            f"Tile mismatch, 1 - Dice of the classes of overlapping tiles: {mismatch:.3g}.\n" in out
+        )
+        assert (
+            f"Tolerance that changes no class of these pixels: {gap['tolerance']:.2g}; that "
+            f"changes at most 0.1% of them: {gap['tolerance_for_few']:.2g}.\n"
+        ) in out
+
+    def test_a_model_with_global_context_is_offered_no_tolerance(self, folder, cli):
+        networks.save("model.onnx", [("conv", 3, 1), ("instance_norm",)])
+        assert report(cli, *TILES)["class_gap"] is None
+        assert "Tolerance" not in cli(*CHECK, *TILES)[1]
 
     def test_infinite_measures_are_null(self, folder, cli):
         image = made.pixels(2, 100, 120, "float32")
@@ -165,6 +186,7 @@ class TestBounds:
             ("mean=1e-9", "mean"),
             ("not-identical=0.01", "not-identical"),
             ("disagreement=0", "disagreement"),
+            ("tile-mismatch=1e-9", "tile-mismatch"),
         ],
     )
     def test_a_measure_past_its_bound_is_a_failure(self, folder, cli, bound, measure):

@@ -206,3 +206,16 @@ def test_huge_plans_answer_at_once(cli):
         figures = cli("plan", "--size", size, "--tile", tile, "--overlap", overlap, "--json")
         assert figures[0] == 0
     refused(cli("plan", "--size", "9" * 20), 2, "must be at most 2147483647")
+
+
+def test_what_a_smaller_margin_saves_is_said_in_options(tmp_path, monkeypatch, cli):
+    monkeypatch.chdir(tmp_path)
+    made.faint("dead.onnx", 60, 0)
+    status, out, err = cli("plan", "dead.onnx", "--size", "900x1000")
+    assert status == 0
+    assert "--margin measured is exact as far as measured" in err
+    status, out, err = cli("plan", "dead.onnx", "--size", "900x1000", "--margin", "measured")
+    assert re.search(r"^margin +1 x 1  \(measured\)", out, re.M)
+    assert "tiling exact as far as measured" in out
+    assert "--margin measured" not in err
+    refused(cli("plan", "dead.onnx", "--size", 900, "--tile", "measured"), 2, "'measured' is")
