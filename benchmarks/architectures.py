@@ -33,8 +33,11 @@ from seamless_seg.models.load import open_models
 SIDES = 256, 320
 """Pixels: height and width of the image with which networks are exported; free ones are traced."""
 
-FIXED = 256
-"""Pixels: sides of the image of networks that are exported for one size."""
+FIXED = 192
+"""Pixels: sides of the image of networks that are exported for one size; all bins divide it."""
+
+FIXED_OF = {"MONAI FlexibleUNet, resnet18": 768}
+"""The same of those whose receptive field is larger."""
 
 ENCODERS = ("resnet18", "mobilenet_v2", "efficientnet-b0", "timm-regnetx_002", "mit_b0")
 
@@ -43,7 +46,7 @@ DECODERS = (
     *("DeepLabV3", "DeepLabV3Plus", "UPerNet", "Segformer"),
 )
 
-Exporter = Callable[[nn.Module, Path], None]
+Exporter = Callable[[nn.Module, Path, int], None]
 
 
 def smp_networks() -> dict[str, Callable[[], nn.Module]]:
@@ -107,7 +110,7 @@ def monai_networks() -> dict[str, Callable[[], nn.Module]]:
     }
 
 
-def lively(module: nn.Module) -> nn.Module:
+def lively(module: nn.Module, side: int) -> nn.Module:
     """Return a network ready to export, in which deep layers matter as in a trained one.
 
     Batch normalization has the statistics of noise, and no weight is 0 or 1 throughout.
@@ -119,7 +122,7 @@ def lively(module: nn.Module) -> nn.Module:
         for own in module.modules():
             if isinstance(own, nn.modules.batchnorm._BatchNorm):
                 own.momentum = 1.0
-        module.train()(torch.randn(2, 3, FIXED, FIXED))
+        module.train()(torch.randn(2, 3, side, side))
     return module.eval()
 
 
@@ -136,7 +139,7 @@ class Logits(nn.Module):
         return found if isinstance(found, torch.Tensor) else found[0]
 
 
-def export_traced(module: nn.Module, path: Path) -> None:
+def export_traced(module: nn.Module, path: Path, side: int) -> None:
     """Write a file of free height and width, by the exporter that traces."""
     free = {2: "height", 3: "width"}
     torch.onnx.export(
@@ -149,16 +152,22 @@ def export_traced(module: nn.Module, path: Path) -> None:
     )
 
 
-def export_dynamo(module: nn.Module, path: Path) -> None:
+def export_dynamo(module: nn.Module, path: Path, side: int) -> None:
     """Write a file of free height and width, by torch's newer exporter."""
     free = {2: torch.export.Dim.DYNAMIC, 3: torch.export.Dim.DYNAMIC}
     image = torch.rand(1, 3, *SIDES)
     torch.onnx.export(module, (image,), path, dynamo=True, dynamic_shapes=(free,), verbose=False)
 
 
-def export_fixed(module: nn.Module, path: Path) -> None:
-    """Write a file for one size, by torch's newer exporter."""
-    torch.onnx.export(module, (torch.rand(1, 3, FIXED, FIXED),), path, dynamo=True, verbose=False)
+def export_fixed(module: nn.Module, path: Path, side: int) -> None:
+    """Write a file for one size, by the exporter that traces."""
+    torch.onnx.export(
+        *(module, (torch.rand(1, 3, side, side),), path),
+        dynamo=False,
+        opset_version=17,
+        input_names=["image"],
+        output_names=["logits"],
+    )
 
 
 EXPORTERS: dict[str, Exporter] = {
@@ -168,12 +177,14 @@ EXPORTERS: dict[str, Exporter] = {
 }
 
 
-def row_of(make: Callable[[], nn.Module], exporter: str, folder: Path) -> dict[str, Any]:
+def row_of(
+    make: Callable[[], nn.Module], exporter: str, folder: Path, side: int = FIXED
+) -> dict[str, Any]:
     """Return a network's verdict and what running it shows."""
     torch.manual_seed(0)
     path = folder / "network.onnx"
     try:
-        EXPORTERS[exporter](Logits(lively(make())), path)
+        EXPORTERS[exporter](Logits(lively(make(), side)), path, side)
     except Exception as error:  # exporters raise what they like
         first = str(error).strip().splitlines() or [""]
         return {"exporter": exporter, "export": f"{type(error).__name__}: {first[0][:300]}"}
@@ -223,7 +234,8 @@ def main() -> None:
         if options.only not in name or label in known:
             continue
         with tempfile.TemporaryDirectory() as folder:
-            known[label] = row_of(make, options.exporter, Path(folder))
+            side = FIXED_OF.get(name, FIXED)
+            known[label] = row_of(make, options.exporter, Path(folder), side)
         print(label, known[label], flush=True)
         if options.json:
             options.json.write_text(json.dumps(known, indent=1))
