@@ -193,8 +193,16 @@ def _can_be_folded(node: onnx.NodeProto, given: list[Tensor]) -> bool:
     """Tell whether all inputs are constant, and what they make is no map of the image."""
     if node.op_type in NEVER_FOLDED or any(own.value is None or own.varies for own in given):
         return False
-    most = math.prod(max(1, math.prod(own.shape)) for own in given)
-    return most <= MAX_VALUES or not any(own.by_size for own in given)
+    return _most_values(node, given) <= MAX_VALUES or not any(own.by_size for own in given)
+
+
+def _most_values(node: onnx.NodeProto, given: list[Tensor]) -> int:
+    """Return a number of values that the output of a node of constants is not larger than."""
+    sizes = [max(1, math.prod(own.shape)) for own in given]
+    if node.op_type != "Gather" or not given[0].rank:
+        return math.prod(sizes)
+    axis = next((own.i for own in node.attribute if own.name == "axis"), 0)
+    return sizes[0] // max(1, given[0].shape[axis]) * sizes[1]
 
 
 def _folded(

@@ -110,6 +110,18 @@ def test_coordinates_of_all_pixels_are_never_computed():
     assert obstacle(net.model()).kind == "position"
 
 
+def test_values_looked_up_by_many_indices_are_known():
+    """As in windowed attention, whose table of positions is cut to the window's size."""
+    net = layers.Network()
+    channels = net.add("Gather", net.add("Shape", net.last), np.array([1]))
+    count = net.add("Mul", channels, np.array([2000]))
+    indices = net.add("Slice", np.arange(4000) % 7, np.array([0]), count)
+    table = np.random.default_rng(0).random((700, 1))
+    looked_up = net.add("Gather", table, indices, axis=0)
+    net.last = net.add("Mul", net.last, net.add("ReduceMax", looked_up, keepdims=0))
+    assert bound_of(net.model()).before == (0, 0)
+
+
 def test_a_value_to_pad_with_may_come_from_the_image():
     net = layers.Network()
     brightest = net.add("ReduceMax", net.last, keepdims=0)
