@@ -112,7 +112,7 @@ class Call:
                 self._note_constant(own)
         by_size = any(own.by_size for own in used if not own.varies)
         level = max((own.level for own in used), default=0)
-        return [Tensor(tuple(map(fused, axes)), None, varies, by_size, level)]
+        return [Tensor(tuple(map(fused, axes)), None, varies, by_size, level=level)]
 
     def _note_constant(self, tensor: Tensor) -> None:
         if tensor.varies or not tensor.by_size:

@@ -7,7 +7,6 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import gaussian_filter
 
 from ..errors import ModelError
 from .agreement import has_steps, variation
@@ -53,6 +52,8 @@ def twelve_bit(random: np.random.Generator, shape: tuple[int, int, int]) -> Imag
 
 def smooth(random: np.random.Generator, shape: tuple[int, int, int]) -> Image:
     """Return noise on the scale of normalized pixels, of which near ones are much alike."""
+    from scipy.ndimage import gaussian_filter  # which few models need
+
     # Smoothing divides the standard deviation by 2 sqrt(pi) times that of its Gaussian.
     scale = np.float32(2 * np.sqrt(np.pi) * SMOOTHING)
     smoothed: Image = gaussian_filter(noise(random, shape), (0, SMOOTHING, SMOOTHING)) * scale

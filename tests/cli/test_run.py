@@ -94,7 +94,7 @@ class TestRun:
             assert status == 0
             assert "warning" not in err
 
-    def test_nodes_that_were_seen_not_to_matter_are_a_note(self, folder, cli):
+    def test_nodes_that_no_measurement_shows_are_a_warning(self, folder, cli):
         random = np.random.default_rng(0)
         nodes = [  # a gate that is always open
             helper.make_node("GlobalAveragePool", ["image"], ["mean"]),
@@ -106,12 +106,12 @@ class TestRun:
         made.model("model.onnx", nodes, {"weight": weight, "one": np.float32(1)}, 3, 2)
         status, _, err = cli(*RUN, "--tile", 64)
         assert status == 0
-        assert "warning" not in err
         assert (
-            "note: the graph has 1 GlobalAveragePool node, which may have global context, but the "
-            "measured receptive-field radius is 1 px\n"
+            "warning: not exact: the model has global context, so its output depends on the tile's "
+            "size (the graph has 1 GlobalAveragePool node); fewer, larger tiles help, and --exact "
+            "global makes all tiles agree\n"
         ) in err
-        assert PROVEN in err
+        assert PROVEN not in err
 
     def test_metadata_that_makes_no_sense_is_noted(self, folder, cli):
         made.pointwise("model.onnx", 3, 2, metadata={"tile_size": "big", "tiles_overlap": 12})
@@ -160,7 +160,7 @@ class TestBadInput:
             ((*RUN, "--std", "1,,1"), 2, "'1,,1' is not a list of numbers"),
             ((*RUN, "--tolerance", "-1"), 2, "tolerance must be above 0, not -1"),
             ((*RUN, "--margin", "some"), 2, "'some' is neither a number of pixels nor"),
-            ((*RUN, "--scale", "big"), 2, "'big' is not a valid float"),
+            ((*RUN, "--scale", "big"), 2, "'big' is neither a number nor a fraction"),
             (
                 (*RUN, "--provider", "warp"),
                 2,

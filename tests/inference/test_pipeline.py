@@ -22,7 +22,7 @@ class FakeReader:
     dtype = np.dtype(np.float32)
     blocks = BlockLayout(16, 16, 8)
     reading, notes = Reading(), ()
-    may_have_nodata = may_have_gaps = False
+    nodata, may_have_nodata, may_have_gaps = None, False, False
 
     def __init__(self, height, width):
         self.image = made.pixels(2, height, width, "float32")

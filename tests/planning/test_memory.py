@@ -166,7 +166,7 @@ def test_a_large_batch_is_not_tried_before_it_is_known_to_fit(tmp_path, steady):
     )
 
 
-def test_a_tile_that_would_take_many_times_the_limit_is_not_tried(tmp_path):
+def test_a_tile_that_would_take_many_times_the_limit_is_not_tried(tmp_path, steady):
     raster = made.raster(tmp_path / "in.tif", made.pixels(3, 3000, 3000))
     model = made.convolutions(tmp_path / "model.onnx", 3, 4, width=64)
     message = (
