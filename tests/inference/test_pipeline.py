@@ -22,6 +22,7 @@ class FakeReader:
     dtype = np.dtype(np.float32)
     blocks = BlockLayout(16, 16, 8)
     reading, notes = Reading(), ()
+    georeference = None
     nodata, may_have_nodata, may_have_gaps = None, False, False
 
     def __init__(self, height, width):

@@ -11,7 +11,7 @@ from seamless_seg import BudgetError, OptionError, plan_run_grid, segment
 from seamless_seg.models.tile_model import WorkingMemory
 from seamless_seg.planning.memory import MemoryNeeds, schedule
 from seamless_seg.raster.blocks import BlockLayout
-from seamless_seg.system import peak_bytes
+from seamless_seg.system import peak_bytes, resident_bytes
 
 MB = 1_000_000
 
@@ -166,18 +166,19 @@ def test_a_large_batch_is_not_tried_before_it_is_known_to_fit(tmp_path, steady):
     )
 
 
-def test_a_tile_that_would_take_many_times_the_limit_is_not_tried(tmp_path, steady):
+def test_a_tile_that_would_take_many_times_the_limit_is_not_tried(tmp_path):
     raster = made.raster(tmp_path / "in.tif", made.pixels(3, 3000, 3000))
     model = made.convolutions(tmp_path / "model.onnx", 3, 4, width=64)
     message = (
         r"too little: in tiles of 3000 x 3000 px this run needs about \d+ MB, .*; tile=256 gives "
         r"the same output, and needs at least \d+ MB"
     )
-    before = peak_bytes()
-    options = {"tile": 3000, "margin": 0, "align": 1, "max_memory": 300 * MB}
+    # As other tests have left it: a limit is one on all that the process holds.
+    before, held = peak_bytes(), resident_bytes()
+    options = {"tile": 3000, "margin": 0, "align": 1, "max_memory": held + 250 * MB}
     with pytest.raises(BudgetError, match=message):
         segment(raster, model, tmp_path / "out.tif", **options)
-    assert peak_bytes() <= max(before, 1500 * MB), "a tile takes some 4 GB"
+    assert peak_bytes() <= max(before, held + 1200 * MB), "a tile takes some 4 GB"
 
 
 def least_of(error):
