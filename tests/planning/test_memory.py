@@ -175,7 +175,7 @@ def test_a_tile_that_would_take_many_times_the_limit_is_not_tried(tmp_path):
     )
     # As other tests have left it: a limit is one on all that the process holds.
     before, held = peak_bytes(), resident_bytes()
-    options = {"tile": 3000, "margin": 0, "align": 1, "max_memory": held + 250 * MB}
+    options = {"tile": 3000, "max_memory": held + 250 * MB}
     with pytest.raises(BudgetError, match=message):
         segment(raster, model, tmp_path / "out.tif", **options)
     assert peak_bytes() <= max(before, held + 1200 * MB), "a tile takes some 4 GB"
