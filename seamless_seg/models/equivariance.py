@@ -218,7 +218,8 @@ class _Shifted:
         group = next((each for each in groups if each % shift == 0), shift)
         remainder = self._probed.spec.remainder[self._axis]
         step = SIZE_PERIOD if remainder else math.lcm(group, self._probed.multiple)
-        needed = max(2 * group, group + sum(self._radii) + MIN_SHOWN)
+        shown = group + sum(self._radii) + MIN_SHOWN
+        needed = max(2 * group, shown, 3 * max(self._radii))  # or the middle third is looked at
         return rounded_up(needed, step) + remainder
 
 
