@@ -36,8 +36,8 @@ SIDES = 256, 320
 FIXED = 192
 """Pixels: sides of the image of networks that are exported for one size; all bins divide it."""
 
-FIXED_OF = {"MONAI FlexibleUNet, resnet18": 768}
-"""The same of those whose receptive field is larger."""
+FIXED_OF = {"MONAI FlexibleUNet, resnet18": 768, "smp DPT, vit_tiny": 224}
+"""The same of those whose receptive field is larger, or whose positions are for another size."""
 
 ENCODERS = ("resnet18", "mobilenet_v2", "efficientnet-b0", "timm-regnetx_002", "mit_b0")
 

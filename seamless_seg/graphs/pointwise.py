@@ -201,6 +201,8 @@ def _check_constant(axis: Axis, tensor: Tensor, n: int) -> None:
     if n < 0 or not tensor.axes[n] or has_image(tensor.axes[n]):
         return
     if all(isinstance(part, Uniform) for part in tensor.axes[n]):
+        if tensor.shape[n] != math.prod(map(length_of, axis)):
+            raise BoundError("position", "it joins the image with a map of another size")
         return
     if tensor.varies:
         raise BoundError("unknown", "it joins the image with numbers computed from all of it")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import onnx
+from onnx import numpy_helper
 
 from .call import Call, rule
 from .image_axis import Taps
@@ -97,6 +99,18 @@ def constant_of_shape(call: Call) -> list[Tensor]:
     """One value everywhere."""
     lengths = call.tensor().integers()
     return [Tensor(tuple(() if length == 1 else (Uniform(length),) for length in lengths))]
+
+
+@rule("Constant")
+def large_constant(call: Call) -> list[Tensor]:
+    """More values than are kept: their shape, and whether all are the same, is enough."""
+    stored = call.attributes.get("value")
+    if not isinstance(stored, onnx.TensorProto):
+        raise BoundError("unknown", "there is no rule for this operator")
+    values = numpy_helper.to_array(stored)
+    is_same = bool((values == values.flat[0]).all())
+    axes = (Uniform(length) if is_same else length for length in values.shape)
+    return [Tensor(tuple(() if part in (1, Uniform(1)) else (part,) for part in axes))]
 
 
 @rule("Tile")

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 import pytest
 from google.protobuf.message import DecodeError
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from builders import damaged, layers
 from builders.bounds import bound_of
@@ -120,6 +120,27 @@ def test_values_looked_up_by_many_indices_are_known():
     looked_up = net.add("Gather", table, indices, axis=0)
     net.last = net.add("Mul", net.last, net.add("ReduceMax", looked_up, keepdims=0))
     assert bound_of(net.model()).before == (0, 0)
+
+
+@pytest.mark.parametrize(("places", "kind"), [(0, None), (1, "position")])
+def test_large_constants_in_the_file_may_be_the_same_everywhere(places, kind):
+    """As the zeros that stand for missing channels, where a network was exported for one size."""
+    side = 1024
+    values = np.zeros((1, 1, side, side + 1), np.float32)
+    values[..., :places] = 1
+    net = layers.Network()
+    stored = net.add("Constant", value=numpy_helper.from_array(values))
+    joined = net.add("Concat", net.last, stored, axis=1)
+    net.last = net.add("Relu", net.add("Slice", joined, *map(np.array, ([0], [2], [1]))))
+    net.last = net.add("Add", net.last, stored)
+    model = net.model()
+    found = None
+    try:
+        bound_of(model, fixed=(side, side + 1))
+    except BoundError as error:
+        found = error.kind
+    assert found == kind
+    assert obstacle(model).kind == "position"  # at any other size
 
 
 def test_a_value_to_pad_with_may_come_from_the_image():
