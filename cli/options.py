@@ -94,9 +94,9 @@ tiling = several(
         "--exact",
         type=click.Choice(["global"]),
         show_default="tiles of a model with global context are blended",
-        help="global: first measure what the model pools or normalizes over the whole raster, in "
-        "one or more passes over all tiles, so that all tiles agree. The statistics go into the "
-        "tags and into NAME.statistics.json beside OUTPUT.",
+        help="First measure what the model pools or normalizes over the whole raster, in one or "
+        "more passes over all tiles, so that all tiles agree. The statistics go into the tags and "
+        "into NAME.statistics.json beside OUTPUT.",
     ),
     option(
         Section.TILING,

@@ -30,7 +30,7 @@ NETWORKS = {
     "squeeze and excite": u_net(("squeeze_excite",)),
     "instance normalization": u_net(("instance_norm",)),
     "by hand": u_net(("normed_by_hand",)),
-    "group normalization": [*BLOCK, ("group_norm", 3), *u_net(("group_norm", 2))],
+    "group normalization": [*BLOCK, ("group_norm", 3), *u_net(("group_norm", 1))],
     "pooled beside": u_net(("beside", "GlobalAveragePool")),
     "maximum": u_net(("beside", "GlobalMaxPool"), ("gate", "ReduceMax")),
     "minimum": u_net(("gate", "ReduceMin", 0)),
