@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
-from seamless_seg.models.graph_verdict import GraphVerdict
+from seamless_seg.probes.graph_verdict import GraphVerdict
 
 ROUNDING = 1e-5
 """Standard deviations of the logits by which other kernels for other sizes may differ."""

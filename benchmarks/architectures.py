@@ -27,8 +27,8 @@ from onnx import load
 from torch import nn
 
 from seamless_seg.graphs.interpreter import LoadedGraph, image_of
-from seamless_seg.models.graph_verdict import GraphVerdict, graph_verdict
 from seamless_seg.models.load import open_models
+from seamless_seg.probes.graph_verdict import GraphVerdict, graph_verdict
 
 SIDES = 256, 320
 """Pixels: height and width of the image with which networks are exported; free ones are traced."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from seamless_seg.models.receptive_field import Probe
+from seamless_seg.probes.receptive_field import Probe
 from seamless_seg.tiling.trust import Trust, depth
 
 

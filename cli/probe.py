@@ -11,8 +11,8 @@ import click
 
 from seamless_seg import OptionError, Probe
 from seamless_seg import probe as measure
-from seamless_seg.models.receptive_field import TOLERANCES
 from seamless_seg.planning.probing import to_json
+from seamless_seg.probes.receptive_field import TOLERANCES
 
 from . import options
 from .command import Command, Section, argument, option

@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from .evaluation.quality import Quality
     from .inference.dry_run import forecast
     from .inference.segment import Summary, segment
-    from .models.receptive_field import Probe
     from .planning.describe_model import ModelDescription, describe_model
     from .planning.forecast import Forecast
     from .planning.options import Options
     from .planning.probing import probe
     from .planning.settings import Settings
     from .polygons.polygonize import PolygonSummary, polygonize
+    from .probes.receptive_field import Probe
     from .progress import Progress
     from .stats.class_stats import ClassShare, ClassStats, ClassTable, class_stats
     from .tiling.grid import Grid, shape_to_slices
@@ -97,7 +97,7 @@ _MODULES = {
     "evaluation.quality": ("Quality",),
     "inference.dry_run": ("forecast",),
     "inference.segment": ("Summary", "segment"),
-    "models.receptive_field": ("Probe",),
+    "probes.receptive_field": ("Probe",),
     "planning.describe_model": ("ModelDescription", "describe_model"),
     "planning.forecast": ("Forecast",),
     "planning.options": ("Options",),

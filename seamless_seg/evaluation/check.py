@@ -16,12 +16,12 @@ from ..inference.global_statistics import give_global_statistics
 from ..inference.prepared import PreparedRun, inputs_of, prepare
 from ..inference.provenance import describes_tiling, mismatches, options_from_tags
 from ..inference.segment import OnStart
-from ..models.receptive_field import Probe
 from ..planning.forecast import Forecast, with_exactness
 from ..planning.global_context import with_statistics
 from ..planning.open_raster import open_raster, with_band_numbers
 from ..planning.options import MEASURED, Execution, OptionChoices, Options, merged
 from ..planning.probing import needs_probe, try_probe
+from ..probes.receptive_field import Probe
 from ..progress import OnProgress, Progress
 from ..signatures import showing_fields
 from ..tiling.trust import Profile, name_of

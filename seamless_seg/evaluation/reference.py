@@ -14,9 +14,9 @@ import numpy as np
 from ..arrays import Values
 from ..inference.tile_reader import InputWriter, takes_integers
 from ..models.base import Model
-from ..models.receptive_field import Probe, Reach
 from ..models.tile_model import TileModel
 from ..normalization import Normalization
+from ..probes.receptive_field import Probe, Reach
 from ..raster.source import Reader, gaps_extended, read_extended
 from ..windows import Window
 

@@ -18,7 +18,6 @@ from ..models.base import Model
 from ..models.files import all_files_of, files_of
 from ..models.load import LazyModel
 from ..models.mlm import sidecar_paths
-from ..models.receptive_field import Probe
 from ..models.tile_model import TileModel, WorkingMemory
 from ..planning.autotune import Measurements, measure_model
 from ..planning.bands import count_bands
@@ -32,6 +31,7 @@ from ..planning.global_context import (
 from ..planning.memory import MemoryNeeds, Schedule, least_footprint, refusal, schedule
 from ..planning.options import LEAST_BYTES, Execution, Options
 from ..planning.outputs import WORKING_COPIES
+from ..probes.receptive_field import Probe
 from ..raster.blocks import FLOAT32, block_shape, cache_bytes
 from ..system import release_bytes, reports_memory, resident_bytes
 from ..threads import ReadAhead

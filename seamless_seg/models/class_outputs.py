@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from .onnx_graph import GRAPH_ERRORS, Graph, Node, read_graph
+from ..graphs.onnx_graph import GRAPH_ERRORS, Graph, Node, read_graph
 
 CHOOSING_KINDS = ("ArgMax", "TopK")
 """Types of nodes that choose the class with the largest logit."""

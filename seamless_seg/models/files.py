@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ModelError
-from .onnx_graph import GRAPH_ERRORS, external_locations
+from ..graphs.onnx_graph import GRAPH_ERRORS, external_locations
 
 
 def models_of(model: Any) -> list[Any]:

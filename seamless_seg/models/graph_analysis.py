@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
+from ..graphs.onnx_graph import GRAPH_ERRORS, Graph, Integers, Node, read_graph
 from .base import Model
 from .ensemble import Ensemble
-from .onnx_graph import GRAPH_ERRORS, Graph, Integers, Node, read_graph
 from .onnx_model import OnnxModel
 from .oriented import OrientedModel
 

@@ -61,6 +61,12 @@ MAX_REFUSED = 4
 SIZE_PERIOD = 128
 """Pixels: no model halves an image more than 7 times, so such sides lose equally many pixels."""
 
+SIZE_MULTIPLES = (*range(1, 33), 36, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224)
+"""Numbers that may have to divide a tile's sides, and strides that models have, px."""
+
+JOINT_MULTIPLES = (72, 120, 144, 168, 180, 240, 336, 360, 720)
+"""The same for models that join two grids."""
+
 
 class ImageLayout(NamedTuple):
     """How a graph takes images."""

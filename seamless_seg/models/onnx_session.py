@@ -13,9 +13,9 @@ import numpy.typing as npt
 
 from ..errors import ModelError, OptionError, SeamlessError
 from ..foreign_files import identify
+from ..graphs.onnx_graph import with_output
 from ..system import cores
 from .files import weight_files
-from .onnx_graph import with_output
 from .runtime_errors import reason_of
 from .signature import Tensor, to_tensor
 

@@ -15,7 +15,7 @@ from ..errors import ModelError
 from ..normalization import Normalization
 from ..system import resident_bytes
 from .base import FLOAT, Model, ModelSpec
-from .probed_model import JOINT_MULTIPLES, SIZE_MULTIPLES
+from .layout import JOINT_MULTIPLES, SIZE_MULTIPLES
 
 POWERS_OF_TWO = (1, 2, 4, 8, 16, 32, 64, 128)
 """Numbers that may have to divide a tile's sides: the total strides of most models, px."""

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from ..models.base import Model
 from ..models.files import has_functions
-from ..models.receptive_field import Probe
+from ..probes.receptive_field import Probe
 from ..system import available_bytes, release_bytes, resident_bytes
 from ..windows import Pair
 from .cache import load_cached, save_cached

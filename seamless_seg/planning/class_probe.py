@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..models.receptive_field import Probe
+from ..probes.receptive_field import Probe
 
 RADIUS_FACTOR = 2
 """Factor for a radius that is measured on class numbers: few pixels far from a cut change class."""

@@ -17,8 +17,8 @@ from ..models.graph_analysis import tile_wide_nodes
 from ..models.metadata import ModelMetadata
 from ..models.onnx_model import OnnxModel
 from ..models.onnx_session import OnnxFile
-from ..models.receptive_field import Probe
 from ..models.signature import Tensor
+from ..probes.receptive_field import Probe
 from .bands import RasterBands
 from .exactness import limitation, warned
 from .forecast import model_choices

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from ..models.receptive_field import Probe, Reach
+from ..probes.receptive_field import Probe, Reach
 from ..tiling.plan import Plan
 from ..validation import format_size
 from .exact_tiling import MAX_REDUNDANCY

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from ..errors import GeometryError
-from ..models.receptive_field import Reach
+from ..probes.receptive_field import Reach
 from ..tiling.axis import Axis
 
 MAX_REDUNDANCY = 1.5

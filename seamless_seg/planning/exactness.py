@@ -6,7 +6,7 @@ import math
 from typing import Literal, NamedTuple, TypeAlias
 
 from ..models.base import Model
-from ..models.receptive_field import Probe, Reach
+from ..probes.receptive_field import Probe, Reach
 from ..tiling.axis import Axis
 from ..tiling.plan import Plan
 from ..tiling.trust import Profile

@@ -12,8 +12,8 @@ from ..decisions import DEFAULT, OPTION, Decision, decide
 from ..errors import OptionError
 from ..models.base import Model
 from ..models.graph_analysis import tile_wide_nodes
-from ..models.receptive_field import Probe
 from ..models.tta import NONE
+from ..probes.receptive_field import Probe
 from ..raster.blocks import FLOAT32
 from ..tiling.plan import Plan, plan_run_grid
 from ..tiling.trust import name_of

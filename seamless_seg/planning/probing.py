@@ -13,11 +13,11 @@ import numpy as np
 from ..errors import ModelError, OptionError
 from ..models.base import Model
 from ..models.files import has_functions
-from ..models.graph_verdict import GraphVerdict
 from ..models.load import LazyModel
-from ..models.probe_images import Image, Source, noise
-from ..models.receptive_field import Probe, Side
-from ..models.receptive_field import probe as probe_model
+from ..probes.graph_verdict import GraphVerdict
+from ..probes.probe_images import Image, Source, noise
+from ..probes.receptive_field import Probe, Side
+from ..probes.receptive_field import probe as probe_model
 from ..raster.source import gaps_extended, read_extended
 from ..signatures import showing_fields
 from .cache import load_cached, save_cached

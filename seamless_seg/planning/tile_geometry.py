@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ..decisions import DEFAULT, DEFAULT_OR_FEWER, METADATA, OPTION, SIDECAR, Decision, decide
 from ..errors import OptionError
 from ..models.base import BATCH_PIXELS, Model
-from ..models.receptive_field import Probe
+from ..probes.receptive_field import Probe
 from ..tiling.trust import Profile
 from ..validation import format_size, pair, whole_number
 from ..windows import Pair

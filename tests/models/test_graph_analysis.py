@@ -12,9 +12,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 from builders import made, networks
 from seamless_seg import probe
+from seamless_seg.graphs.onnx_graph import read_graph
 from seamless_seg.models.graph_analysis import tile_wide_nodes
 from seamless_seg.models.load import open_models
-from seamless_seg.models.onnx_graph import read_graph
 
 LAYERS = {
     "u_net": networks.u_net(3),

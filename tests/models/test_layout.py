@@ -13,7 +13,7 @@ from seamless_seg import ModelError, OptionError, check, segment
 from seamless_seg.models.layout import is_channels_last, possible_layouts, upsample
 from seamless_seg.models.load import open_models
 from seamless_seg.models.onnx_session import OnnxFile
-from seamless_seg.models.receptive_field import probe
+from seamless_seg.probes.receptive_field import probe
 
 RANDOM = np.random.default_rng(0)
 WEIGHT = RANDOM.standard_normal((4, 3)).astype(np.float32)

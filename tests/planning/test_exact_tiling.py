@@ -10,8 +10,8 @@ from onnx import helper
 from builders import made, networks
 from builders.sentences import MEASURED, PROVEN
 from seamless_seg import forecast, segment
-from seamless_seg.models.receptive_field import Reach
 from seamless_seg.planning.exact_tiling import AxisConstraints, choose_tiling, smoothest_margin
+from seamless_seg.probes.receptive_field import Reach
 from seamless_seg.tiling.axis import Axis
 
 OPEN = AxisConstraints(

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import ModelError
-from .base import Model
+from ..models.base import Model
+from ..models.layout import JOINT_MULTIPLES, SIZE_MULTIPLES
 from .probe_images import Image, Source, telling_source
 
 LENGTHS = (384, 768, 1536)
@@ -21,12 +22,6 @@ BREADTHS = (192, 384, 768)
 
 Like the others they are multiples of 3 and of powers of 2, as the strides of most models are.
 """
-
-SIZE_MULTIPLES = (*range(1, 33), 36, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224)
-"""Numbers that may have to divide a tile's sides, and strides that models have, px."""
-
-JOINT_MULTIPLES = (72, 120, 144, 168, 180, 240, 336, 360, 720)
-"""The same for models that join two grids."""
 
 
 class ProbedModel:

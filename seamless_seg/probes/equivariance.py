@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import ModelError
+from ..models.layout import SIZE_MULTIPLES, SIZE_PERIOD
 from .agreement import Agreement, absolute_difference, agreement, spread
-from .layout import SIZE_PERIOD
-from .probed_model import LENGTHS, SIZE_MULTIPLES, ProbedModel, rounded_up
+from .probed_model import LENGTHS, ProbedModel, rounded_up
 
 COMMON_MULTIPLES = (384, 640, 720, 672, 700, 756, 660, 572, 646, 667, 496, 736, 783)
 """Shifts in px, of which each stands for its divisors: together for all of ``SIZE_MULTIPLES``."""

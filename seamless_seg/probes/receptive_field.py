@@ -17,9 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import ModelError
+from ..models.base import DEFAULT_CHANNELS, Model
+from ..models.ensemble import Ensemble
+from ..models.load import open_models
 from .agreement import absolute_difference, agreement, spread
-from .base import DEFAULT_CHANNELS, Model
-from .ensemble import Ensemble
 from .equivariance import (
     Reproduced,
     confirm_stride,
@@ -28,7 +29,6 @@ from .equivariance import (
     rounding_in_a_small_tile,
 )
 from .graph_verdict import NOT_READ, GraphVerdict, graph_verdict
-from .load import open_models
 from .probe_images import Source, noise
 from .probed_model import ProbedModel, rounded_up
 

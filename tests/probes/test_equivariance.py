@@ -7,8 +7,8 @@ import pytest
 from builders import grids, made, networks
 from builders.sentences import PROVEN
 from seamless_seg import check, probe, segment
-from seamless_seg.models.equivariance import COMMON_MULTIPLES
-from seamless_seg.models.probed_model import SIZE_MULTIPLES
+from seamless_seg.models.layout import SIZE_MULTIPLES
+from seamless_seg.probes.equivariance import COMMON_MULTIPLES
 
 EXACT = PROVEN
 NOT_EQUIVARIANT = "not exact: a shifted input does not give a shifted answer"

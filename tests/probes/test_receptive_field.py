@@ -7,7 +7,7 @@ from builders import networks
 from seamless_seg import ModelError
 from seamless_seg.models.callable_model import CallableModel
 from seamless_seg.models.load import open_models
-from seamless_seg.models.receptive_field import noise, probe
+from seamless_seg.probes.receptive_field import noise, probe
 
 CONV, RELU = ("conv", 3, 1), ("relu",)
 FINITE = {

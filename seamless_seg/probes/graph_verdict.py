@@ -6,17 +6,17 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from .base import DEFAULT_CHANNELS, Model
-from .ensemble import Ensemble
-from .onnx_model import OnnxModel
-from .oriented import OrientedModel
-from .tta import Symmetry, symmetries_of
+from ..models.base import DEFAULT_CHANNELS, Model
+from ..models.ensemble import Ensemble
+from ..models.onnx_model import OnnxModel
+from ..models.oriented import OrientedModel
+from ..models.tta import Symmetry, symmetries_of
 
 if TYPE_CHECKING:
     from ..graphs.bound import GraphBound
     from ..graphs.image_axis import ImageAxis
     from ..graphs.tensors import Axis, Tensor
-    from .layout import LogitsLayout
+    from ..models.layout import LogitsLayout
 
 Obstacle = Literal["position", "global", "unknown"]
 
