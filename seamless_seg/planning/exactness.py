@@ -40,7 +40,10 @@ GLOBAL_CONTEXT = "not exact: the model has global context, so its output depends
 """The sentence for a model whose receptive field covers the whole tile."""
 
 BEYOND_STATISTICS = ("Attention", "MatMul", "GlobalLpPool", "GroupNorm ", "ReduceL2", "training")
-"""Words in the names of nodes of which no statistic of the whole image can be given."""
+"""Words in the names of nodes of which no statistic of the whole image can be given.
+
+They are for models that are not probed: else the graph's verdict says it.
+"""
 
 ROUNDED = (
     f"tiling exact within rounding, {{basis}}: equal to {ON_WHOLE_IMAGE}, but for the last bits"
@@ -215,9 +218,10 @@ def limitation(probe: Probe) -> str | None:
     return DEPENDS_ON_SIZE if probe.depends_on_size else None
 
 
-def next_step(nodes: str | None) -> str:
+def next_step(nodes: str | None, probe: Probe | None) -> str:
     """Say what helps a model whose graph has these nodes with global context."""
-    if nodes is None or any(word in nodes for word in BEYOND_STATISTICS):
+    by_names = nodes is not None and not any(word in nodes for word in BEYOND_STATISTICS)
+    if not (by_names if probe is None else probe.graph.reductions):
         return "fewer, larger tiles help"
     return 'fewer, larger tiles help, and exact="global" makes all tiles agree'
 
@@ -244,7 +248,7 @@ def warned(nodes: str | None, probe: Probe | None, sentence: str | None) -> str 
         found = f"the graph has {nodes}" if nodes else probe.graph.reason if probe else ""
         listed = f" ({found})" if found else ""
         is_quantized = DYNAMIC_QUANTIZATION in found
-        return f"{GLOBAL_CONTEXT}{listed}{FLOAT_INSTEAD * is_quantized}; {next_step(nodes)}"
+        return f"{GLOBAL_CONTEXT}{listed}{FLOAT_INSTEAD * is_quantized}; {next_step(nodes, probe)}"
     if sentence == NOT_DETERMINISTIC:
         return (
             f"{NOT_DETERMINISTIC}, so the same pixels give another result in each tile and each "
@@ -256,7 +260,7 @@ def warned(nodes: str | None, probe: Probe | None, sentence: str | None) -> str 
     if nodes is not None and probe is None:
         return (
             f"the graph has {nodes}: each output pixel may depend on the whole tile, so tiles "
-            f"may differ whatever their overlap; {next_step(nodes)}"
+            f"may differ whatever their overlap; {next_step(nodes, probe)}"
         )
     return None
 

@@ -260,7 +260,7 @@ class _MeasuredAxis(NamedTuple):
 def _measure_axis(probed: ProbedModel, axis: int, verdict: GraphVerdict) -> _MeasuredAxis:
     """Measure both sides and the stride; the sides again if the cut was not on the stride.
 
-    A stride that the graph proves is confirmed only.
+    A stride that the graph proves is confirmed only; so is global context.
     """
     if verdict.is_proof:
         stride = verdict.stride[axis]
@@ -270,6 +270,10 @@ def _measure_axis(probed: ProbedModel, axis: int, verdict: GraphVerdict) -> _Mea
             top_or_left, other = verdict.radius[2 * axis : 2 * axis + 2]
             found = confirm_stride(probed, axis, (top_or_left, other), stride)
         return _MeasuredAxis(before, after, length, found)
+    if verdict.reductions:  # of the whole image: a longer one would show nothing else
+        stride = verdict.stride[axis]
+        before, after, length = _sides(probed, axis, stride, FEW_SEEDS, most=1)
+        return _MeasuredAxis(before, after, length, Reproduced(stride, by_shifts=False))
     before, after, length = _sides(probed, axis, 1)
     found = _reproduced(probed, axis, length, before, after)
     if found.by_shifts and _cut(probed, axis, length, 1) % found.stride:
@@ -288,11 +292,15 @@ def _reproduced(
 
 
 def _sides(
-    probed: ProbedModel, axis: int, stride: int, seeds: tuple[int, ...] = SEEDS
+    probed: ProbedModel,
+    axis: int,
+    stride: int,
+    seeds: tuple[int, ...] = SEEDS,
+    most: int | None = None,
 ) -> tuple[Side, Side, int]:
     """Measure the sides before and after along an axis; return the length of the images, too."""
     measured = None
-    for length in probed.lengths(axis, stride):
+    for length in probed.lengths(axis, stride)[:most]:
         first = _cut(probed, axis, length, stride)
         last = (length - first) // stride * stride
         try:

@@ -99,7 +99,9 @@ def test_batches_and_threads_change_no_bit(scene, tmp_path):
 
 def test_no_limit_on_memory_changes_a_bit(scene, tmp_path):
     blocks = {"tiled": True, "blockxsize": 256, "blockysize": 256}
-    tiled = made.raster(tmp_path / "tiled.tif", made.read(scene)[:, :660], **blocks)
+    image = made.read(scene)[:, :330]
+    wide = np.concatenate([image, image[..., ::-1], image], axis=2)  # whose columns need memory
+    tiled = made.raster(tmp_path / "tiled.tif", wide, **blocks)
     out, said = tmp_path / "out.tif", []
 
     def run(*options):

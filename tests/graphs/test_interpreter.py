@@ -190,7 +190,7 @@ COUNTED = {
     "MatMul": lambda net, own: net.add(
         "ReduceMean", net.add("MatMul", own, net.add("Transpose", own, perm=[0, 1, 3, 2]))
     ),
-    "Einsum": lambda net, own: net.add("Einsum", own, equation="nchw->nc"),
+    "Einsum": lambda net, own: net.add("Einsum", own, equation="nchw->n"),
 }
 
 
