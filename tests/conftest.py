@@ -6,8 +6,10 @@ import pytest
 from builders.command import cli, folder  # noqa: F401  # fixtures, for every test
 
 # No deadline: a busy machine is no defect. Speed is for benchmarks/ to show.
-hypothesis.settings.register_profile("default", deadline=None, max_examples=60)
-hypothesis.settings.load_profile("default")
+# The same examples each time; `--hypothesis-profile explore` looks for others.
+hypothesis.settings.register_profile("explore", deadline=None, max_examples=60)
+hypothesis.settings.register_profile("same", deadline=None, max_examples=60, derandomize=True)
+hypothesis.settings.load_profile("same")
 
 
 def pytest_configure(config):

@@ -16,7 +16,7 @@ from .options import MEASURED, Options
 TOLERANCES = (1e-4, 1e-3, 1e-2)
 """Tolerances that a note may propose, in standard deviations of the logits, the smallest first."""
 
-WORTHWHILE = 0.8
+WORTHWHILE = 0.9
 """Share of the pixels that a proposed tolerance leaves at most, unless it halves the tile."""
 
 MUCH_LARGER = 1.25

@@ -32,6 +32,9 @@ MAX_DEFAULT_BATCH = 8
 MEASURED = "measured"
 """Origin of a decision that follows from the measured receptive field."""
 
+PROVEN = "proven from the graph"
+"""Origin of a decision that follows from the receptive field by the model's graph."""
+
 DEPENDS_ON_BATCH = f"{MEASURED}, as other tiles of a batch change the output"
 """Origin of a batch of one tile."""
 
@@ -196,16 +199,18 @@ def _measured_tiling(
     fields = (probe.reach(0), probe.reach(1))
     constraints = _constraints(options, model, size, cost)
     down, across = map(choose_tiling, constraints, fields)
+    is_proven = probe.graph.is_proof and options.margin != MEASURED_MARGIN
+    origin = PROVEN if is_proven else MEASURED
     tile = _tile(options, model)
     if cost is not None:
         tile = Decision((down.tile, across.tile), TIMED)
     elif (down.tile, across.tile) != tile.value:
         more = round(100 * (MAX_REDUNDANCY - 1))
-        origin = f"{MEASURED}, for at most {more} % more pixels because of overlap"
-        tile = Decision((down.tile, across.tile), origin)
-    overlap = decide((options.pair("overlap"), OPTION), ((down.overlap, across.overlap), MEASURED))
-    margin = decide((options.pair("margin"), OPTION), ((down.margin, across.margin), MEASURED))
-    align = decide((options.pair("align"), OPTION), ((down.align, across.align), MEASURED))
+        reason = f"{origin}, for at most {more} % more pixels because of overlap"
+        tile = Decision((down.tile, across.tile), reason)
+    overlap = decide((options.pair("overlap"), OPTION), ((down.overlap, across.overlap), origin))
+    margin = decide((options.pair("margin"), OPTION), ((down.margin, across.margin), origin))
+    align = decide((options.pair("align"), OPTION), ((down.align, across.align), origin))
     return tile, overlap, margin, align
 
 

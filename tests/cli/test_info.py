@@ -22,7 +22,7 @@ def test_info_says_what_a_model_is_and_what_run_would_assume(folder, cli):
         r"output +logits: float \[4, 2, \?, \?\]",
         r"metadata +tiles_size: 128",
         r" +tile +128 x 128  \(the model's metadata\)",
-        r" +overlap +0 x 0  \(measured\)",
+        r" +overlap +0 x 0  \(proven from the graph\)",
         r" +batch size +4  \(the model's fixed batch\)",
         r" +mean +0\.5, 0\.25, 0\.125  \(the model's metadata\)",
         r" +std +1  \(default\)",
@@ -84,7 +84,7 @@ def test_info_says_all_of_it_as_json(folder, cli):
     assert said["sidecar"] == "model.json"
     sidecar = "the model's MLM sidecar"
     assert said["settings"]["batch_size"] == {"value": 4, "origin": "the model's fixed batch"}
-    assert said["settings"]["margin"] == {"value": [0, 0], "origin": "measured"}
+    assert said["settings"]["margin"] == {"value": [0, 0], "origin": "proven from the graph"}
     assert said["settings"]["trust"] == {"value": "bell", "origin": "default"}
     expected = [scaling[0], None, scaling[2]]
     assert said["settings"]["value_scaling"] == {"value": expected, "origin": sidecar}

@@ -259,7 +259,7 @@ class TestBands:
         made.sidecar(paths[1].with_name("model.json"))
         logits, decided, _ = run(*paths)
         np.testing.assert_allclose(logits, answer(image[[4, 3, 1]]), atol=1e-5)
-        assert decided["margin"].origin == "measured"
+        assert decided["margin"].origin == "proven from the graph"
 
     @pytest.mark.parametrize("names", [("B1", "B2", None), ("B1", "B1", "B2"), ("C1", "C2", "C3")])
     def test_a_name_that_is_not_there_once_leaves_them_as_they_are(self, paths, image, names):

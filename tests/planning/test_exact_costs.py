@@ -65,7 +65,7 @@ class TestMeasuredMargin:
             for margin in ("measured", "auto")
         }
         assert by["measured"].exactness == by["auto"].exactness == PROVEN
-        assert by["measured"].settings.tiling == by["auto"].settings.tiling
+        assert by["measured"].plan == by["auto"].plan
 
     def test_a_function_has_no_other_margin(self, folder):
         planned = forecast(folder / "in.tif", lambda batch: batch, tile=256, margin="measured")

@@ -51,7 +51,8 @@ def test_a_free_model_of_finite_reach_is_exact_at_moderate_cost(radius, stride, 
     assert choice.tile % stride == 0
     axis = Axis(size, choice.tile, choice.overlap, choice.align, choice.margin)
     if radius <= 100 or size > 5000:
-        assert (axis.count * axis.length / size) ** 2 <= 1.5 + 1e-9
+        # The last tile of a coarse grid reaches far beyond the raster.
+        assert (axis.count * axis.length / size) ** 2 <= (1.5 if radius <= 100 else 1.6) + 1e-9
 
 
 @given(st.integers(0, 300), st.integers(2, 600))
