@@ -133,7 +133,7 @@ def _exact(probe: Probe, plan: Plan, axes: list[tuple[Axis, Reach]]) -> Exactnes
         sentence = ROUNDED.format(basis=BASES[basis], figure=figure)
     if not is_proven:
         sentence += f" ({probe.graph.reason or _proof_instead(axes)})"
-    where = ON_WHOLE_IMAGE + _extension(plan)
+    where = ON_WHOLE_IMAGE + _extension(plan, probe)
     return Exactness(probe.bitwise, sentence.replace(ON_WHOLE_IMAGE, where), basis)
 
 
@@ -294,9 +294,15 @@ def _exact_instead(plan: Plan, axes: list[tuple[Axis, Reach]], model: Model | No
     return f"; for an exact result use {margin}overlap={overlap}{larger}"
 
 
-def _extension(plan: Plan) -> str:
-    """Say how far an image is extended whose last tiles end beyond it."""
-    ends = tuple(axis.stop(axis.count - 1) for axis in (plan.grid.rows, plan.grid.cols))
+def _extension(plan: Plan, probe: Probe) -> str:
+    """Say how far an image is extended whose last tiles end beyond it.
+
+    An axis that a single tile covers is extended to a multiple of the stride, too.
+    """
+    ends = tuple(
+        math.ceil(axis.stop(axis.count - 1) / probe.reach(n).stride) * probe.reach(n).stride
+        for n, axis in enumerate((plan.grid.rows, plan.grid.cols))
+    )
     if ends == plan.image_size:
         return ""
     return f", extended by reflection to {format_size(ends)} px"

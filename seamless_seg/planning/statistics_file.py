@@ -104,6 +104,10 @@ class StoredStatistics:
             )
 
 
+UNREADABLE = (ValueError, TypeError, AttributeError)
+"""Exceptions of reading a document of another kind, beside those of files and numbers."""
+
+
 def statistics_path(output: Path) -> Path:
     """Return the path of the file of statistics beside an output."""
     return output.with_name(output.stem + ENDING)
@@ -125,7 +129,7 @@ def read_statistics(path: str | PathLike[str]) -> StoredStatistics:
         return _from_document(json.loads(_text_of(Path(path))))
     except FileNotFoundError:
         raise OptionError(f"{path}: there is no such file of statistics") from None
-    except (OSError, SeamlessError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, SeamlessError, ArithmeticError, LookupError, *UNREADABLE) as error:
         raise OptionError(refusal) from error
 
 
@@ -171,4 +175,7 @@ def _moment(document: Any) -> Any:
         array = np.frombuffer(base64.b64decode(values), "<f8")
     else:
         array = np.array(values, np.float64)
-    return array.reshape(document["shape"]).astype(np.float64)
+    array = array.reshape(document["shape"]).astype(np.float64)
+    if not (abs(array) <= np.finfo(np.float32).max).all():
+        raise ValueError("a number is not finite in float32")
+    return array

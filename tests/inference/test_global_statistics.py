@@ -1,6 +1,7 @@
 """Tiles with the whole image's statistics, compared with one run of onnxruntime over all of it."""
 
 import json
+import re
 
 import numpy as np
 import onnx
@@ -337,6 +338,12 @@ def test_statistics_of_another_model_are_refused(given):
         segment(raster, other, later, exact="global", statistics=stored, **TILING)
     with pytest.raises(OptionError, match="tta="):
         segment(raster, model, later, exact="global", statistics=stored, tta="flips", **TILING)
+    text = stored.read_text()
+    (first,) = re.findall(r'"values": \[([-\d.e]+)', text)[:1]
+    for number in ("NaN", "1e300", "1" + 400 * "0"):
+        stored.write_text(text.replace(first, number))
+        with pytest.raises(OptionError, match="holds no statistics"):
+            segment(raster, model, later, exact="global", statistics=stored, **TILING)
 
 
 def test_check_takes_the_statistics_of_the_output(given):

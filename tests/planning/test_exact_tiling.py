@@ -285,3 +285,12 @@ def test_a_model_that_cannot_be_probed_is_run_all_the_same(tmp_path):
     )
     assert any("could not be measured: the model fails" in note for note in notes)
     np.testing.assert_array_equal(made.read(tmp_path / "out.tif"), made.read(raster))
+
+
+def test_the_extended_size_is_named_along_an_axis_of_one_tile_too(tmp_path):
+    """100 rows in one tile are run as 102 by a model of stride 3, whatever the columns take."""
+    path = networks.save(tmp_path / "model.onnx", [("pool", 3), ("up", 3), ("conv", 3, 1)])
+    raster = made.raster(tmp_path / "in.tif", made.pixels(3, 100, 150))
+    for tile in ((102, 60), (60, 60)):
+        planned = forecast(raster, path, tile=tile)
+        assert planned.exactness == f"{PROVEN}, extended by reflection to 102x150 px"
