@@ -34,7 +34,7 @@ class TestRun:
     def test_verbose_says_what_was_decided_and_why(self, folder, cli):
         _, _, err = cli("run", "in.tif", "model.onnx", "out/out.tif", "-v", "--tile", "64x32")
         assert re.search(r"^tile +64 x 32  \(option\)$", err, re.M)
-        assert re.search(r"^overlap +0 x 0  \(measured\)$", err, re.M)
+        assert re.search(r"^overlap +0 x 0  \(proven from the graph\)$", err, re.M)
 
     def test_every_option_reaches_the_job(self, folder, cli):
         image = made.pixels(4, 100, 120, "uint16")
