@@ -136,7 +136,7 @@ class Call:
 
     def taken(self, axis: Axis, taps: Taps, length: int) -> Axis:
         """Return an axis of the output that takes an axis of an input by taps."""
-        if taps.is_identity and length == sum_length(axis):
+        if taps.is_identity and length == axis_length(axis):
             return axis
         if not axis or all(isinstance(part, int) for part in axis):
             return () if length == 1 else (length,)
@@ -150,6 +150,6 @@ class Call:
         return (found,)
 
 
-def sum_length(axis: Axis) -> int:
+def axis_length(axis: Axis) -> int:
     """Return the length of an axis."""
     return Tensor((axis,)).shape[0]

@@ -255,6 +255,13 @@ def _part_signature(part: Part) -> object:
     return part if isinstance(part, int) else None
 
 
+def images_of(batch: int, channels: int, height: int, width: int, channels_last: bool) -> Tensor:
+    """Return the tensor of a batch of images, ``(B, C, H, W)`` or ``(B, H, W, C)``."""
+    if channels_last:
+        return image_of((batch, height, width, channels), 1, 2)
+    return image_of((batch, channels, height, width), 2, 3)
+
+
 def image_of(shape: tuple[int, ...], rows: int, cols: int) -> Tensor:
     """Return the tensor of an image of a shape, of which two axes are rows and columns."""
     axes = list(plain_axes(shape))

@@ -126,14 +126,10 @@ def layer_normalization(call: Call) -> list[Tensor]:
     axes = tuple(range(first, image.rank))
     if not any(has_image(image.axes[axis]) for axis in axes):
         return call.out(image.axes, image)
-    call.inputs = [image, *(_uniform_along_image(image, own) for own in call.inputs[1:])]
+    for weights in call.inputs[1:]:
+        if weights is not None:
+            broadcast([image, weights])  # raises where they differ along the image
     return reduced(call, image, axes, keep=None)
-
-
-def _uniform_along_image(image: Tensor, weights: Tensor | None) -> Tensor | None:
-    if weights is not None:
-        broadcast([image, weights])
-    return weights
 
 
 def _along(call: Call, *axes: int, used: Tensor | None = None) -> list[Tensor]:

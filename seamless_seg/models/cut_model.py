@@ -95,13 +95,11 @@ class CutModel:
         OptionError
             If the model has none, or depends on the whole image in another way, too.
         """
-        from ..graphs.interpreter import image_of
+        from ..graphs.interpreter import images_of
 
         height, width = shape[::-1] if self.symmetry.transposed else shape
-        if self.model.image_layout.channels_last:
-            image = image_of((self._batch, height, width, channels), 1, 2)
-        else:
-            image = image_of((self._batch, channels, height, width), 2, 3)
+        last = self.model.image_layout.channels_last
+        image = images_of(self._batch, channels, height, width, last)
         with self._refusing():
             reductions = self._cut.reductions(image)
         if not reductions:

@@ -44,9 +44,9 @@ def choose_tiling(constraints: AxisConstraints, field: Reach) -> AxisTiling:
     if margin is None:
         if exact is None:
             margin = 0
-        elif _overlap_for(exact) <= overlap:
+        elif overlap_for(exact) <= overlap:
             margin = exact
-        elif constraints.tolerance is None and _overlap_for(measured) <= overlap:
+        elif constraints.tolerance is None and overlap_for(measured) <= overlap:
             margin = measured
         else:
             margin = smoothest_margin(field, overlap)
@@ -114,14 +114,14 @@ def _margin_of(constraints: AxisConstraints, field: Reach, radius: int) -> int:
     return radius + field.stride - 1 if is_off else radius
 
 
-def _overlap_for(margin: int) -> int:
+def overlap_for(margin: int) -> int:
     """The smallest overlap that leaves a pixel to blend between the margins of two tiles."""
     return 2 * margin + 1 if margin else 0
 
 
 def _overlap(constraints: AxisConstraints, exact: int | None, tile: int) -> int:
     margin = constraints.margin
-    overlap = _overlap_for((exact or 0) if margin is None else margin)
+    overlap = overlap_for((exact or 0) if margin is None else margin)
     if exact is None or (margin is not None and margin < exact):
         overlap = max(overlap, int(tile * constraints.default_overlap))
     # With more than half of a tile each pixel would run through the model four times and more.
@@ -136,7 +136,7 @@ def _tile(constraints: AxisConstraints, field: Reach, exact: int | None) -> int:
         return first
     overlap = constraints.overlap
     if overlap is None:
-        overlap = _overlap_for(exact if constraints.margin is None else constraints.margin)
+        overlap = overlap_for(exact if constraints.margin is None else constraints.margin)
     step = math.lcm(field.stride, 8)
     tiles = [tile for tile in range(first, MAX_AUTOMATIC_TILE + 1, step) if tile > 2 * overlap]
     if not tiles:

@@ -11,6 +11,7 @@ from ..tiling.axis import Axis
 from ..tiling.plan import Plan
 from ..tiling.trust import Profile
 from ..validation import format_size
+from .exact_tiling import overlap_for
 
 MAX_ROUNDING = 0.1
 """Standard deviations: what differs by more are single pixels of an output with steps."""
@@ -193,7 +194,7 @@ def _too_small(axes: list[tuple[Axis, Reach]]) -> str | None:
 
 def _smallest_tile(field: Reach) -> int:
     """Multiple of the stride of which less than half overlaps, by more than two radii."""
-    overlap = 2 * field.exact_margin + 1 if field.radius else 0
+    overlap = overlap_for(field.exact_margin)
     return math.ceil((2 * overlap + 1) / field.stride) * field.stride
 
 
@@ -280,7 +281,7 @@ def _too_little_context(
 def _exact_instead(plan: Plan, axes: list[tuple[Axis, Reach]], model: Model | None) -> str:
     """Name a margin, an overlap and a tile that are exact; nothing if the fixed tile is small."""
     radius = max(field.exact_margin for _, field in axes)
-    overlap = 2 * radius + 1
+    overlap = overlap_for(radius)
     step = math.lcm(8, *(field.stride for _, field in axes))
     # A tile of less than two overlaps runs each pixel four times and more.
     tile = math.ceil((2 * overlap + 1) / step) * step

@@ -94,17 +94,15 @@ def graph_verdict(model: Model, channels: int | None = None, multiple: int = 1) 
 
 def _bound_of(model: OnnxModel, channels: int, multiple: int) -> GraphBound:
     from ..graphs.bound import bound
-    from ..graphs.interpreter import LoadedGraph, image_of
+    from ..graphs.interpreter import LoadedGraph, images_of
 
     spec, layout = model.spec, model.logits_layout
     graph = LoadedGraph(spec.name, model.output, model.other_graph)
 
     def image(lengths: tuple[int, int]) -> Tensor:
         height, width = (length + 2 * spec.border for length in lengths)
-        bands = spec.channels or channels
-        if model.image_layout.channels_last:
-            return image_of((spec.batch or 1, height, width, bands), 1, 2)
-        return image_of((spec.batch or 1, bands, height, width), 2, 3)
+        last = model.image_layout.channels_last
+        return images_of(spec.batch or 1, spec.channels or channels, height, width, last)
 
     def finish(output: Tensor) -> tuple[ImageAxis, ImageAxis]:
         return _logits_axes(output, layout, spec.gives_classes)
