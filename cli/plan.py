@@ -10,8 +10,8 @@ from typing import Any
 import click
 
 from seamless_seg import Forecast, Load, Unload, Write, forecast
-from seamless_seg.atomic import Document
 from seamless_seg.foreign_files import IMAGE, identify
+from seamless_seg.publishing.text_file import Document
 
 from . import options
 from .command import Command, Section, argument, option

@@ -15,11 +15,11 @@ from types import FrameType
 import click
 
 from seamless_seg import GeometryError, OptionError, SeamlessError, __version__
+from seamless_seg.publishing.publication import published
 
 from .keywords import in_options
 from .messages import say
 
-NOTHING_WRITTEN = "interrupted, nothing was written"
 WRONG_USAGE, FAILED, INTERRUPTED = 2, 1, 130
 ENDINGS = [
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
@@ -88,7 +88,7 @@ def run_program(arguments: list[str]) -> int:
             obj=arguments,
         )
     except (KeyboardInterrupt, click.exceptions.Abort):
-        return _complain(NOTHING_WRITTEN, INTERRUPTED, debug)
+        return _complain(_interrupted(), INTERRUPTED, debug)
     except click.ClickException as error:
         return _complain(f"{error.format_message()}{_hint(error)}", WRONG_USAGE, debug)
     except SeamlessError as error:
@@ -105,7 +105,7 @@ def run_program(arguments: list[str]) -> int:
         return _complain(f"{type(error).__name__}: {error}", FAILED, debug)
     except Exception as error:
         if signal.getsignal(signal.SIGTERM) == signal.SIG_IGN:  # a module that was being imported
-            return _complain(NOTHING_WRITTEN, INTERRUPTED, debug)
+            return _complain(_interrupted(), INTERRUPTED, debug)
         message = f"internal error, {type(error).__name__}: {error}"
         return _complain(f"{message}; --debug prints the traceback", FAILED, debug)
     return 0
@@ -161,6 +161,12 @@ def _interrupt_main_thread() -> None:
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
     else:
         _thread.interrupt_main()
+
+
+def _interrupted() -> str:
+    """Say what an interruption has left: files that were published by then stay."""
+    files = ", ".join(str(path) for path in published())
+    return f"interrupted after {files} was written" if files else "interrupted, nothing was written"
 
 
 def _command_of(arguments: list[str]) -> click.Command | None:

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from seamless_seg import ClassStats, ClassTable, OptionError, class_stats
-from seamless_seg.atomic import Document
+from seamless_seg.publishing.text_file import Document
 
 from . import options
 from .command import Command, Section, argument, option

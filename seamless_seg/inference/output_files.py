@@ -13,7 +13,6 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from ..arrays import Mask, Values
-from ..atomic import TextFile, check_destination
 from ..errors import OptionError
 from ..foreign_files import MODEL, identify
 from ..planning.class_scheme import ClassScheme
@@ -21,7 +20,11 @@ from ..planning.outputs import CLASSES, CONFIDENCE, LOGITS, PROBABILITIES, Outpu
 from ..planning.settings import Settings
 from ..postprocess.products import Interpretation, Products
 from ..progress import OnProgress
+from ..publishing.destination import check_destination
+from ..publishing.publication import publish
+from ..publishing.text_file import TextFile
 from ..raster.creation_options import Encoding
+from ..raster.gdal import reporting
 from ..raster.geotiff import Output
 from ..raster.legend import colors_of
 from ..raster.output_name import check_is_geotiff, check_is_local
@@ -130,7 +133,7 @@ def check_destination_of_raster(path: Any, inputs: Sequence[Any], overwrite: boo
     Parameters
     ----------
     path, inputs, overwrite
-        As for ``atomic.check_destination``.
+        As for ``publishing.check_destination``.
     """
     check_is_local(path)
     found = identify(Path(path))
@@ -153,7 +156,7 @@ class OutputWriter:
     """Computes outputs from windows of blended values and writes them to the files of a run.
 
     Use it as a context manager. All files appear under their names together, when all are
-    complete. After an error none does, except those that had already replaced an existing file.
+    complete, or none does.
 
     Parameters
     ----------
@@ -243,12 +246,7 @@ class OutputWriter:
             self._stack.__exit__(kind, error, trace)
             return
         with self._stack:
-            for writer in self._writers:
-                writer.complete()
-            try:
-                for own in self._all():
-                    own.publish()
-            except BaseException:  # including Ctrl-C between two files
-                for own in self._all():
-                    own.retract()
-                raise
+            for own in self._all():
+                own.complete()
+            with reporting("cannot write the outputs"):
+                publish([own.publication for own in self._all()])

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, Unpack
 
 from ..areas.geojson import area_of, bounding_window
-from ..atomic import TextFile, check_destination
 from ..errors import OptionError
 from ..planning.class_scheme import ClassScheme, notes_on
 from ..planning.exactness import Basis
@@ -31,6 +30,8 @@ from ..planning.settings import Settings
 from ..planning.statistics_file import TAG, StoredStatistics, statistics_path
 from ..postprocess.products import ACTIVATIONS
 from ..progress import OnProgress
+from ..publishing.destination import check_destination
+from ..publishing.text_file import TextFile
 from ..raster.blocks import BlockWindows
 from ..raster.creation_options import Encoding, EncodingChoices
 from ..signatures import showing_fields

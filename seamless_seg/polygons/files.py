@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import sqlite3
-import struct
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
@@ -20,9 +15,10 @@ import pyogrio
 import shapely
 
 from ..arrays import Floats, Geometries, Integers
-from ..atomic import partial_name, rename
 from ..errors import RasterError
+from ..publishing.publication import Publication, publish
 from ..raster.gdal import reporting
+from .completeness import CHECKS
 
 SCHEMA = pa.schema(
     [
@@ -36,12 +32,6 @@ SCHEMA = pa.schema(
 
 ROW_GROUP_BYTES = 16_000_000
 """Bytes of a row group of a GeoParquet file, before compression."""
-
-INDEX_NODE_ITEMS = 16
-"""Items of a node of a FlatGeobuf's index, as GDAL writes it."""
-
-INDEX_ITEM_BYTES = 40
-"""Bytes of an item of that index: four bounds and an offset in the file."""
 
 
 class Features(NamedTuple):
@@ -86,14 +76,18 @@ def write_features(
     RasterError
         Where the file cannot be written.
     """
-    batches = _Batches(features)
-    with _aside(path, overwrite) as partial:
+    batches, suffix = _Batches(features), path.suffix.lower()
+    publication = Publication(path, overwrite, lambda own: CHECKS[suffix](own, batches.count))
+    with reporting(f"cannot write {path}"), publication:
+        partial = publication.partial()
         try:
-            FORMATS[path.suffix.lower()](partial, batches, layer)
+            FORMATS[suffix](partial, batches, layer)
         except (RuntimeError, OSError, pa.ArrowException) as error:
             if batches.error is not None:  # GDAL's own error hides that of the iterator
                 raise batches.error from None
             raise RasterError(f"cannot write {path}: {error}") from error
+        publication.complete(partial)
+        publish([publication])
 
 
 class _Batches:
@@ -152,17 +146,14 @@ def _write_with(driver: str, path: Path, batches: _Batches, layer: Layer) -> Non
 
 def _write_geojson(path: Path, batches: _Batches, layer: Layer) -> None:
     _write_with("GeoJSON", path, batches, layer)
-    check_geojson(path)
 
 
 def _write_geopackage(path: Path, batches: _Batches, layer: Layer) -> None:
     _write_with("GPKG", path, batches, layer)
-    check_geopackage(path, batches.count)
 
 
 def _write_flatgeobuf(path: Path, batches: _Batches, layer: Layer) -> None:
     _write_with("FlatGeobuf", path, batches, layer)
-    check_flatgeobuf(path, batches.count)
 
 
 def _write_geoparquet(path: Path, batches: _Batches, layer: Layer) -> None:
@@ -190,77 +181,3 @@ FORMATS: dict[str, Write] = {
     ".parquet": _write_geoparquet,
 }
 """What writes a file of that extension."""
-
-
-@contextmanager
-def _aside(path: Path, overwrite: bool) -> Iterator[Path]:
-    """Give a path beside ``path``; the file there is moved to ``path`` if no error is raised.
-
-    It is in a folder of its own: formats have journals and indices beside the file while it grows.
-    """
-    folder = partial_name(path)
-    try:
-        folder.mkdir()
-        partial = folder / f"partial{path.suffix}"
-        yield partial
-        with reporting(f"cannot write {path}"):
-            with partial.open("r+b") as file:
-                os.fsync(file.fileno())
-            rename(partial, path, overwrite)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def check_geojson(path: Path) -> None:
-    """Raise ``OSError`` where a collection is not closed.
-
-    GDAL's drivers may lose the end of a file without an error where a disk is full.
-    """
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - 16))
-        if not b"".join(file.read().split()).endswith((b"}]}", b"[]}")):
-            raise OSError("its end did not reach the disk")
-
-
-def check_geopackage(path: Path, count: int) -> None:
-    """Raise ``OSError`` where features, or their items in the spatial index, are missing."""
-    with closing(sqlite3.connect(path)) as database:
-        found = database.execute("SELECT table_name, column_name FROM gpkg_geometry_columns")
-        table, column = (name.replace('"', '""') for name in found.fetchone())
-        for name in (table, f"rtree_{table}_{column}_rowid"):
-            try:
-                stored = database.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0]
-            except sqlite3.Error:
-                stored = 0
-            if stored != count:
-                raise OSError(f"{count - stored} features or their index did not reach the disk")
-
-
-def check_flatgeobuf(path: Path, count: int) -> None:
-    """Raise ``OSError`` where the last feature is not whole.
-
-    The file is 8 bytes, the length of a header and the header, an index and the features, which
-    have their length before them. The last item of the index has the offset of the last feature.
-    """
-    if not count:
-        return
-    with path.open("rb") as file:
-        (header,) = struct.unpack("<I", file.read(12)[8:])
-        features = 12 + header + INDEX_ITEM_BYTES * _index_items(count)
-        file.seek(features - 8)
-        (last,) = struct.unpack("<Q", file.read(8))
-        file.seek(features + last)
-        length = file.read(4)
-        end = features + last + 4 + (struct.unpack("<I", length)[0] if len(length) == 4 else 0)
-    if end != path.stat().st_size:
-        raise OSError("its last features did not reach the disk")
-
-
-def _index_items(count: int) -> int:
-    """Number of items on all levels of the index of so many features."""
-    total = level = count
-    while True:
-        level = -(-level // INDEX_NODE_ITEMS)
-        total += level
-        if level == 1:
-            return total

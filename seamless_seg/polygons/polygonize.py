@@ -103,8 +103,8 @@ def polygonize(
     started = time.monotonic()
     _check_options(output, min_area, simplify)
     _check_libraries()
-    from ..atomic import check_destination
     from ..foreign_files import naming_what_is_no_class_raster
+    from ..publishing.destination import check_destination
     from ..raster.gdal import block_cache
     from ..raster.reader import RasterReader
     from ..raster.surface_areas import PolygonAreas

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import rasterio
 import rasterio.shutil
 from rasterio.crs import CRS
@@ -27,7 +27,9 @@ from .gdal import (
     rejecting_unknown_options,
 )
 from .georeference import Georeference
-from .legend import RGB
+from .left_out import check_left_out
+from .legend import CLASS_NAMES, RGB
+from .tiff_directory import find_blocks
 
 CORES_PER_COMPRESSOR = 4
 """Processors whose logits one thread can compress; the writer's own thread is enough for those."""
@@ -40,18 +42,6 @@ MAX_COG_THREADS = 8
 
 MAX_TEST_SIDE = 2048
 """Height and width in pixels, at most, of a raster with which creation options are tested."""
-
-BYTE_ORDERS = {b"II": "<", b"MM": ">"}
-"""Byte orders of numpy by the first bytes of a TIFF."""
-
-TIFF_INTEGERS = {3: "u2", 4: "u4", 13: "u4", 16: "u8", 18: "u8"}
-"""Types of numpy by the numbers of integer types in a TIFF's directory."""
-
-TILE_OFFSETS, TILE_BYTE_COUNTS = 324, 325
-"""Tags of a tiled TIFF."""
-
-STRIP_OFFSETS, STRIP_BYTE_COUNTS = 273, 279
-"""Tags of a TIFF in strips."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +65,12 @@ class Output:
     """Colors of the classes by their numbers."""
     categories: Sequence[str] = ()
     """Names of the classes, from 0 on."""
+
+    @property
+    def all_tags(self) -> dict[str, str]:
+        """``tags``, and the names of the classes: GDAL itself writes these beside the file only."""
+        names = {CLASS_NAMES: json.dumps(list(self.categories))} if self.categories else {}
+        return {**self.tags, **names}
 
     @property
     def block(self) -> tuple[int, int]:
@@ -119,7 +115,7 @@ def _describe(dataset: Any, output: Output) -> None:
         dataset.rpcs = georeference.rpcs
     if georeference.is_point and not georeference.gcps:  # GDAL would move these by a pixel
         dataset.update_tags(AREA_OR_POINT="Point")
-    dataset.update_tags(ns=NAMESPACE, **output.tags)
+    dataset.update_tags(ns=NAMESPACE, **output.all_tags)
     if output.colors:
         dataset.write_colormap(1, dict(output.colors))
     for band, description in enumerate(output.descriptions, start=1):
@@ -136,28 +132,35 @@ def send_to_disk(path: Path) -> None:
             os.close(file)
 
 
-def check_complete(path: Path, written: int | None = None) -> None:
-    """Check that all blocks of a closed file are on the disk: GDAL may fail to write them silently.
+def check_complete(path: Path, output: Output, written: int | None = None) -> None:
+    """Check that all blocks of a closed file are in it: GDAL may fail to write them silently.
 
     Parameters
     ----------
     path : Path
         The file.
+    output : Output
+        What it holds. A sparse file may lack blocks.
     written : int, optional
-        Number of blocks that were written; by default all blocks of the file.
+        Number of blocks that were written, overviews apart; a file that is not sparse has all.
 
     Raises
     ------
     OSError
-        Where some are missing.
+        Where some are missing, or lie behind the end of the file.
     """
-    with path.open("r+b") as file:
-        os.fsync(file.fileno())
-    length, (offsets, sizes) = path.stat().st_size, find_blocks(path)
-    is_stored = (offsets != 0) & (sizes != 0) & (offsets + sizes <= length)
-    written = len(is_stored) if written is None else written
-    if missing := written - np.count_nonzero(is_stored):
-        raise OSError(f"{missing} of {written} blocks did not reach the disk")
+    length = path.stat().st_size
+    for level, blocks in enumerate(find_blocks(path)):
+        has_place = (blocks.offsets != 0) & (blocks.sizes != 0)
+        is_stored = has_place & (blocks.offsets + blocks.sizes <= length)
+        expected = len(is_stored)
+        if output.is_sparse:
+            is_left_out = (blocks.offsets == 0) & (blocks.sizes == 0)
+            expected -= int(np.count_nonzero(is_left_out))
+            if written is not None and not level:
+                expected = max(expected, written)
+        if missing := expected - np.count_nonzero(is_stored):
+            raise OSError(f"{missing} of {expected} blocks did not reach the disk")
 
 
 def copy_to_cog(source: Path, target: Path, output: Output) -> None:
@@ -181,10 +184,11 @@ def copy_to_cog(source: Path, target: Path, output: Output) -> None:
         rasterio.shutil.copy(source, target, driver="COG", **options)
         with rasterio.open(target) as copy:
             found = (copy.shape, copy.count, copy.tags(ns=NAMESPACE))
-    if found != (output.size, output.count, dict(output.tags)):
+    if found != (output.size, output.count, output.all_tags):
         raise OSError("its copy with overviews differs from it in size, bands or tags")
-    if not output.is_sparse:
-        check_complete(target)
+    check_complete(target, output)
+    if output.is_sparse:
+        check_left_out(source, target)
 
 
 def check_cog_options(output: Output) -> None:
@@ -210,62 +214,3 @@ def check_cog_options(output: Output) -> None:
         except Exception as error:  # rasterio lets errors of GDAL's through as they are
             reason = re.sub(r"/vsimem/\S+: *", "", str(error))
             raise OptionError(f"these creation options make no COG: {reason}") from error
-
-
-class Blocks(NamedTuple):
-    """All blocks of all bands of a TIFF, in the order of its directory."""
-
-    offsets: npt.NDArray[np.uint64]
-    """Bytes from the start of the file."""
-    sizes: npt.NDArray[np.uint64]
-    """Bytes of the block; 0 where a block is not in the file."""
-
-
-def find_blocks(path: Path) -> Blocks:
-    """Read where the blocks of a TIFF lie in its file.
-
-    Raises
-    ------
-    OSError
-        Where the file is no TIFF, or ends before its directory does.
-    """
-    with path.open("rb") as file:
-        found = _directory(file)
-    for offsets, sizes in ((TILE_OFFSETS, TILE_BYTE_COUNTS), (STRIP_OFFSETS, STRIP_BYTE_COUNTS)):
-        if offsets in found and sizes in found:
-            return Blocks(found[offsets], found[sizes])
-    raise OSError(f"{path} has no offsets of its blocks")
-
-
-def _directory(file: BinaryIO) -> dict[int, npt.NDArray[np.uint64]]:
-    """The integers in the first directory, by tag."""
-    order = BYTE_ORDERS.get(file.read(2))
-    if order is None:
-        raise OSError("not a TIFF")
-    version = int(_read(file, order + "u2", 1)[0])
-    if version not in (42, 43):
-        raise OSError(f"a TIFF of version {version}")
-    big = version == 43
-    file.seek(8 if big else 4)
-    size, count = (order + "u8", order + "u8") if big else (order + "u4", order + "u2")
-    file.seek(int(_read(file, size, 1)[0]))
-    entry = np.dtype([("tag", order + "u2"), ("kind", order + "u2"), ("n", size), ("value", size)])
-    entries = _read(file, entry, int(_read(file, count, 1)[0]))
-    start = file.tell() - entries.nbytes
-    found = {}
-    for at, (tag, kind, n, value) in enumerate(entries.tolist()):
-        if kind in TIFF_INTEGERS:
-            dtype = np.dtype(order + TIFF_INTEGERS[kind])
-            inside = n * dtype.itemsize <= np.dtype(size).itemsize
-            within = start + (at + 1) * entry.itemsize - np.dtype(size).itemsize
-            file.seek(within if inside else value)
-            found[tag] = _read(file, dtype, n).astype(np.uint64)
-    return found
-
-
-def _read(file: BinaryIO, dtype: Any, count: int) -> npt.NDArray[Any]:
-    wanted = np.dtype(dtype).itemsize * count
-    content = file.read(wanted)
-    if len(content) < wanted:
-        raise OSError("the file ends too early")
-    return np.frombuffer(content, dtype, count)

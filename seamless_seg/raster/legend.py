@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,14 +13,17 @@ import rasterio
 import rasterio.shutil
 from rasterio.io import MemoryFile
 
-from ..atomic import AUX, beside
-from .gdal import ignoring_missing_georeference, reporting
+from ..publishing.destination import AUX, beside
+from .gdal import NAMESPACE, ignoring_missing_georeference, reporting
 
 NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that XML cannot hold."""
 
 DATASET, BAND = "PAMDataset", "PAMRasterBand"
 """XML elements of a raster and of a band in the ``.aux.xml`` file that GDAL puts beside it."""
+
+CLASS_NAMES = "class_names"
+"""Name of the tag that holds the names of the classes, a list in JSON."""
 
 RGB = tuple[int, int, int]
 
@@ -67,12 +71,24 @@ def category_names(path: Any) -> list[str]:
         rasterio.open(path) as dataset,
         MemoryFile(ext=".vrt") as memory,
     ):
+        if (own := _own_names(dataset.tags(ns=NAMESPACE).get(CLASS_NAMES))) is not None:
+            return own  # a file beside it may describe another raster
         # rasterio does not give the names away: GDAL writes them into the XML of a VRT.
         rasterio.shutil.copy(dataset, memory.name, driver="VRT")
         text = NOT_XML.sub("", memory.read().decode(errors="replace"))
         document = ElementTree.fromstring(text)
     names = document.iterfind("VRTRasterBand[@band='1']/CategoryNames/Category")
     return [name.text or "" for name in names]
+
+
+def _own_names(tag: str | None) -> list[str] | None:
+    """Return the names in the tag of a raster of this package; None for other tags."""
+    try:
+        names = json.loads(tag or "null")
+    except ValueError:
+        return None
+    is_list = isinstance(names, list) and all(isinstance(name, str) for name in names)
+    return names if is_list else None
 
 
 def write_categories(path: Path, names: Sequence[str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, ExitStack, suppress
 from pathlib import Path
 from typing import Self, TypeAlias
 
@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..arrays import Array, Pixels, Values
-from ..atomic import Publication
+from ..publishing.publication import Publication, publish
 from .block_buffer import Block, BlockBuffer
 from .creation_options import MAX_FLOAT16
 from .gdal import reporting
@@ -46,7 +46,7 @@ class RasterFile:
     """
 
     def __init__(self, path: Path, output: Output, held: int | None = None) -> None:
-        self._path = path
+        self.path = path
         self._output = output
         empty = output.nodata if output.is_sparse else None
         self._buffer = BlockBuffer(
@@ -84,7 +84,7 @@ class RasterFile:
         if still_open := self._buffer.open_blocks:
             raise OSError(f"it is not complete: {still_open} blocks are open")
         self._dataset.close()
-        check_complete(self._path, self._written)
+        check_complete(self.path, self._output, self._written)
 
     def close(self) -> None:
         """Close the file, complete or not."""
@@ -101,7 +101,7 @@ class RasterFile:
         self._unsent += pixels.nbytes
         if self._unsent >= WRITEBACK_BYTES:
             self._unsent = 0
-            send_to_disk(self._path)
+            send_to_disk(self.path)
 
     def _filled(self, block: Block) -> int:
         """Number of the file's blocks that a block fills: GDAL omits empty ones in sparse files."""
@@ -162,10 +162,10 @@ class RasterWriter:
         self._output = output
         self._held = held
         self._steps = steps
-        self._publication = Publication(path, overwrite)
+        self.publication = Publication(path, overwrite, lambda own: check_complete(own, output))
         self._file: RasterFile | None = None
-        self._current = self._publication.partial()
-        self._is_complete = self._is_published = False
+        self._stack = ExitStack()
+        self._is_complete = False
 
     def write(self, rows: slice, cols: slice, window: Pixels) -> None:
         """Write a window.
@@ -186,45 +186,31 @@ class RasterWriter:
         assert self._file is not None, "it is used as a context manager"
         with self._writing():
             self._file.complete()
+            current = self._file.path
             for step in self._steps:
-                following = self._publication.partial()
-                step(self._current, following)
-                self._publication.drop(self._current)
-                self._current = following
+                following = self.publication.partial()
+                step(current, following)
+                current.unlink()
+                current = following
             if self._output.categories:
-                write_categories(self._current, self._output.categories)
+                write_categories(current, self._output.categories)
+            self.publication.complete(current)
         self._is_complete = True
 
-    def publish(self) -> None:
-        """Move the complete raster to its name."""
-        with self._writing():
-            self._publication.publish(self._current)
-        self._is_published = True
-
-    def retract(self) -> None:
-        """Remove the published raster again, unless it has replaced another file."""
-        self._publication.retract()
-
     def __enter__(self) -> Self:
-        try:
-            with reporting(f"cannot create {self._path}"):
-                self._file = RasterFile(self._current, self._output, self._held)
-        except BaseException:  # Ctrl-C may come when the file exists but self._file is not set
-            self._publication.discard()
-            raise
+        with ExitStack() as stack, reporting(f"cannot create {self._path}"):
+            stack.enter_context(self.publication)
+            self._file = RasterFile(self.publication.partial(), self._output, self._held)
+            stack.callback(self._file.close)
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        try:
-            if error is None:
-                if not self._is_complete:
-                    self.complete()
-                if not self._is_published:
-                    self.publish()
-        finally:
-            if self._file is not None:
-                self._file.close()
-            self._publication.discard()
+        with self._stack:
+            if error is None and not self._is_complete:
+                self.complete()
+                with self._writing():
+                    publish([self.publication])
 
     def _writing(self) -> AbstractContextManager[None]:
         return reporting(f"cannot write {self._path}", self._scarce_space)
