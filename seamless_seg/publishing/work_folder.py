@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from .held_signals import holding_signals
 from .locks import HAS_LOCKS, try_lock
 
 OWNER = "owner"
@@ -52,9 +53,10 @@ class WorkFolder:
 
     def remove(self) -> None:
         """Remove the folder and all that is in it."""
-        self._owner.close()
-        shutil.rmtree(self.path, ignore_errors=True)
-        _open.discard(self)
+        with holding_signals():
+            self._owner.close()
+            shutil.rmtree(self.path, ignore_errors=True)
+            _open.discard(self)
 
 
 @atexit.register
