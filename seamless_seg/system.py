@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import math
 import os
+import platform
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -79,3 +81,21 @@ def peak_bytes() -> int | None:
         return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+def instruction_sets(root: Path = ROOT) -> str:
+    """Return a text that is the same on processors of the same instruction sets.
+
+    Parameters
+    ----------
+    root : Path
+        Folder that holds ``proc``.
+    """
+    with suppress(OSError):
+        first = (root / "proc/cpuinfo").read_text(errors="replace").partition("\n\n")[0]
+        for line in first.splitlines():
+            if line.lower().startswith(("flags", "features")):
+                flags = " ".join(sorted(line.partition(":")[2].split()))
+                digest = hashlib.sha256(flags.encode()).hexdigest()[:16]
+                return f"{platform.machine()} {digest}"
+    return f"{platform.machine()} {platform.processor()}"

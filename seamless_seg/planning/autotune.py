@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -193,16 +192,20 @@ class _CachedTimings(NamedTuple):
     timed_at: float
     """When the first of them was timed, in seconds since the epoch."""
 
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> _CachedTimings:
+        """Return the timings of a document of the cache."""
+        timings = [Timing(*row) for row in document["timings"]]
+        return cls(timings, float(document["timed_at"]))
+
 
 def _cached_timings(source: Any, variant: str) -> _CachedTimings:
     """Load timings of no more than a day ago: other programs may have slowed down older ones."""
     now = time.time()
     if not has_functions(source):
-        with suppress(TypeError, ValueError, KeyError):
-            document = load_cached("timings", source, variant)
-            timed_at = float(document["timed_at"])
-            if 0 <= now - timed_at <= MAX_TIMINGS_AGE:
-                return _CachedTimings([Timing(*row) for row in document["timings"]], timed_at)
+        known = load_cached("timings", source, _CachedTimings.from_json, variant)
+        if known is not None and 0 <= now - known.timed_at <= MAX_TIMINGS_AGE:
+            return known
     return _CachedTimings([], now)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NamedTuple, Unpack
 
@@ -146,8 +145,9 @@ def probe_file(
         return probe_model(model, len(reader.bands), source)
     variant = model.spec.variant + ("" if model.spec.channels or not channels else f"-{channels}")
     if not again:
-        with suppress(ValueError, KeyError, TypeError):  # no cached result, or none to be read
-            return from_json(load_cached("probes", path, variant))
+        known = load_cached("probes", path, from_json, variant)
+        if known is not None:
+            return known
     measured = probe_model(model, channels)
     save_cached("probes", path, to_json(measured), variant)
     return measured

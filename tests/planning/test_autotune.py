@@ -1,4 +1,3 @@
-import json
 import re
 import time
 
@@ -7,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builders import made, networks
+from builders import cached, made, networks
 from seamless_seg import Options, plan_run_grid, segment
 from seamless_seg.models.callable_model import CallableModel
 from seamless_seg.models.load import open_models
@@ -218,22 +217,21 @@ class TestFiles:
     def test_timings_are_not_used_for_ever(self, model, tmp_path, hours, is_timed_again):
         self.choose_tile(model, tile="auto")
         (path,) = (tmp_path / "cache/seamless_seg/timings").iterdir()
-        document = json.loads(path.read_text())
-        tile = document["timings"][0][0]
-        document = {"timed_at": time.time() - 3600 * hours, "timings": [[tile, 1, 1e-3, 1]]}
-        path.write_text(json.dumps(document))
+        tile = cached.document(path)["timings"][0][0]
+        timed_at = time.time() - 3600 * hours
+        cached.replace(path, {"timed_at": timed_at, "timings": [[tile, 1, 1e-3, 1]]})
         (first, *_) = self.choose_tile(model, tile="auto").timed
         assert (first.speed > 1.1e3) == is_timed_again
 
     def test_cached_timings_that_do_not_fit_are_not_used(self, model, tmp_path):
         fresh = self.choose_tile(model, tile="auto")
         (path,) = (tmp_path / "cache/seamless_seg/timings").iterdir()
-        only_large = {"timed_at": time.time(), "timings": [[2048, 1, 1e-9, 10**12]]}
-        path.write_text(json.dumps(only_large))
+        only_large = [[2048, 1, 1e-9, 10**12]]
+        cached.replace(path, {"timed_at": time.time(), "timings": only_large})
         again = self.choose_tile(model, tile="auto")
         assert next(listed.tile for listed in again.timed) == fresh.timed[0].tile
         assert again.chosen.tile < 2048
-        kept = json.loads(path.read_text())["timings"]
+        kept = cached.document(path)["timings"]
         assert [2048, 1, 1e-9, 10**12] in kept
 
     def test_one_tile_for_the_whole_raster_is_said(self, model, tmp_path):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import seamless_seg
-from builders import made, networks
+from builders import cached, made, networks
 from seamless_seg import OptionError
 from seamless_seg.models.files import fingerprint
 from seamless_seg.models.load import open_models
@@ -88,13 +88,84 @@ def test_another_model_under_the_same_name_is_probed(model):
     assert probe_file(model, open_models(model)).radius == (1, 1)
 
 
-@pytest.mark.parametrize("rubbish", ["", "{}", '{"version": 0}', "[1]"])
+@pytest.mark.parametrize("rubbish", ["", "{}", "[1]", "\0", "[" * 100_000, "9" * 5000])
 def test_a_cache_file_that_cannot_be_read_is_replaced(model, tmp_path, rubbish):
     probe_file(model, open_models(model))
-    (cached,) = (tmp_path / "cache/seamless_seg/probes").iterdir()
-    cached.write_text(rubbish)
+    (path,) = (tmp_path / "cache/seamless_seg/probes").iterdir()
+    path.write_text(rubbish)
     assert probe_file(model, open_models(model)).radius == (RADIUS, RADIUS)
-    assert from_json(json.loads(cached.read_text())).radius == (RADIUS, RADIUS)
+    assert from_json(cached.document(path)).radius == (RADIUS, RADIUS)
+
+
+@pytest.mark.parametrize("change", [{"stride": 7}, {"version": 0}, {"sides": 3}, {"graph": []}])
+def test_so_is_one_of_another_form(model, tmp_path, change):
+    probe_file(model, open_models(model))
+    (path,) = (tmp_path / "cache/seamless_seg/probes").iterdir()
+    cached.replace(path, cached.document(path) | change)
+    assert probe_file(model, open_models(model)).radius == (RADIUS, RADIUS)
+
+
+class TestPlanted:
+    """Entries that make a model look as if it saw 1 px, in a cache that is not the user's own."""
+
+    @pytest.fixture
+    def planted(self, model, tmp_path):
+        """The folder of the package in the cache, and the entry in it."""
+        probe_file(model, open_models(model))
+        (path,) = (tmp_path / "cache/seamless_seg/probes").iterdir()
+        small = networks.save(tmp_path / "small.onnx", [("conv", 3, 1)])
+        cached.replace(path, to_json(seamless_seg.probe(small)))
+        assert probe_file(model, open_models(model)).radius == (1, 1)
+        return tmp_path / "cache/seamless_seg", path
+
+    def radius(self, model):
+        return probe_file(model, open_models(model)).radius
+
+    def test_a_folder_that_others_can_write_to_is_not_used(self, model, planted):
+        for folder in (planted[0], planted[1].parent):
+            folder.chmod(0o777)
+            assert self.radius(model) == (RADIUS, RADIUS)
+            folder.chmod(0o700)
+
+    def test_nor_is_a_file(self, model, planted):
+        planted[1].chmod(0o666)
+        assert self.radius(model) == (RADIUS, RADIUS)
+
+    @pytest.mark.parametrize("which", [0, 1])
+    def test_nor_is_a_link(self, model, planted, tmp_path, which):
+        place = planted[which]
+        place.rename(tmp_path / "elsewhere")
+        place.symlink_to(tmp_path / "elsewhere")
+        assert self.radius(model) == (RADIUS, RADIUS)
+
+    def test_nor_is_a_document_that_was_changed(self, model, planted):
+        text = planted[1].read_text()
+        planted[1].write_text(text.replace('"tile_wide": false', '"tile_wide":  false'))
+        assert self.radius(model) == (1, 1)
+        planted[1].write_text(text.replace('"tile_wide": false', '"tile_wide": true'))
+        assert self.radius(model) == (RADIUS, RADIUS)
+
+    def test_nor_is_one_that_was_measured_with_another_version(self, model, planted):
+        entry = json.loads(planted[1].read_text())
+        entry["measured_with"]["onnxruntime"] = "1.2.3"
+        planted[1].write_text(json.dumps(entry))
+        assert self.radius(model) == (RADIUS, RADIUS)
+
+
+def test_a_relative_folder_of_xdg_is_ignored(model, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    probe_file(model, open_models(model))
+    assert not (tmp_path / "relative").exists()
+    assert len(made.names(tmp_path / "home/.cache/seamless_seg/probes")) == 1
+
+
+def test_it_is_private(model, tmp_path):
+    probe_file(model, open_models(model))
+    folder = tmp_path / "cache/seamless_seg"
+    assert folder.stat().st_mode & 0o777 == 0o700
+    (path,) = (folder / "probes").iterdir()
+    assert path.stat().st_mode & 0o777 == 0o600
 
 
 def test_without_xdg_it_lies_in_the_home(model, tmp_path, monkeypatch):
