@@ -97,14 +97,16 @@ class PreparedRun:
     def batch_size(self) -> int:
         """Tiles of a batch; if left open, as few as keep the overhead of threads negligible.
 
-        Small batches stay in the processor's cache, and keep all workers busy until the end. The
-        output does not depend on it.
+        Small batches stay in the processor's cache, and keep all workers busy until the end. A
+        stopwatch decides only where a probe has shown that the bits do not depend on it.
         """
         decided = self.forecast.settings.tiling.batch_size
         size = min(decided.value, self.plan.tiles)
-        if decided.origin == DEFAULT_OR_FEWER:
-            size = min(size, math.ceil(MIN_BATCH_SECONDS / self.fitted.seconds))
-        return size
+        if decided.origin != DEFAULT_OR_FEWER:
+            return size
+        if self.probe is None:  # under a limit, the memory that is left would decide
+            return size if self.max_memory is None else 1
+        return min(size, math.ceil(MIN_BATCH_SECONDS / self.fitted.seconds))
 
     @property
     def classes(self) -> int:

@@ -145,13 +145,19 @@ def choose_tile(
     Returns
     -------
     TileCosts or None
-        None if the tile size is fixed, or if the output depends on it. Also None for a raster of
+        None if the tile size is fixed, or if the output depends on it, be it by rounding: the same
+        command must give the same bits, and a stopwatch does not. Also None for a raster of
         less than ``MIN_TIMED_PIXELS``, unless the tile is ``"auto"`` or memory is limited.
     """
     required = exact_requirements(options, model, probe)
     is_memory_limited = execution.max_memory is not None
     is_requested = options.tile == "auto" or is_memory_limited
-    if required is None or not (is_requested or size[0] * size[1] >= MIN_TIMED_PIXELS):
+    has_fixed_bits = probe is not None and probe.bitwise
+    if (
+        required is None
+        or not has_fixed_bits
+        or not (is_requested or size[0] * size[1] >= MIN_TIMED_PIXELS)
+    ):
         return None
     raster = RasterTiling(size, required.overlap, required.align)
     default_tile = max(decide_tiling(options, model, probe, size).tile.value)

@@ -109,7 +109,8 @@ def exactness(
         return Exactness(True, f"{whole}{_padding(plan, model)}", "graph")
     change = max(_change(axis, field, plan.trust) for axis, field in axes)
     if change == 0:
-        return _exact(probe, plan, axes)
+        rounding = max(probe.rounding, probe.batch_rounding if batch_size > 1 else 0.0)
+        return _exact(probe, plan, axes, rounding)
     if tolerance is not None and change < tolerance:
         return Exactness(
             False,
@@ -119,23 +120,23 @@ def exactness(
     return Exactness(False, _too_little_context(change, plan, axes, model))
 
 
-def _exact(probe: Probe, plan: Plan, axes: list[tuple[Axis, Reach]]) -> Exactness:
+def _exact(probe: Probe, plan: Plan, axes: list[tuple[Axis, Reach]], rounding: float) -> Exactness:
     """Say what it rests on that tiles are exact, and whether their bits are the same."""
     is_proven = all(
         field.proven is not None and _discarded(axis, plan.trust) >= field.proven
         for axis, field in axes
     )
     basis: Basis = "graph" if is_proven else "measurement"
-    if probe.bitwise:
+    if not rounding:
         sentence = PROVEN if is_proven else MEASURED
     else:
-        is_logit = probe.rounding < MAX_ROUNDING
-        figure = f" (by up to {probe.rounding:.1g} of the logits' standard deviation)" * is_logit
+        is_logit = rounding < MAX_ROUNDING
+        figure = f" (by up to {rounding:.1g} of the logits' standard deviation)" * is_logit
         sentence = ROUNDED.format(basis=BASES[basis], figure=figure)
     if not is_proven:
         sentence += f" ({probe.graph.reason or _proof_instead(axes)})"
     where = ON_WHOLE_IMAGE + _extension(plan, probe)
-    return Exactness(probe.bitwise, sentence.replace(ON_WHOLE_IMAGE, where), basis)
+    return Exactness(not rounding, sentence.replace(ON_WHOLE_IMAGE, where), basis)
 
 
 def _proof_instead(axes: list[tuple[Axis, Reach]]) -> str:

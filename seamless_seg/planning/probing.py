@@ -33,7 +33,7 @@ NOISE_SHARE = 0.1
 NOT_MEASURED = "the receptive field could not be measured"
 """Start of the note on a probe that failed."""
 
-JSON_VERSION = 3
+JSON_VERSION = 4
 """Version of a probe as JSON: to be raised when a probe measures more, or otherwise."""
 
 
@@ -256,6 +256,7 @@ def to_json(probe: Probe) -> dict[str, Any]:
         "depends_on_size": probe.depends_on_size,
         "rounding": probe.rounding,
         "depends_on_batch": probe.depends_on_batch,
+        "batch_rounding": probe.batch_rounding,
         "deterministic": probe.deterministic,
         "sides": {
             name: {
@@ -291,6 +292,7 @@ def from_json(document: dict[str, Any]) -> Probe:
         depends_on_size=document["depends_on_size"],
         rounding=document["rounding"],
         depends_on_batch=document["depends_on_batch"],
+        batch_rounding=document["batch_rounding"],
         deterministic=document["deterministic"],
         graph=_graph_from_json(document["graph"]),
     )

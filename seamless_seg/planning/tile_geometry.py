@@ -38,6 +38,9 @@ PROVEN = "proven from the graph"
 DEPENDS_ON_BATCH = f"{MEASURED}, as other tiles of a batch change the output"
 """Origin of a batch of one tile."""
 
+ROUNDED_BY_BATCH = f"{MEASURED}, as the size of a batch changes the last bits"
+"""As above: the number of tiles of a batch may depend on timings, and bits may not."""
+
 TIMED = "fastest by timing"
 """Origin of a decision that follows from timings."""
 
@@ -91,6 +94,7 @@ def decide_tiling(
         (options.batch_size, OPTION),
         (model.spec.batch if model else None, "the model's fixed batch"),
         (1 if probe and probe.depends_on_batch else None, DEPENDS_ON_BATCH),
+        (1 if probe and probe.batch_rounding else None, ROUNDED_BY_BATCH),
         (cost.batch if cost and cost.batch > 1 else None, TIMED),
         (_stated_batch(model, tile.value), SIDECAR),
         (default_batch, DEFAULT_OR_FEWER if default_batch > 1 else DEFAULT),

@@ -20,7 +20,7 @@ from ..errors import ModelError
 from ..models.base import DEFAULT_CHANNELS, Model
 from ..models.ensemble import Ensemble
 from ..models.load import open_models
-from .agreement import absolute_difference, agreement, spread
+from .agreement import Agreement, absolute_difference, agreement, spread
 from .equivariance import (
     Reproduced,
     confirm_stride,
@@ -130,6 +130,9 @@ class Probe:
     of the logits' standard deviation; 0 where their bits are the same."""
     depends_on_batch: bool
     """Whether a tile's logits depend on the other tiles of its batch, or a batch of 2 fails."""
+    batch_rounding: float
+    """By how much the number of tiles of a batch changes a tile's logits, by rounding: a share as
+    ``rounding`` is one."""
     deterministic: bool
     """Whether the same input gave the same bits twice."""
     graph: GraphVerdict = NOT_READ
@@ -211,6 +214,7 @@ def probe(
         radius = max(side.radius for axis in (down, across) for side in (axis.before, axis.after))
         stride = math.lcm(strides[0].stride, strides[1].stride)
         rounding = max(rounding, rounding_in_a_small_tile(probed, radius, stride))
+    batch = _agreement_in_batches(probed)
     return Probe(
         down.before,
         down.after,
@@ -221,7 +225,8 @@ def probe(
         equivariant=(strides[0].by_shifts, strides[1].by_shifts),
         depends_on_size=not (strides[0].at_sizes and strides[1].at_sizes),
         rounding=rounding,
-        depends_on_batch=_depends_on_batch(probed),
+        depends_on_batch=not batch.same,
+        batch_rounding=batch.rounding if batch.same else 0.0,
         deterministic=_is_deterministic(probed),
         graph=_within_bound(verdict, (down, across), probed),
     )
@@ -372,18 +377,19 @@ def _common_border(model: Model) -> int:
     return min(member.spec.border for member in members)
 
 
-def _depends_on_batch(probed: ProbedModel) -> bool:
+def _agreement_in_batches(probed: ProbedModel) -> Agreement:
+    """Compare the logits of an image alone and in batches with others."""
     if probed.spec.batch == 1:
-        return False
+        return Agreement(True, 0.0)
     length = probed.lengths(1)[0]
     first, second, third = (probed.image(1, length, seed) for seed in (0, 1, 2))
     try:
         one, other = probed.batch([first, second]), probed.batch([first, third])
     except ModelError:  # a batch of 1 is built into the graph
-        return True
+        return Agreement(False, np.inf)
     if not np.array_equal(one[0], other[0], equal_nan=True):
-        return True
-    return not agreement(probed.batch([first])[0], one[0]).same
+        return Agreement(False, np.inf)
+    return agreement(probed.batch([first])[0], one[0])
 
 
 def _is_deterministic(probed: ProbedModel) -> bool:

@@ -1,4 +1,5 @@
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -339,3 +340,18 @@ def test_progress_counts_every_tile_and_every_pixel(paths):
     )
     assert [progress.done for progress in seen] == list(range(1, seen[-1].total + 1))
     assert seen[-1].pixels == 150 * 130
+
+
+def test_a_slow_machine_gives_the_same_bits_where_batches_change_the_answer(tmp_path):
+    image = made.raster(tmp_path / "in.tif", made.pixels(1, 500, 500, "float32"))
+
+    def mixing(seconds):
+        def model(batch):
+            time.sleep(seconds)
+            return batch - batch.mean(axis=0)
+
+        return model
+
+    for name, seconds in (("fast.tif", 0), ("slow.tif", 0.03)):
+        segment(image, mixing(seconds), tmp_path / name, tile=64, overlap=16, margin=0)
+    assert (tmp_path / "fast.tif").read_bytes() == (tmp_path / "slow.tif").read_bytes()
