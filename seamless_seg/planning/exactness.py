@@ -183,19 +183,22 @@ def _too_small(axes: list[tuple[Axis, Reach]]) -> str | None:
         # An overlap that is left open is less than half of the tile.
         is_capped = axis.overlap == (axis.tile - 1) // 2 <= 2 * field.radius
         if is_capped or axis.tile < field.stride:
-            smallest = max(_smallest_tile(field) for _, field in axes)
             return (
                 f"not exact: tiles of {axis.tile} px are too small for the receptive-field radius "
                 f"of {field.radius} px and the stride of {field.stride} px; give "
-                f"tile={smallest}, the smallest that is exact"
+                f"tile={_smallest_tile(axes)}, the smallest that is exact"
             )
     return None
 
 
-def _smallest_tile(field: Reach) -> int:
-    """Multiple of the stride of which less than half overlaps, by more than two radii."""
-    overlap = overlap_for(field.exact_margin)
-    return math.ceil((2 * overlap + 1) / field.stride) * field.stride
+def _smallest_tile(axes: list[tuple[Axis, Reach]]) -> int:
+    """Side of the smallest exact tile of which less than half overlaps.
+
+    In tiles of less than two overlaps, each pixel runs through the model four times and more.
+    """
+    overlap = overlap_for(max(field.exact_margin for _, field in axes))
+    stride = math.lcm(*(field.stride for _, field in axes))
+    return math.ceil((2 * overlap + 1) / stride) * stride
 
 
 DYNAMIC_QUANTIZATION = "DynamicQuantize"
@@ -282,9 +285,7 @@ def _exact_instead(plan: Plan, axes: list[tuple[Axis, Reach]], model: Model | No
     """Name a margin, an overlap and a tile that are exact; nothing if the fixed tile is small."""
     radius = max(field.exact_margin for _, field in axes)
     overlap = overlap_for(radius)
-    step = math.lcm(8, *(field.stride for _, field in axes))
-    # A tile of less than two overlaps runs each pixel four times and more.
-    tile = math.ceil((2 * overlap + 1) / step) * step
+    tile = _smallest_tile(axes)
     shortest = min(axis.tile for axis, _ in axes)
     if model is not None and any(model.spec.tile):
         if shortest - overlap < max(field.stride for _, field in axes):
