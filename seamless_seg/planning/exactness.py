@@ -40,12 +40,6 @@ DEPENDS_ON_SIZE = (
 GLOBAL_CONTEXT = "not exact: the model has global context, so its output depends on the tile's size"
 """The sentence for a model whose receptive field covers the whole tile."""
 
-BEYOND_STATISTICS = ("Attention", "MatMul", "GlobalLpPool", "GroupNorm ", "ReduceL2", "training")
-"""Words in the names of nodes of which no statistic of the whole image can be given.
-
-They are for models that are not probed: else the graph's verdict says it.
-"""
-
 ROUNDED = (
     f"tiling exact within rounding, {{basis}}: equal to {ON_WHOLE_IMAGE}, but for the last bits"
     f"{{figure}}, which the runtime rounds differently in images of other sizes"
@@ -222,12 +216,17 @@ def limitation(probe: Probe) -> str | None:
     return DEPENDS_ON_SIZE if probe.depends_on_size else None
 
 
-def next_step(nodes: str | None, probe: Probe | None) -> str:
-    """Say what helps a model whose graph has these nodes with global context."""
-    by_names = nodes is not None and not any(word in nodes for word in BEYOND_STATISTICS)
-    if not (by_names if probe is None else probe.graph.reductions):
-        return "fewer, larger tiles help"
-    return 'fewer, larger tiles help, and exact="global" makes all tiles agree'
+def _next_step(probe: Probe | None, takes_statistics: bool) -> str:
+    """Say what helps a model with global context, as far as its graph is known."""
+    larger = "fewer, larger tiles help"
+    if not takes_statistics:
+        return larger
+    if probe is None:
+        return (
+            f'{larger}, and exact="global" makes all tiles agree if statistics of the image can '
+            f"replace these nodes"
+        )
+    return larger + ', and exact="global" makes all tiles agree' * (probe.graph.reductions > 0)
 
 
 def _named(probe: Probe) -> str:
@@ -236,7 +235,9 @@ def _named(probe: Probe) -> str:
     return f"{DEPENDS_ON_SIZE if by_size else NOT_EQUIVARIANT} ({probe.graph.reason})"
 
 
-def warned(nodes: str | None, probe: Probe | None, sentence: str | None) -> str | None:
+def warned(
+    nodes: str | None, probe: Probe | None, sentence: str | None, takes_statistics: bool = True
+) -> str | None:
     """Return the warning for a model whose tiles differ whatever their overlap; None for others.
 
     Parameters
@@ -247,12 +248,15 @@ def warned(nodes: str | None, probe: Probe | None, sentence: str | None) -> str 
         The model's receptive field, if it was measured.
     sentence : str or None
         How exact its tiles are.
+    takes_statistics : bool
+        Whether the model may be run with ``exact="global"``; not if it gives class numbers.
     """
+    step = _next_step(probe, takes_statistics)
     if sentence == GLOBAL_CONTEXT:
         found = f"the graph has {nodes}" if nodes else probe.graph.reason if probe else ""
         listed = f" ({found})" if found else ""
         is_quantized = DYNAMIC_QUANTIZATION in found
-        return f"{GLOBAL_CONTEXT}{listed}{FLOAT_INSTEAD * is_quantized}; {next_step(nodes, probe)}"
+        return f"{GLOBAL_CONTEXT}{listed}{FLOAT_INSTEAD * is_quantized}; {step}"
     if sentence == NOT_DETERMINISTIC:
         return (
             f"{NOT_DETERMINISTIC}, so the same pixels give another result in each tile and each "
@@ -264,7 +268,7 @@ def warned(nodes: str | None, probe: Probe | None, sentence: str | None) -> str 
     if nodes is not None and probe is None:
         return (
             f"the graph has {nodes}: each output pixel may depend on the whole tile, so tiles "
-            f"may differ whatever their overlap; {next_step(nodes, probe)}"
+            f"may differ whatever their overlap; {step}"
         )
     return None
 
