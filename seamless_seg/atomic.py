@@ -71,11 +71,14 @@ class Publication:
         The file's name, from ``check_destination``.
     overwrite : bool
         Whether a file that has the name by then may be replaced.
+    stale : sequence of Path
+        Files that describe the one that is replaced: they are removed with it.
     """
 
-    def __init__(self, path: Path, overwrite: bool) -> None:
+    def __init__(self, path: Path, overwrite: bool, stale: Sequence[Path] = ()) -> None:
         self.path = path
         self._overwrite = overwrite
+        self._stale = stale
         self._partials: list[Path] = []
         self._is_published = False
 
@@ -97,6 +100,8 @@ class Publication:
         self._is_published = True
         if self._overwrite:
             _unlink(self.path, SIDECARS)
+            for own in self._stale:
+                _unlink(own, ("",))
         try:
             sidecar = beside(complete, AUX)
             if _is_there(sidecar):

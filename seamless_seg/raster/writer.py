@@ -143,6 +143,8 @@ class RasterWriter:
         Open blocks in memory at most; others are kept on the disk.
     steps : sequence of callable, optional
         Processing of the complete raster before it is published, one after the other.
+    stale : sequence of Path
+        Files beside a raster of that name that are removed when it is replaced.
 
     Raises
     ------
@@ -157,12 +159,13 @@ class RasterWriter:
         overwrite: bool = False,
         held: int | None = None,
         steps: Sequence[Step] = (),
+        stale: Sequence[Path] = (),
     ) -> None:
         self._path = path
         self._output = output
         self._held = held
         self._steps = steps
-        self._publication = Publication(path, overwrite)
+        self._publication = Publication(path, overwrite, stale)
         self._file: RasterFile | None = None
         self._current = self._publication.partial()
         self._is_complete = self._is_published = False
