@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..arrays import Mask
+from ..errors import OptionError
 from ..models.cut_model import CutModel, Features, TracedShape
 from ..models.files import fingerprint
 from ..models.partial_sums import PartialSums
@@ -50,8 +51,8 @@ def give_global_statistics(
     Raises
     ------
     OptionError
-        If tiles are not such that each feature is measured as in the whole image, or if pixels
-        are NaN that is not declared as nodata.
+        If tiles are not such that each feature is measured as in the whole image, if pixels
+        are NaN that is not declared as nodata, or if no pixel is valid.
     """
     context = run.global_context
     if context is None or context.origin is None or run.is_empty:
@@ -126,18 +127,21 @@ class _Passes:
             if listed:
                 member.cut.open_level(member.traced, level, statistics)
         sums = [PartialSums(listed) for listed in features]
-        share = self._share(level, features)
+        share, is_empty = self._share(level, features), True
         progress = Progress(0, chosen_tiles(self._plan.tiles, share), 0, unit)
         with ReadAhead(self._tiles.read(_chosen(self._plan, share))) as tiles:
             for batch in _chosen(self._plan, share):
                 tile = next(tiles)
                 if any(tile.has_data):
+                    is_empty = False
                     for n, member in enumerate(self._members):
                         if features[n]:
                             sums[n].add(self._partials(member, features[n], batch, tile))
                 progress = progress.more(math.prod(self._plan.grid.tile_shape))
                 if on_progress:
                     on_progress(progress)
+        if is_empty:
+            raise OptionError(_without_data(share))
         yield from (own.statistics() for own in sums)
 
     def _share(self, level: int, features: list[list[Features]]) -> float:
@@ -198,3 +202,13 @@ def _chosen(plan: Plan, share: float) -> Iterator[Batch]:
     for n, batch in enumerate(plan.batches(1)):
         if chosen_tiles(n + 1, share) > chosen_tiles(n, share):
             yield batch
+
+
+def _without_data(share: float) -> str:
+    """Say that no statistic can be measured on a share of the tiles."""
+    if share == 1:
+        return "no pixel of the raster is valid: there is nothing to measure statistics on"
+    return (
+        f"no pixel of the {100 * share:.3g}% of the tiles is valid on which statistics are "
+        f"measured: give a larger statistics_sample="
+    )

@@ -11,7 +11,7 @@ from onnx import helper, numpy_helper
 
 from builders import made, networks
 from builders.nodata import NODATA, holes, image_with
-from seamless_seg import OptionError, Options, forecast, segment
+from seamless_seg import OptionError, Options, check, forecast, segment
 
 BLOCK = (("conv", 3, 1), ("relu",))
 
@@ -168,6 +168,18 @@ def test_a_raster_without_a_valid_pixel_is_what_is_said(given, exact):
     assert ("no statistics are measured" in warning) == (exact is not None)
     assert np.isnan(made.read(output)).all()
     assert made.names(output.parent) == ["out.tif"]
+    with pytest.raises(OptionError, match="no pixel of the raster is valid: there is nothing to"):
+        check(raster, model, exact=exact, tile=64)
+
+
+def test_tiles_without_a_valid_pixel_are_too_few_for_a_share_of_them(given):
+    raster, model, output, image = given
+    image[:, :140] = NODATA  # valid pixels in the last row of tiles alone
+    made.raster(raster, image, nodata=NODATA)
+    options = {"exact": "global", "statistics_sample": 0.05, "scale": 1} | TILING
+    with pytest.raises(OptionError, match=r"no pixel of the 5% of the tiles .* statistics_sample="):
+        segment(raster, model, output, **options)
+    assert segment(raster, model, output, **options | {"statistics_sample": 1}).not_finite == 0
 
 
 @pytest.mark.parametrize(
