@@ -26,6 +26,8 @@ SQUEEZED = [
 ]
 """Two levels of squeeze and excite, a stride of 2."""
 
+SCALING = [{"type": "min-max", "minimum": 0.0, "maximum": 4.0}]
+
 TILING = {"tile": 64, "margin": 8, "overlap": 17, "align": 2}
 
 
@@ -110,6 +112,7 @@ def with_means(path, document, image):
         ({}, {"mean": [0, 0, 1]}, "mean 0", "mean 0,0,1"),
         ({"std": 2}, {"std": [2, 2, 3]}, "std 2", "std 2,2,3"),
         ({"normalize": "zscore"}, {"normalize": "percentile:2,98"}, "normalize zscore", "normal"),
+        ({"value_scaling": SCALING}, {}, f"value_scaling {SCALING}", "value_scaling left out"),
         ({}, {"resolution": 1}, "pixels of 0.5 m", "pixels of 1 m"),
     ],
 )
