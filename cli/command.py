@@ -83,10 +83,23 @@ class Command(click.Command):
             if (meant := unknown_option(error.option_name, known, names)) is None:
                 raise
             raise click.UsageError(meant, ctx) from None
+        except click.BadOptionUsage as error:
+            if (form := self._form_of(error.option_name)) is None:
+                raise
+            raise click.UsageError(f"{error.option_name} needs a value: {form}", ctx) from None
         if extra:
             given = [str(ctx.params[each.name]) for each in arguments if each.name]
             raise click.UsageError(too_many_arguments([*given, *extra], names), ctx)
         return extra
+
+    def _form_of(self, name: str) -> str | None:
+        """How an option with a value is written; None for a flag."""
+        for option in self.params:
+            if isinstance(option, click.Option) and name in option.opts and not option.is_flag:
+                kind = option.type
+                words = "|".join(kind.choices) if isinstance(kind, click.Choice) else kind.name
+                return f"{name} {option.metavar or words}"
+        return None
 
     def sections(self, ctx: click.Context) -> dict[Section, list[tuple[str, str]]]:
         """Return the names and the help of all parameters, by section; no section is empty."""

@@ -14,7 +14,7 @@ from seamless_seg.raster.creation_options import COMPRESSIONS, DTYPES
 
 from .command import Decorated, Section, option
 from .trust import Trust
-from .types import Assignment, Bands, Bytes, Factor, Number, Numbers, Size, Threads
+from .types import Assignment, Bands, Bytes, Exact, Factor, Number, Numbers, Size, Threads
 
 NUMBERS = Numbers(float, "F,F,...")
 
@@ -92,7 +92,8 @@ tiling = several(
     option(
         Section.TILING,
         "--exact",
-        type=click.Choice(["global"]),
+        type=Exact(),
+        metavar=Exact.name,
         show_default="tiles of a model with global context are blended",
         help="First measure what the model pools or normalizes over the whole raster, in one or "
         "more passes over all tiles, so that all tiles agree. The statistics go into the tags and "
@@ -103,8 +104,9 @@ tiling = several(
         "--statistics",
         metavar="FILE",
         show_default="measured",
-        help="With --exact global: use the statistics of an earlier run, from its "
-        "NAME.statistics.json or from its output.",
+        help="Use the statistics of an earlier run with --exact global, from its "
+        "NAME.statistics.json or from its output; --exact global need not be given. A warning "
+        "says where pixels are made in another way than there.",
     ),
     option(
         Section.TILING,
@@ -113,7 +115,7 @@ tiling = several(
         metavar="F",
         show_default="1, all tiles",
         help="With --exact global: measure statistics that depend on other statistics on this "
-        "share of the tiles only. The result is then not exact.",
+        "share of the tiles only, above 0 and at most 1. The result is then not exact.",
     ),
 )
 

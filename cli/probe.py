@@ -11,6 +11,7 @@ import click
 
 from seamless_seg import OptionError, Probe
 from seamless_seg import probe as measure
+from seamless_seg.planning.exact_tiling import overlap_for
 from seamless_seg.planning.probing import to_json
 from seamless_seg.probes.receptive_field import TOLERANCES
 
@@ -85,7 +86,7 @@ def sentence(found: Probe) -> str:
         )
     radius = max(found.reach(axis).exact_margin for axis in (0, 1))
     stride = max(found.reach(axis).stride for axis in (0, 1))
-    overlap = 2 * radius + 1 if radius else 0
+    overlap = overlap_for(radius)
     one = "one by one (--batch-size 1) " if found.depends_on_batch else ""
     if found.depends_on_size:
         return (

@@ -52,6 +52,18 @@ class Size(click.ParamType):  # type: ignore[type-arg]  # generic in the newest 
         return lengths[0], lengths[-1]
 
 
+class Exact(click.ParamType):  # type: ignore[type-arg]  # as above
+    """``global``, and no other word."""
+
+    name = "global"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the word, or fail and say which it takes."""
+        if value != self.name:
+            self.fail(f"it takes {self.name}, not {value!r}: write --exact {self.name}", param, ctx)
+        return self.name
+
+
 class Numbers(click.ParamType):  # type: ignore[type-arg]  # as above
     """``1,2,3``: numbers of one Python type, separated by commas."""
 

@@ -73,7 +73,7 @@ def forecast(
         check_among("kind", kind, KINDS)
     execution = Execution(provider, threads, max_memory)
     if model is None and options.exact is not None:
-        raise OptionError("exact= cuts the graph of a model: give a model, too")
+        raise OptionError("exact= and statistics= are about a model: give a model, too")
     if (raster is None) == (size is None):
         raise OptionError("give either a raster or a size")
     if size is not None:
@@ -114,9 +114,10 @@ def _of_size(
     if options.exact is not None:
         network, context = with_global_statistics(network, options, channels, model)
     measured = measure_model(model, network, options, execution, size, channels)
-    return forecast_with_statistics(
+    result, _ = forecast_with_statistics(
         context, options, lambda own: forecast_size(size, network, own, region, measured)
     )
+    return result
 
 
 def _of_raster(

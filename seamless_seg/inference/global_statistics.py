@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..arrays import Mask
+from ..errors import OptionError
 from ..models.cut_model import CutModel, Features, TracedShape
 from ..models.files import fingerprint
 from ..models.partial_sums import PartialSums
 from ..planning.feature_ownership import FeatureAxis, counted_features
-from ..planning.global_context import GlobalContext
+from ..planning.global_context import GlobalContext, chosen_tiles
 from ..planning.statistics_file import StoredStatistics
+from ..planning.undeclared_nodata import refuse_nan
 from ..progress import OnProgress, Progress
 from ..threads import ReadAhead
 from ..tiling.plan import Batch, Plan
@@ -49,10 +51,11 @@ def give_global_statistics(
     Raises
     ------
     OptionError
-        If tiles are not such that each feature is measured as in the whole image.
+        If tiles are not such that each feature is measured as in the whole image, if pixels
+        are NaN that is not declared as nodata, or if no pixel is valid.
     """
     context = run.global_context
-    if context is None or run.is_empty:
+    if context is None or context.origin is None or run.is_empty:
         return None
     if context.stored is not None:
         return context.stored
@@ -63,6 +66,7 @@ def give_global_statistics(
         tuple(own.model.output for own in context.members),
         run.forecast.settings.tta.value,
         context.sample,
+        context.origin,
         tuple(members),
     )
 
@@ -123,18 +127,21 @@ class _Passes:
             if listed:
                 member.cut.open_level(member.traced, level, statistics)
         sums = [PartialSums(listed) for listed in features]
-        share = self._share(level, features)
-        progress = Progress(0, _chosen_count(self._plan.tiles, share), 0, unit)
+        share, is_empty = self._share(level, features), True
+        progress = Progress(0, chosen_tiles(self._plan.tiles, share), 0, unit)
         with ReadAhead(self._tiles.read(_chosen(self._plan, share))) as tiles:
             for batch in _chosen(self._plan, share):
                 tile = next(tiles)
                 if any(tile.has_data):
+                    is_empty = False
                     for n, member in enumerate(self._members):
                         if features[n]:
                             sums[n].add(self._partials(member, features[n], batch, tile))
                 progress = progress.more(math.prod(self._plan.grid.tile_shape))
                 if on_progress:
                     on_progress(progress)
+        if is_empty:
+            raise OptionError(_without_data(share))
         yield from (own.statistics() for own in sums)
 
     def _share(self, level: int, features: list[list[Features]]) -> float:
@@ -153,6 +160,8 @@ class _Passes:
             counted_features(*member.axes_of(own), batch.indices[0], valid) for own in features
         ]
         pixels = self._run.fitted.padded(tile.pixels)[0]
+        if np.isnan(pixels).any():
+            refuse_nan(self._run.reader.nodata)
         own = slice(member.excess, pixels.shape[1] - member.excess)
         across = slice(member.excess, pixels.shape[2] - member.excess)
         return member.cut.partials(features, pixels[:, own, across], counted)
@@ -191,9 +200,15 @@ def _member(run: PreparedRun, cut: CutModel) -> _Member:
 def _chosen(plan: Plan, share: float) -> Iterator[Batch]:
     """Yield the tiles of a plan one by one, or an evenly spread share of them."""
     for n, batch in enumerate(plan.batches(1)):
-        if _chosen_count(n + 1, share) > _chosen_count(n, share):
+        if chosen_tiles(n + 1, share) > chosen_tiles(n, share):
             yield batch
 
 
-def _chosen_count(tiles: int, share: float) -> int:
-    return math.ceil(tiles * share)
+def _without_data(share: float) -> str:
+    """Say that no statistic can be measured on a share of the tiles."""
+    if share == 1:
+        return "no pixel of the raster is valid: there is nothing to measure statistics on"
+    return (
+        f"no pixel of the {100 * share:.3g}% of the tiles is valid on which statistics are "
+        f"measured: give a larger statistics_sample="
+    )

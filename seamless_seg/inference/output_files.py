@@ -18,6 +18,7 @@ from ..foreign_files import MODEL, identify
 from ..planning.class_scheme import ClassScheme
 from ..planning.outputs import CLASSES, CONFIDENCE, LOGITS, PROBABILITIES, OutputOptions
 from ..planning.settings import Settings
+from ..planning.statistics_file import holds_statistics, statistics_path
 from ..postprocess.products import Interpretation, Products
 from ..progress import OnProgress
 from ..publishing.destination import check_destination
@@ -145,6 +146,29 @@ def check_destination_of_raster(path: Any, inputs: Sequence[Any], overwrite: boo
     return destination
 
 
+def check_statistics_beside(path: Path, inputs: Sequence[Any], overwrite: bool) -> None:
+    """Raise ``OptionError`` if statistics beside an output may not be removed with the old one.
+
+    Parameters
+    ----------
+    path, inputs, overwrite
+        As for ``publishing.check_destination``.
+    """
+    for stale in stale_statistics(path):
+        if not overwrite:
+            raise OptionError(
+                f"output {path}: {stale.name} exists and would be taken for its statistics: "
+                f"overwrite=True removes it"
+            )
+        check_destination(stale, inputs, overwrite)
+
+
+def stale_statistics(path: Path) -> Iterator[Path]:
+    """Yield the file beside an output with the statistics of the raster that it replaces."""
+    if holds_statistics(statistics_path(path)):
+        yield statistics_path(path)
+
+
 def check_distinct(paths: Sequence[Path]) -> None:
     """Raise ``OptionError`` if two outputs have one path."""
     for path in paths:
@@ -201,6 +225,7 @@ class OutputWriter:
                 overwrite,
                 open_blocks,
                 steps_of(file.output, cleanup or {} if file.kind == CLASSES else {}, on_progress),
+                list(stale_statistics(file.path)),
             )
             for file in files
         ]

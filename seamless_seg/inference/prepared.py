@@ -397,10 +397,12 @@ def _planned(
     measured: Measurements,
 ) -> PreparedRun:
     """Decide on all settings, given what was measured of the model."""
-    forecast = forecast_with_statistics(
-        context, options, lambda own: forecast_raster(reader, network, own, area, measured)
+    forecast, context = forecast_with_statistics(
+        context, options, lambda own: forecast_raster(reader, network, own, area, measured), reader
     )
-    if not is_empty:
+    if is_empty:
+        forecast = _of_nothing(forecast, options)
+    else:
         forecast = require_exact_classes(forecast, network)
     if measured.tile_costs is not None:
         network.tune(forecast.plan.grid.tile_shape, 1)  # the last timing tuned it otherwise
@@ -418,3 +420,13 @@ def _planned(
         is_empty,
         measured.smallest_tile,
     )
+
+
+def _of_nothing(forecast: Forecast, options: Options) -> Forecast:
+    """Return the forecast of a run over a raster without a valid pixel."""
+    unused = "" if options.exact is None else "; no statistics are measured or written"
+    settings = forecast.settings.warning(
+        f"no pixel of the raster is valid: the model does not run, and the output is nodata "
+        f"everywhere{unused}"
+    )
+    return replace(forecast, settings=settings, warning=None)

@@ -93,7 +93,7 @@ def options_from_tags(options: Options, tags: Mapping[str, str], path: Any) -> O
     for superseded, options_given in SUPERSEDED:
         if set(options_given) & set(given):
             stated = {name: value for name, value in stated.items() if name not in superseded}
-    if stated.get("exact") and TAG in tags:
+    if stated.get("exact") and TAG in tags and "statistics_sample" not in given:
         stated["statistics"] = path
     return Options(**(stated | given))
 

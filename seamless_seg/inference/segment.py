@@ -296,12 +296,14 @@ def _destinations(
     paths: Sequence[Any], inputs: Sequence[Any], overwrite: bool, exact: str | None
 ) -> list[Path]:
     """Check that no output would replace an input or another output; return their paths."""
-    from .output_files import check_destination_of_raster, check_distinct
+    from .output_files import check_destination_of_raster, check_distinct, check_statistics_beside
 
     checked = [check_destination_of_raster(path, inputs, overwrite) for path in paths]
     check_distinct(checked)
     if exact is not None:
         check_destination(statistics_path(checked[0]), inputs, overwrite)
+    for path in checked:
+        check_statistics_beside(path, inputs, overwrite)
     return checked
 
 

@@ -40,12 +40,6 @@ DEPENDS_ON_SIZE = (
 GLOBAL_CONTEXT = "not exact: the model has global context, so its output depends on the tile's size"
 """The sentence for a model whose receptive field covers the whole tile."""
 
-BEYOND_STATISTICS = ("Attention", "MatMul", "GlobalLpPool", "GroupNorm ", "ReduceL2", "training")
-"""Words in the names of nodes of which no statistic of the whole image can be given.
-
-They are for models that are not probed: else the graph's verdict says it.
-"""
-
 ROUNDED = (
     f"tiling exact within rounding, {{basis}}: equal to {ON_WHOLE_IMAGE}, but for the last bits"
     f"{{figure}}, which the runtime rounds differently in images of other sizes"
@@ -184,19 +178,22 @@ def _too_small(axes: list[tuple[Axis, Reach]]) -> str | None:
         # An overlap that is left open is less than half of the tile.
         is_capped = axis.overlap == (axis.tile - 1) // 2 <= 2 * field.radius
         if is_capped or axis.tile < field.stride:
-            smallest = max(_smallest_tile(field) for _, field in axes)
             return (
                 f"not exact: tiles of {axis.tile} px are too small for the receptive-field radius "
                 f"of {field.radius} px and the stride of {field.stride} px; give "
-                f"tile={smallest}, the smallest that is exact"
+                f"tile={_smallest_tile(axes)}, the smallest that is exact"
             )
     return None
 
 
-def _smallest_tile(field: Reach) -> int:
-    """Multiple of the stride of which less than half overlaps, by more than two radii."""
-    overlap = overlap_for(field.exact_margin)
-    return math.ceil((2 * overlap + 1) / field.stride) * field.stride
+def _smallest_tile(axes: list[tuple[Axis, Reach]]) -> int:
+    """Side of the smallest exact tile of which less than half overlaps.
+
+    In tiles of less than two overlaps, each pixel runs through the model four times and more.
+    """
+    overlap = overlap_for(max(field.exact_margin for _, field in axes))
+    stride = math.lcm(*(field.stride for _, field in axes))
+    return math.ceil((2 * overlap + 1) / stride) * stride
 
 
 DYNAMIC_QUANTIZATION = "DynamicQuantize"
@@ -220,12 +217,17 @@ def limitation(probe: Probe) -> str | None:
     return DEPENDS_ON_SIZE if probe.depends_on_size else None
 
 
-def next_step(nodes: str | None, probe: Probe | None) -> str:
-    """Say what helps a model whose graph has these nodes with global context."""
-    by_names = nodes is not None and not any(word in nodes for word in BEYOND_STATISTICS)
-    if not (by_names if probe is None else probe.graph.reductions):
-        return "fewer, larger tiles help"
-    return 'fewer, larger tiles help, and exact="global" makes all tiles agree'
+def _next_step(probe: Probe | None, takes_statistics: bool) -> str:
+    """Say what helps a model with global context, as far as its graph is known."""
+    larger = "fewer, larger tiles help"
+    if not takes_statistics:
+        return larger
+    if probe is None:
+        return (
+            f'{larger}, and exact="global" makes all tiles agree if statistics of the image can '
+            f"replace these nodes"
+        )
+    return larger + ', and exact="global" makes all tiles agree' * (probe.graph.reductions > 0)
 
 
 def _named(probe: Probe) -> str:
@@ -234,7 +236,9 @@ def _named(probe: Probe) -> str:
     return f"{DEPENDS_ON_SIZE if by_size else NOT_EQUIVARIANT} ({probe.graph.reason})"
 
 
-def warned(nodes: str | None, probe: Probe | None, sentence: str | None) -> str | None:
+def warned(
+    nodes: str | None, probe: Probe | None, sentence: str | None, takes_statistics: bool = True
+) -> str | None:
     """Return the warning for a model whose tiles differ whatever their overlap; None for others.
 
     Parameters
@@ -245,12 +249,15 @@ def warned(nodes: str | None, probe: Probe | None, sentence: str | None) -> str 
         The model's receptive field, if it was measured.
     sentence : str or None
         How exact its tiles are.
+    takes_statistics : bool
+        Whether the model may be run with ``exact="global"``; not if it gives class numbers.
     """
+    step = _next_step(probe, takes_statistics)
     if sentence == GLOBAL_CONTEXT:
         found = f"the graph has {nodes}" if nodes else probe.graph.reason if probe else ""
         listed = f" ({found})" if found else ""
         is_quantized = DYNAMIC_QUANTIZATION in found
-        return f"{GLOBAL_CONTEXT}{listed}{FLOAT_INSTEAD * is_quantized}; {next_step(nodes, probe)}"
+        return f"{GLOBAL_CONTEXT}{listed}{FLOAT_INSTEAD * is_quantized}; {step}"
     if sentence == NOT_DETERMINISTIC:
         return (
             f"{NOT_DETERMINISTIC}, so the same pixels give another result in each tile and each "
@@ -262,7 +269,7 @@ def warned(nodes: str | None, probe: Probe | None, sentence: str | None) -> str 
     if nodes is not None and probe is None:
         return (
             f"the graph has {nodes}: each output pixel may depend on the whole tile, so tiles "
-            f"may differ whatever their overlap; {next_step(nodes, probe)}"
+            f"may differ whatever their overlap; {step}"
         )
     return None
 
@@ -283,9 +290,7 @@ def _exact_instead(plan: Plan, axes: list[tuple[Axis, Reach]], model: Model | No
     """Name a margin, an overlap and a tile that are exact; nothing if the fixed tile is small."""
     radius = max(field.exact_margin for _, field in axes)
     overlap = overlap_for(radius)
-    step = math.lcm(8, *(field.stride for _, field in axes))
-    # A tile of less than two overlaps runs each pixel four times and more.
-    tile = math.ceil((2 * overlap + 1) / step) * step
+    tile = _smallest_tile(axes)
     shortest = min(axis.tile for axis, _ in axes)
     if model is not None and any(model.spec.tile):
         if shortest - overlap < max(field.stride for _, field in axes):

@@ -237,7 +237,9 @@ def with_exactness(
         forecast = replace(forecast, exact=exact, exactness=sentence, exact_by=basis)
     if plan.grid.shape == (1, 1) and forecast.exactness != NOT_DETERMINISTIC:
         return forecast
-    return replace(forecast, warning=warned(tile_wide_nodes(model), probe, forecast.exactness))
+    takes_statistics = not model.spec.gives_classes
+    warning = warned(tile_wide_nodes(model), probe, forecast.exactness, takes_statistics)
+    return replace(forecast, warning=warning)
 
 
 def model_choices(options: Options, model: Model) -> dict[str, Decision[Any]]:

@@ -18,14 +18,17 @@ from ..models.cut_model import CutModel, TracedShape, cut_models, in_orientation
 from ..models.partial_sums import PartialSums
 from ..models.tile_model import TileModel
 from ..tiling.axis import Axis
+from ..validation import format_size
 from ..windows import Pair
 from .feature_ownership import FeatureAxis
 from .forecast import Forecast
 from .options import Options
 from .statistics_file import StoredStatistics, read_statistics
+from .statistics_origin import StatisticsOrigin, origin_of
 
 if TYPE_CHECKING:
     from ..graphs.whole_image import Statistic
+    from ..raster.reader import RasterReader
 
 NEEDED = "needed for the whole image's statistics"
 """Origin of a margin or an alignment that the output alone does not need."""
@@ -48,6 +51,26 @@ class GlobalContext:
     """Statistics of an earlier run; None if they are to be measured."""
     sample: float
     """Share of the tiles on which levels after the first are measured."""
+    origin: StatisticsOrigin | None = None
+    """The raster of the run; None where only its size is known."""
+
+    @property
+    def whose(self) -> str:
+        """Whose statistics the model is given, in words."""
+        if self.stored is not None:
+            return self.stored.origin.whose
+        if self.origin is not None and self.origin.is_masked:
+            return "the statistics of the whole image's valid pixels"
+        return "the whole image's statistics"
+
+    @property
+    def sampled(self) -> str | None:
+        """Which statistics are those of some tiles only, in words; None where none are."""
+        share = self.sample if self.stored is None else self.stored.sample
+        if share == 1 or self.levels == 1:
+            return None
+        of = "" if self.stored is None else f" of {self.stored.origin.raster}"
+        return f"after the first level, statistics are those of {100 * share:.3g}% of the tiles{of}"
 
     @property
     def nodes(self) -> int:
@@ -106,7 +129,8 @@ def with_global_statistics(
         stored = read_statistics(options.statistics)
         outputs = [own.model.output for own in members]
         stored.require_model(source, options, outputs, [own.reductions for own in traced])
-        digest = hashlib.sha256(json.dumps(stored.document()).encode()).hexdigest()
+        numbers = json.dumps(stored.document()["members"])
+        digest = hashlib.sha256(numbers.encode()).hexdigest()
         variant += f"-{digest[:16]}"
     for n, (member, own) in enumerate(zip(members, traced, strict=True)):
         statistics = stored.members[n] if stored else _of_noise(member, own, channels, shape)
@@ -120,8 +144,9 @@ def forecast_with_statistics(
     context: GlobalContext | None,
     options: Options,
     make: Callable[[Options], Forecast],
-) -> Forecast:
-    """Return a forecast whose tiles fit the statistics, and which says so.
+    reader: RasterReader | None = None,
+) -> tuple[Forecast, GlobalContext | None]:
+    """Return a forecast whose tiles fit the statistics and which says so, and its context.
 
     Parameters
     ----------
@@ -131,10 +156,12 @@ def forecast_with_statistics(
         The user's options.
     make : callable
         Makes a forecast from options.
+    reader : RasterReader, optional
+        The raster; the context of the result has it as its origin.
     """
     forecast = make(options)
     if context is None:
-        return forecast
+        return forecast, None
     found = _enlarged(forecast, context, options)
     if found:
         values: dict[str, Any] = {name: own.value for name, own in found.items()}
@@ -142,7 +169,18 @@ def forecast_with_statistics(
         settings = forecast.settings
         tiling = replace(settings.tiling, **found)  # type: ignore[arg-type]  # margin and align
         forecast = replace(forecast, settings=replace(settings, tiling=tiling))
-    return told(forecast, context)
+    if reader is not None:
+        origin = origin_of(reader, forecast.settings, options.normalize)
+        context = replace(context, origin=origin)
+    tiles = math.prod(forecast.plan.grid.shape)
+    if chosen_tiles(tiles, context.sample) == tiles:
+        context = replace(context, sample=1.0)
+    return _told(forecast, context), context
+
+
+def chosen_tiles(tiles: int, share: float) -> int:
+    """Return how many of the tiles statistics of a share of them are measured on."""
+    return math.ceil(tiles * share)
 
 
 def _enlarged(
@@ -166,17 +204,25 @@ def _enlarged(
     return found
 
 
-def told(forecast: Forecast, context: GlobalContext) -> Forecast:
+def _told(forecast: Forecast, context: GlobalContext) -> Forecast:
     """Return a forecast that says how exact tiles are with statistics, and what these cost."""
     forecast = with_statistics(forecast, context)
     listed = f"statistics of {context.listed}"
+    sampled = "" if context.sampled is None else f"; {context.sampled}"
     if context.stored is not None:
-        return forecast.noting(f"the {listed} are those of an earlier run: none is measured")
+        origin = context.stored.origin
+        if context.origin is not None:
+            warnings = origin.warnings_for(context.origin)
+            forecast = replace(forecast, settings=forecast.settings.warning(*warnings))
+        return forecast.noting(
+            f"the {listed} are those of {origin.raster} ({format_size(origin.size)} px): none is "
+            f"measured{sampled}"
+        )
     rows, cols = forecast.plan.grid.shape
     note = (
         f'exact="global" first measures the {listed}: '
         f"{_counted(context.levels, 'pass', 'passes')} over the raster, each at most as long "
-        f"as a run of {_counted(rows * cols, 'tile')}"
+        f"as a run of {_counted(rows * cols, 'tile')}{sampled}"
     )
     return replace(forecast, statistics_passes=context.levels).noting(note)
 
@@ -185,15 +231,14 @@ def with_statistics(forecast: Forecast, context: GlobalContext) -> Forecast:
     """Return a forecast that says with which statistics its tiles are exact."""
     if forecast.exactness is None:
         return forecast
-    given = f"with the whole image's statistics ({context.listed})"
-    share = context.sample if context.stored is None else context.stored.sample
-    would_be_exact = forecast.exact_by is not None
-    if share == 1 or context.levels == 1 or not would_be_exact:
-        return replace(forecast, exactness=f"{forecast.exactness}, {given}")
-    sentence = (
-        f"not exact: statistics after the first level are those of {share:.0%} of the tiles; tiles "
-        f"agree, {given}"
-    )
+    said, is_far = forecast.exactness, forecast.exactness.startswith("not exact")
+    if context.sampled is None:
+        given = f"; tiles have {context.whose}" if is_far else f", with {context.whose}"
+        return replace(forecast, exactness=f"{said}{given} ({context.listed})")
+    if forecast.exact_by is not None:
+        said = "tiles agree with each other, but not with one run over the whole image"
+    sampled = f"{context.sampled} ({context.listed})"
+    sentence = f"{said}; {sampled}" if is_far else f"not exact: {sampled}; {said}"
     return replace(forecast, exact=False, exactness=sentence, exact_by=None)
 
 

@@ -87,7 +87,8 @@ class Options:
     exact: Literal["global"] | None = None
     """``"global"``: measure what the model reduces of the whole image in passes of its own."""
     statistics: str | PathLike[str] | None = None
-    """File of such statistics that an earlier run has written, or its output."""
+    """File of such statistics that an earlier run has written, or its output: they are used
+    instead, and ``exact`` is ``"global"``."""
     statistics_sample: float | None = None
     """Share of the tiles on which statistics are measured that depend on others."""
     scale: float | None = None
@@ -171,22 +172,26 @@ class Options:
                 raise OptionError(f"{name}= is about how the raster is read: give a raster, too")
 
     def _check_exact(self) -> None:
+        """Check the options about statistics; given statistics are of the whole image."""
         if self.exact not in (None, "global"):
-            raise OptionError(f"exact must be global, not {self.exact!r}")
-        if self.exact is None and self.statistics is not None:
-            raise OptionError('statistics= needs exact="global": give it, too')
-        if self.statistics_sample is None:
+            raise OptionError(f'exact= takes "global" alone, not {self.exact!r}')
+        if self.statistics is not None:
+            object.__setattr__(self, "exact", "global")
+        share = self.statistics_sample
+        if share is None:
             return
-        share = number_of("statistics_sample", self.statistics_sample)
-        if share is None or not 0 < share <= 1:
+        if isinstance(share, bool) or not isinstance(share, Real) or not 0 < share <= 1:
             raise OptionError(
-                f"statistics_sample must be above 0 and at most 1, not {self.statistics_sample}"
+                f"statistics_sample= takes a share of the tiles, above 0 and at most 1, not "
+                f"{str(share).removesuffix('.0')}"
             )
-        if self.exact is None or self.statistics is not None:
+        if self.statistics is not None:
             raise OptionError(
-                'statistics_sample= needs exact="global", and no statistics=: these are not '
-                "measured again"
+                "statistics= replaces measuring, and statistics_sample= is about measuring: leave "
+                "one of them out"
             )
+        if self.exact is None:
+            raise OptionError('statistics_sample= needs exact="global": give it, too')
 
     def _check_reading(self) -> None:
         chosen = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -23,7 +24,7 @@ from .pixel_checks import (
 from .pixel_range import RangeCheck, check_float16, check_range
 from .raster_statistics import Standardization, measure_pixels
 from .settings import LINEAR, Pixels, Tiling
-from .undeclared_nodata import UndeclaredNodata, find_undeclared_nodata
+from .undeclared_nodata import UndeclaredNodata, find_undeclared_nodata, refuse_nan
 
 if TYPE_CHECKING:
     from ..raster.reader import RasterReader
@@ -122,6 +123,9 @@ def choose_pixels(reader: RasterReader, model: Model, options: Options) -> Chose
     undeclared = None
     if options.scale is None and options.value_scaling is None:
         undeclared = find_undeclared_nodata(reader, len(reader.bands), reader.nodata)
+    measures_statistics = options.exact is not None and options.statistics is None
+    if measures_statistics and undeclared is not None and math.isnan(undeclared.value):
+        refuse_nan(undeclared.declared)
     if options.normalize is not None:
         chosen = _measured(reader, model, bands, options.normalize, undeclared)
     else:

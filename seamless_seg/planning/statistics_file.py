@@ -16,6 +16,7 @@ from ..errors import OptionError, SeamlessError
 from ..models.files import fingerprint
 from ..models.tta import NONE
 from .options import Options
+from .statistics_origin import StatisticsOrigin
 
 if TYPE_CHECKING:
     from ..graphs.call import Reduction
@@ -27,7 +28,7 @@ TAG = "global_statistics"
 ENDING = ".statistics.json"
 """End of the name of the file beside an output that holds its statistics."""
 
-VERSION = 1
+VERSION = 2
 """Version of the document."""
 
 
@@ -41,6 +42,8 @@ class StoredStatistics:
     tta: str
     sample: float
     """Share of the tiles on which levels after the first were measured."""
+    origin: StatisticsOrigin
+    """The raster that they were measured on."""
     members: tuple[Statistics, ...]
     """Statistics of each of the model's files in each orientation."""
 
@@ -52,6 +55,7 @@ class StoredStatistics:
             "model_outputs": list(self.model_outputs),
             "tta": self.tta,
             "sample": self.sample,
+            "raster": self.origin.document(),
             "members": [
                 {
                     node: {name: _document(own, as_text) for name, own in statistic.items()}
@@ -126,11 +130,27 @@ def read_statistics(path: str | PathLike[str]) -> StoredStatistics:
         f"output"
     )
     try:
-        return _from_document(json.loads(_text_of(Path(path))))
+        document = json.loads(_text_of(Path(path)))
+        is_current = document["version"] == VERSION
+        if is_current:
+            return _from_document(document)
     except FileNotFoundError:
         raise OptionError(f"{path}: there is no such file of statistics") from None
     except (OSError, SeamlessError, ArithmeticError, LookupError, *UNREADABLE) as error:
         raise OptionError(refusal) from error
+    raise OptionError(
+        f"{path} holds statistics in the form of another version of this program: measure them "
+        f"once more, without statistics="
+    )
+
+
+def holds_statistics(path: Path) -> bool:
+    """Whether a file of JSON holds statistics that a run has written, of whatever version."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        return isinstance(document, dict) and {"model_sha256", "members"} <= document.keys()
+    except (OSError, *UNREADABLE):
+        return False
 
 
 def _text_of(path: Path) -> str:
@@ -151,8 +171,6 @@ def _document(moment: Any, as_text: bool) -> dict[str, Any]:
 
 
 def _from_document(document: Any) -> StoredStatistics:
-    if document["version"] != VERSION:
-        raise ValueError("another version")
     members: list[Statistics] = []
     for member in document["members"]:
         statistics: dict[str, Statistic] = {
@@ -165,6 +183,7 @@ def _from_document(document: Any) -> StoredStatistics:
         tuple(document["model_outputs"]),
         document["tta"],
         float(document["sample"]),
+        StatisticsOrigin.from_document(document["raster"]),
         tuple(members),
     )
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 
+from ..errors import OptionError
 from ..raster.source import Source
 from .raster_statistics import RANGE_PIXELS, measure
 
@@ -44,6 +45,18 @@ class UndeclaredNodata(NamedTuple):
             f"{_number(self.value)} fills {100 * self.share:.2g} % of a band, far from all other "
             f"values, {self.low:g} to {self.high:g}: give {option} if it means no data"
         )
+
+
+def refuse_nan(declared: float | None) -> NoReturn:
+    """Raise ``OptionError`` for pixels that are NaN, of which no statistics can be measured.
+
+    Parameters
+    ----------
+    declared : float or None
+        The nodata value that is declared.
+    """
+    found = UndeclaredNodata(math.nan, 0, math.nan, math.nan, declared)
+    raise OptionError(f'{found}; without it, the statistics of exact="global" would be NaN, too')
 
 
 def find_undeclared_nodata(

@@ -166,7 +166,7 @@ def _combined(verdicts: list[GraphVerdict]) -> GraphVerdict:
     combined = GraphVerdict(
         stride=(math.lcm(*(down for down, _ in strides)), math.lcm(*(own for _, own in strides))),
         radius=tuple(map(max, zip(*(own.radius for own in verdicts), strict=True))),
-        reductions=max(own.reductions for own in verdicts),
+        reductions=_reductions(verdicts),
         levels=max(own.levels for own in verdicts),
     )
     for kind in ("position", "global", "unknown"):
@@ -174,6 +174,13 @@ def _combined(verdicts: list[GraphVerdict]) -> GraphVerdict:
         if reasons:
             return replace(combined, obstacle=kind, reason=" and ".join(reasons))
     return combined
+
+
+def _reductions(verdicts: list[GraphVerdict]) -> int:
+    """Most reductions of a model; 0 where a model has an obstacle that no statistic removes."""
+    if any(own.obstacle is not None and not own.reductions for own in verdicts):
+        return 0
+    return max(own.reductions for own in verdicts)
 
 
 def _oriented(verdict: GraphVerdict, symmetry: Symmetry) -> GraphVerdict:

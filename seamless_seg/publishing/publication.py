@@ -38,10 +38,19 @@ class Publication:
         Whether a file that has the name by then may be replaced.
     check : callable
         Raises ``OSError`` for a file that is not complete. It is called for every file.
+    stale : sequence of Path
+        Files that describe the one that is replaced: they are removed with it.
     """
 
-    def __init__(self, path: Path, overwrite: bool, check: Callable[[Path], None]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        overwrite: bool,
+        check: Callable[[Path], None],
+        stale: Sequence[Path] = (),
+    ) -> None:
         self.path = path
+        self._stale = stale
         self._overwrite = overwrite
         self._check = check
         self._folder: WorkFolder | None = None
@@ -72,9 +81,9 @@ class Publication:
         """Give the complete file its name, and its sidecar from GDAL the sidecar's."""
         assert self._complete is not None, "it is completed first"
         if self._overwrite:
-            self._set_aside("")
-            for ending in SIDECARS:
-                self._set_aside(ending)
+            self._keep()
+            for old in (*(beside(self.path, ending) for ending in SIDECARS), *self._stale):
+                self._set_aside(old)
             self._complete.replace(self.path)
         else:
             _rename(self._complete, self.path)
@@ -90,19 +99,21 @@ class Publication:
                 undo()
         self._undo.clear()
 
-    def _set_aside(self, ending: str) -> None:
-        """Keep the file that is going to be replaced, or take a sidecar of it away."""
-        old, kept = beside(self.path, ending), self.partial()
-        if not is_there(old):
-            if not ending:
-                self._undo.append(old.unlink)
+    def _keep(self) -> None:
+        """Keep the file that is going to be replaced, under another name."""
+        kept = self.partial()
+        if not is_there(self.path):
+            self._undo.append(self.path.unlink)
             return
-        if ending:
+        with suppress(OSError):  # a file system without links: it cannot be brought back
+            os.link(self.path, kept)
+            self._undo.append(lambda: kept.replace(self.path))
+
+    def _set_aside(self, old: Path) -> None:
+        """Take away a file that describes the one that is going to be replaced."""
+        kept = self.partial()
+        if is_there(old):
             old.replace(kept)
-        else:
-            with suppress(OSError):  # a file system without links: it cannot be brought back
-                os.link(old, kept)
-        if is_there(kept):
             self._undo.append(lambda: kept.replace(old))
 
     def __enter__(self) -> Self:

@@ -143,6 +143,8 @@ class RasterWriter:
         Open blocks in memory at most; others are kept on the disk.
     steps : sequence of callable, optional
         Processing of the complete raster before it is published, one after the other.
+    stale : sequence of Path
+        Files beside a raster of that name that are removed when it is replaced.
 
     Raises
     ------
@@ -157,12 +159,15 @@ class RasterWriter:
         overwrite: bool = False,
         held: int | None = None,
         steps: Sequence[Step] = (),
+        stale: Sequence[Path] = (),
     ) -> None:
         self._path = path
         self._output = output
         self._held = held
         self._steps = steps
-        self.publication = Publication(path, overwrite, lambda own: check_complete(own, output))
+        self.publication = Publication(
+            path, overwrite, lambda own: check_complete(own, output), stale
+        )
         self._file: RasterFile | None = None
         self._stack = ExitStack()
         self._is_complete = False

@@ -40,6 +40,20 @@ from builders.command import RUN, refused
             ("--smooth", "2"),
             "--smooth needs .*: give --kind classes or --also classes=FILE",
         ),
+        (("--exact",), "--exact needs a value: --exact global"),
+        (("--exact", "--tile", "64"), "it takes global, not '--tile': write --exact global"),
+        (("--kind",), r"--kind needs a value: --kind logits\|probabilities\|classes\|confidence"),
+        (("--tile",), r"--tile needs a value: --tile N\|HxW\|auto"),
+        (("--crop=yes",), "Option '--crop' does not take a value"),
+        (
+            ("--exact", "global", "--statistics-sample", "0"),
+            "--statistics-sample takes a share of the tiles, above 0 and at most 1, not 0$",
+        ),
+        (("--statistics-sample", "0.5"), "--statistics-sample needs --exact global: give it, too"),
+        (
+            ("--statistics", "a.json", "--statistics-sample", "0.5"),
+            "--statistics replaces measuring, and --statistics-sample is about measuring: leave",
+        ),
         (("--level", "0", "--resolution", "2"), "--level and --resolution exclude each other"),
     ],
 )

@@ -406,9 +406,16 @@ def test_statistics_of_the_whole_image_lie_beside_the_output(folder, cli):
     refused(cli(*RUN, "--exact", "global", *tiling, "--overwrite", "--statistics", "in.tif"), 2, "")
     again = ("run", "in.tif", "model.onnx", "out/again.tif", *tiling)
     stored = ("--statistics", "out/out.statistics.json")
-    refused(cli(*again, *stored), 2, "--statistics needs --exact global: give it, too")
-    assert cli(*again, *stored, "--exact", "global")[0] == 0
-    np.testing.assert_array_equal(made.read("out/again.tif"), made.read("out/out.tif"))
+    for given in ((), ("--exact", "global", "--overwrite")):
+        status, _, said = cli(*again, *stored, *given)
+        assert status == 0
+        assert "of 1 node in 1 level are those of in.tif (100x120 px): none is measured" in said
+        np.testing.assert_array_equal(made.read("out/again.tif"), made.read("out/out.tif"))
+    _, _, said = cli(*again, *stored, "--overwrite", "--scale", 1)
+    assert said.endswith(
+        "\nwarning: the statistics of in.tif were measured with scale 0.00392157, and this run has "
+        "scale 1: make pixels as there, or leave --statistics out\n"
+    )
 
 
 def test_a_file_of_statistics_is_not_replaced_unasked(folder, cli):

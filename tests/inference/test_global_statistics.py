@@ -266,7 +266,10 @@ def test_a_share_of_the_tiles_is_said_not_to_be_exact(given):
         **TILING | {"margin": None, "overlap": None},
     )
     assert summary.exact is False
-    assert "30% of the tiles" in summary.exactness
+    assert summary.exactness == (
+        "not exact: after the first level, statistics are those of 30% of the tiles (2 nodes in 2 "
+        "levels); tiles agree with each other, but not with one run over the whole image"
+    )
     passes = {own.unit: own.total for own in progress}
     tiles = passes["tiles"]
     assert passes["tiles (statistics 1 of 2)"] == tiles
@@ -286,7 +289,7 @@ def test_a_forecast_counts_the_passes(given, is_size):
 
 
 def test_a_forecast_without_a_model_cannot_know(given):
-    with pytest.raises(OptionError, match="exact= cuts the graph of a model"):
+    with pytest.raises(OptionError, match="exact= and statistics= are about a model"):
         forecast(given[0], exact="global")
 
 
@@ -352,7 +355,8 @@ def test_check_takes_the_statistics_of_the_output(given):
     report = check(raster, model, output, windows=1)
     assert report.complete
     assert report.judged.largest < 1e-5
-    assert "with the whole image's statistics" in report.forecast.exactness
+    assert "with the statistics of in.tif (2 nodes in 2 levels)" in report.forecast.exactness
+    assert not report.forecast.warnings
 
 
 def test_check_measures_blended_tiles_by_the_whole_image(given):

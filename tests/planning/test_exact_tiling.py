@@ -157,6 +157,18 @@ def test_the_tile_that_is_named_where_one_is_too_small_is_the_smallest_exact_one
     )
 
 
+@pytest.mark.parametrize("layers", [3 * [CONV], networks.u_net(2)], ids=["3 px", "u-net"])
+def test_so_is_what_is_named_where_the_overlap_is_too_small(tmp_path, layers):
+    raster = made.raster(tmp_path / "in.tif", made.pixels(3, 110, 120, "float32"))
+    model = networks.save(tmp_path / "model.onnx", layers)
+    pattern = r"use margin=(\d+), overlap=(\d+) and tile=(\d+) or more"
+    sentence = forecast(raster, model, tile=8, overlap=2).exactness
+    margin, overlap, tile = map(int, re.search(pattern, sentence).groups())
+    too_small = forecast(raster, model, tile=1).exactness
+    assert f"give tile={tile}, the smallest that is exact" in too_small
+    assert forecast(raster, model, margin=margin, overlap=overlap, tile=tile).exact
+
+
 @pytest.mark.parametrize(
     ("layers", "options", "sentence"),
     [

@@ -141,6 +141,18 @@ def test_a_constant_sees_nothing():
     assert found.stride == (1, 1)
 
 
+def test_a_measurement_beyond_the_graph_s_bound_is_reported_and_proves_nothing(tmp_path):
+    path = networks.save(tmp_path / "model.onnx", 4 * [("conv", 3, 1)])
+    opened = open_models(path)
+    networks.save(path, [("conv", 3, 1)])  # so the graph is not that of the model that runs
+    found = probe(opened)
+    assert found.radius == (4, 4)
+    assert not found.graph.is_proof
+    assert found.graph.reason.startswith(
+        "the measured radius of 4 px is beyond the 1 px that the graph allows: an error of this"
+    )
+
+
 def test_images_may_come_from_elsewhere():
     seen = []
 
