@@ -2,62 +2,54 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import re
+import threading
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 
 import rasterio
 from rasterio.env import getenv, hasenv
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
-from ..errors import OptionError, RasterError
+from ..errors import RasterError
 from .blocks import MIN_CACHE_BYTES
 
 NAMESPACE = "seamless_seg"
 """Domain in a file's metadata of the tags that this package writes."""
 
 
-@contextmanager
-def rejecting_unknown_options() -> Iterator[None]:
-    """Raise ``OptionError`` where GDAL only logs that it does not know a creation option."""
-    handler, log = _CreationOptionHandler(), logging.getLogger("rasterio._env")
-    level, propagates = log.level, log.propagate
-    log.addHandler(handler)
-    log.setLevel(logging.WARNING)
-    log.propagate = False
-    try:
-        yield
-    finally:
-        log.removeHandler(handler)
-        log.setLevel(level)
-        log.propagate = propagates
-    if handler.messages:
-        raise OptionError("; ".join(handler.messages))
+class _Silence:
+    """Silences a warning while some thread asks for it; the other filters stay as they are.
+
+    ``warnings.catch_warnings`` would give one thread the filters of another.
+    """
+
+    def __init__(self, category: type[Warning]) -> None:
+        self._filter = ("ignore", None, category, None, 0)
+        self._lock = threading.Lock()
+        self._count = 0
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._count += 1
+            if self._filter not in warnings.filters:  # others may have reset them
+                warnings.simplefilter("ignore", self._filter[2])
+
+    def __exit__(self, *raised: object) -> None:
+        with self._lock:
+            self._count -= 1
+            if not self._count:
+                with suppress(ValueError):
+                    warnings.filters.remove(self._filter)  # type: ignore[attr-defined]
 
 
-class _CreationOptionHandler(logging.Handler):
-    """Collects GDAL's messages about creation options."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.messages: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Keep a message without the name of the error."""
-        message = record.getMessage()
-        if "creation option" in message:
-            self.messages.append(re.sub(r"^CPLE_\w+ in ", "", message).rstrip("."))
+_without_georeference = _Silence(NotGeoreferencedWarning)
 
 
-@contextmanager
-def ignoring_missing_georeference() -> Iterator[None]:
+def ignoring_missing_georeference() -> AbstractContextManager[None]:
     """Silence rasterio's warning that a raster has no georeference: images need none here."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        yield
+    return _without_georeference
 
 
 def block_cache(size: int) -> AbstractContextManager[object]:

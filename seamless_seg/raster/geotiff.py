@@ -24,11 +24,11 @@ from .gdal import (
     NAMESPACE,
     block_cache,
     ignoring_missing_georeference,
-    rejecting_unknown_options,
 )
 from .georeference import Georeference
 from .left_out import check_left_out
 from .legend import CLASS_NAMES, RGB
+from .option_log import rejecting_unknown_options
 from .tiff_directory import find_blocks
 
 CORES_PER_COMPRESSOR = 4
