@@ -22,7 +22,8 @@ def main() -> None:
             "seamless-seg: the command line needs click, rasterio and onnxruntime: "
             "pip install 'seamless-seg[cpu]' (or [gpu])"
         )
-    from .program import end_tidily_on_signals, load_command, run_program
+    from .interruption import end_tidily_on_signals
+    from .program import load_command, run_program
 
     load_command(sys.argv[1:])
     end_tidily_on_signals()

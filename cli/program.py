@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import _thread
 import importlib
 import logging
-import signal
-import sys
-import threading
 import traceback
 from contextlib import suppress
-from types import FrameType
 
 import click
 
 from seamless_seg import GeometryError, OptionError, SeamlessError, __version__
-from seamless_seg.publishing.publication import published
 
+from .interruption import is_interrupted, report_interruption
 from .keywords import in_options
 from .messages import say
 
-WRONG_USAGE, FAILED, INTERRUPTED = 2, 1, 130
-ENDINGS = [
-    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
-]
-"""Signals by which a user or a system ends a program; Windows has no SIGHUP."""
+WRONG_USAGE, FAILED = 2, 1
 
 COMMANDS = {
     "run": ("run", "Segment a raster with an ONNX model, without tile seams."),
@@ -88,7 +79,9 @@ def run_program(arguments: list[str]) -> int:
             obj=arguments,
         )
     except (KeyboardInterrupt, click.exceptions.Abort):
-        return _complain(_interrupted(), INTERRUPTED, debug)
+        if debug:
+            traceback.print_exc()
+        return report_interruption()
     except click.ClickException as error:
         return _complain(f"{error.format_message()}{_hint(error)}", WRONG_USAGE, debug)
     except SeamlessError as error:
@@ -104,8 +97,8 @@ def run_program(arguments: list[str]) -> int:
     except (MemoryError, OSError) as error:
         return _complain(f"{type(error).__name__}: {error}", FAILED, debug)
     except Exception as error:
-        if signal.getsignal(signal.SIGTERM) == signal.SIG_IGN:  # a module that was being imported
-            return _complain(_interrupted(), INTERRUPTED, debug)
+        if is_interrupted():  # a module that was being imported
+            return report_interruption()
         message = f"internal error, {type(error).__name__}: {error}"
         return _complain(f"{message}; --debug prints the traceback", FAILED, debug)
     return 0
@@ -120,53 +113,6 @@ def load_command(arguments: list[str]) -> None:
     with suppress(ModuleNotFoundError):  # it is reported when the command runs
         if name in COMMANDS:
             importlib.import_module(f".{name}", __package__)
-
-
-def end_tidily_on_signals() -> None:
-    """Make the first Ctrl-C, SIGTERM or hang-up end the program; none after it disturbs that."""
-    is_swallowing, is_raised = False, threading.Event()
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        if is_swallowing:  # it would be, too
-            return
-        is_raised.set()
-        for ending in ENDINGS:
-            signal.signal(ending, signal.SIG_IGN)
-        raise KeyboardInterrupt
-
-    def swallowed(unraisable: sys.UnraisableHookArgs) -> None:
-        """Python swallows what is raised in its own callbacks, as while it imports: once more."""
-        nonlocal is_swallowing
-        if issubclass(unraisable.exc_type, KeyboardInterrupt):
-            is_swallowing = True
-            is_raised.clear()
-            signal.signal(signal.SIGINT, interrupt)
-            threading.Thread(target=insist, daemon=True).start()
-            is_swallowing = False
-        else:
-            sys.__unraisablehook__(unraisable)
-
-    def insist() -> None:
-        while not is_raised.wait(0.001):
-            _interrupt_main_thread()
-
-    sys.unraisablehook = swallowed
-    for ending in ENDINGS:
-        if signal.getsignal(ending) != signal.SIG_IGN:  # nohup, for one, wants it ignored
-            signal.signal(ending, interrupt)
-
-
-def _interrupt_main_thread() -> None:
-    if hasattr(signal, "pthread_kill"):  # it wakes a thread that waits, too
-        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-    else:
-        _thread.interrupt_main()
-
-
-def _interrupted() -> str:
-    """Say what an interruption has left: files that were published by then stay."""
-    files = ", ".join(str(path) for path in published())
-    return f"interrupted after {files} was written" if files else "interrupted, nothing was written"
 
 
 def _command_of(arguments: list[str]) -> click.Command | None:

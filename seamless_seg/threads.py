@@ -130,9 +130,18 @@ class ParallelMap(Generic[T, R]):
         Used by one thread at a time.
     workers : int
         Number of threads.
+    interrupt : callable, optional
+        Called after Ctrl-C, to end what ``function`` is doing.
     """
 
-    def __init__(self, function: Callable[[T], R], items: Iterable[T], workers: int) -> None:
+    def __init__(
+        self,
+        function: Callable[[T], R],
+        items: Iterable[T],
+        workers: int,
+        interrupt: Callable[[], object] | None = None,
+    ) -> None:
+        self._interrupt = interrupt
         self._function = function
         self._items = iter(items)
         self._next_item = threading.Lock()
@@ -157,6 +166,9 @@ class ParallelMap(Generic[T, R]):
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, KeyboardInterrupt) and self._interrupt is not None:
+            self._stop()
+            self._interrupt()
         self._entered.close()
 
     def __iter__(self) -> Iterator[R]:

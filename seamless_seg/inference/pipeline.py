@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol, TypeAlias
 import numpy as np
 
 from ..arrays import Mask, Values
+from ..models.active_runs import end_active_runs
 from ..planning.memory import Schedule
 from ..progress import OnProgress, Progress
 from ..threads import ParallelMap, ReadAhead, WriteBehind
@@ -68,7 +69,7 @@ class Pipeline:
         progress = Progress(0, self._plan.tiles, 0)
         with (
             ReadAhead(self._tiles.batches(self._plan, self._batch_size)) as batches,
-            ParallelMap(self._infer, batches, self._workers) as logits,
+            ParallelMap(self._infer, batches, self._workers, end_active_runs) as logits,
             WriteBehind(self._write, depth=self._batch_size) as written,
         ):
             for finished in self._blended(logits):

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..normalization import Normalization
+from .active_runs import interruptible
 from .onnx_session import runtime
 
 DEVICES = {"cuda": "cuda", "tensorrt": "cuda"}
@@ -108,7 +109,9 @@ class _Stage:
         self._binding.bind_ortvalue_output(output, self.result)
 
     def run(self) -> None:
-        self._session.run_with_iobinding(self._binding)
+        options = runtime().RunOptions()
+        with interruptible(options):
+            self._session.run_with_iobinding(self._binding, options)
 
 
 class _Buffers:

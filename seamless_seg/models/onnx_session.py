@@ -15,6 +15,7 @@ from ..errors import ModelError, OptionError, SeamlessError
 from ..foreign_files import identify
 from ..graphs.onnx_graph import with_output
 from ..system import cores
+from .active_runs import interruptible
 from .files import weight_files
 from .runtime_errors import reason_of
 from .signature import Tensor, to_tensor
@@ -78,12 +79,13 @@ class OnnxFile:
         keep_memory : bool
             Keep what the run allocates for the next, which is faster; False for a trial run.
         """
-        options = None
+        options = runtime().RunOptions()
         if keep_memory:
             self._holds_memory = True
-        else:
-            options = _releasing_memory()
-        (array,) = self.session.run([logits], {image: batch}, options)
+        else:  # give back what onnxruntime allocates for it
+            options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+        with interruptible(options):
+            (array,) = self.session.run([logits], {image: batch}, options)
         return np.asarray(array)
 
     def add_output(self, name: str) -> Tensor | None:
@@ -233,13 +235,6 @@ def _unavailable(provider: str, available: Collection[str]) -> str:
         f"provider {provider!r} is not available in this onnxruntime: {advice}choose one of "
         f"{', '.join(available)}"
     )
-
-
-def _releasing_memory() -> Any:
-    """Return options of a run after which onnxruntime gives back what it allocated for it."""
-    options = runtime().RunOptions()
-    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
-    return options
 
 
 def _start_session(

@@ -39,4 +39,13 @@ def holding_signals() -> Iterator[None]:
         for number, handler in previous.items():
             signal.signal(number, handler)
         if received:
-            signal.raise_signal(received[0])
+            _handle(received[0])
+
+
+def _handle(number: int) -> None:
+    """Do what a signal does; a handler is called, as sending it again would count as a second."""
+    handler = signal.getsignal(number)
+    if callable(handler):
+        handler(number, None)
+    else:
+        signal.raise_signal(number)

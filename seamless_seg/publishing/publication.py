@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -12,9 +13,13 @@ from typing import Self
 from .destination import AUX, SIDECARS, beside, is_there
 from .held_signals import holding_signals
 from .locks import HAS_LOCKS, wait_for_lock
-from .work_folder import WorkFolder
+from .work_folder import WorkFolder, remove_work_folders
+
+PATIENCE_SECONDS = 5.0
+"""Seconds for which a process that is about to end waits for files that are being published."""
 
 _published: list[Path] = []
+_publishing = threading.Lock()
 
 
 def published() -> tuple[Path, ...]:
@@ -149,6 +154,7 @@ def publish(publications: Sequence[Publication]) -> None:
     """
     folders = sorted({own.path.parent for own in publications})
     with ExitStack() as stack:
+        stack.enter_context(_publishing)
         opened = [stack.enter_context(_locked(folder)) for folder in folders]
         stack.enter_context(holding_signals())
         try:
@@ -161,6 +167,12 @@ def publish(publications: Sequence[Publication]) -> None:
                 own.retract()
             raise
         _published.extend(own.path for own in publications)
+
+
+def abandon() -> None:
+    """Remove what is not published, as the process is about to end without further ado."""
+    _publishing.acquire(timeout=PATIENCE_SECONDS)
+    remove_work_folders()
 
 
 @contextmanager

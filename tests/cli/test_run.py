@@ -313,6 +313,49 @@ def test_an_interruption_of_the_last_steps_leaves_nothing_behind(folder, stage):
     assert made.names("out") == []
 
 
+def test_an_interruption_ends_a_tile_that_takes_long(folder):
+    made.raster("in.tif", np.zeros((3, 1500, 1500), np.uint8))
+    made.convolutions("model.onnx", 3, 4, layers=300, width=32)
+    command = [sys.executable, "-m", "seamless_seg", *RUN, "--tile", "1500", "--margin", "0"]
+    process = subprocess.Popen(
+        [*command, "--align", "1"], stderr=subprocess.PIPE, text=True, process_group=0
+    )
+    time.sleep(4)
+    assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=8)
+    assert process.returncode == 130
+    assert err.splitlines()[-1] == "seamless-seg: error: interrupted, nothing was written"
+    assert made.names("out") == []
+
+
+def test_the_second_signal_ends_what_no_signal_interrupts(folder):
+    stuck = (
+        "import hashlib\n"
+        "from seamless_seg.inference import finishing\n"
+        "from seamless_seg_cli import main\n"
+        "def copy(*given):\n"
+        "    print('stuck', flush=True)\n"
+        "    hashlib.pbkdf2_hmac('sha256', b'', b'', 2 * 10**9)\n"
+        "finishing.copy_to_cog = copy\n"
+        "main()"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", stuck, *RUN, "--cog", "-q"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == "stuck\n"
+    for _ in range(2):
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.1)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert err.splitlines()[-1] == "seamless-seg: error: interrupted, nothing was written"
+    assert made.names("out") == []
+
+
 def test_a_killed_process_leaves_no_output_under_its_name(folder):
     made.raster("in.tif", np.zeros((3, 2000, 2000), np.uint8))
     made.convolutions("model.onnx", 3, 4, layers=6, width=16)
@@ -369,7 +412,7 @@ threading.Thread.start = slowly
 
 SWALLOWED = """
 import os, signal, time, weakref
-from seamless_seg_cli.program import end_tidily_on_signals
+from seamless_seg_cli.interruption import end_tidily_on_signals
 
 class Thing:
     pass
