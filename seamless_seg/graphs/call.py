@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from .image_axis import ImageAxis, Taps
 from .tensors import Axis, BoundError, Tensor, Uniform, fused, is_uniform
@@ -44,13 +45,37 @@ class Reduction:
     """Axes of it that are reduced."""
 
 
+class SizedInput(NamedTuple):
+    """An input of a node that computes with pixels: a number that follows from the image's size."""
+
+    node: str
+    """Name of the node's first output."""
+    label: str
+    """Type and name of the node."""
+    tensor: str
+    """Name of the input."""
+    value: npt.NDArray[Any]
+    """Its value for an image of this size."""
+
+
+class Noted(NamedTuple):
+    """What must be the same in images of all sizes."""
+
+    label: str
+    """Type and name of the node that it is noted of."""
+    kind: Literal["axes", "constant", "repeats"]
+    """Axes of its output, or the value or the number of values that it computes with."""
+    value: object
+
+
 @dataclass
 class Trace:
     """What is noted on the way through a graph."""
 
     reductions: list[Reduction] = field(default_factory=list)
-    signature: list[tuple[str, object]] = field(default_factory=list)
-    """What must be the same in images of all sizes, by the label of its node."""
+    signature: list[Noted] = field(default_factory=list)
+    sizes: list[SizedInput] = field(default_factory=list)
+    """Inputs that follow from the image's size."""
 
 
 @dataclass
@@ -65,6 +90,8 @@ class Call:
     outputs: list[str]
     opset: int
     trace: Trace
+    names: list[str]
+    """Names of the inputs."""
 
     def tensor(self, index: int = 0) -> Tensor:
         """Return an input.
@@ -117,13 +144,19 @@ class Call:
     def _note_constant(self, tensor: Tensor) -> None:
         if tensor.varies or not tensor.by_size:
             return
-        if tensor.value is None:
+        named = zip(self.names, self.inputs, strict=True)
+        name = next((own for own, given in named if given is tensor), None)
+        if tensor.value is None or name is None:
             raise BoundError("position", "it computes with the size of the image")
-        value = tensor.value
+        self.trace.sizes.append(SizedInput(self.outputs[0], self.label, name, tensor.value))
+        self.note_value(tensor.value)
+
+    def note_value(self, value: npt.NDArray[Any]) -> None:
+        """Note a value that follows from the image's size."""
         for axis in range(value.ndim):
             if is_uniform(value, axis):
                 value = np.take(value, [0], axis)
-        self.trace.signature.append((self.label, value.tobytes()))
+        self.trace.signature.append(Noted(self.label, "constant", value.tobytes()))
 
     def note_repeats(self, *axes: Axis) -> None:
         """Note how often a value is repeated along axes that are summed over, say.
@@ -132,7 +165,7 @@ class Call:
         """
         lengths = [part.length for axis in axes for part in axis if isinstance(part, Uniform)]
         if lengths:
-            self.trace.signature.append((self.label, tuple(lengths)))
+            self.trace.signature.append(Noted(self.label, "repeats", tuple(lengths)))
 
     def taken(self, axis: Axis, taps: Taps, length: int) -> Axis:
         """Return an axis of the output that takes an axis of an input by taps."""

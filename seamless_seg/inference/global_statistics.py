@@ -73,6 +73,8 @@ class _Member:
 
     cut: CutModel
     traced: TracedShape
+    whole: TracedShape
+    """The same for the whole image."""
     axes: Mapping[str, tuple[FeatureAxis, FeatureAxis]]
     """Features of each reduction down and across, by the name of its node."""
     excess: int
@@ -80,6 +82,12 @@ class _Member:
 
     def axes_of(self, features: Features) -> tuple[FeatureAxis, FeatureAxis]:
         return self.axes[features.reduction.node]
+
+    def totals(self, level: int) -> list[int]:
+        """Return how many values of the whole image the reductions of a level are of."""
+        from ..graphs.whole_image import count_of
+
+        return [count_of(own.reduction) for own in self.whole.of_level(level)]
 
 
 class _Passes:
@@ -100,7 +108,11 @@ class _Passes:
 
     def measure(self, on_progress: OnProgress | None) -> list[Statistics]:
         """Measure all levels, and give the members' models their statistics."""
-        statistics: list[dict[str, Any]] = [{} for _ in self._members]
+        from ..graphs.whole_image import size_statistics
+
+        statistics: list[dict[str, Any]] = [
+            size_statistics(own.whole.sizes) for own in self._members
+        ]
         levels = max(own.traced.levels for own in self._members)
         for level in range(1, levels + 1):
             unit = f"tiles (statistics {level} of {levels})"
@@ -122,7 +134,10 @@ class _Passes:
         for member, listed, statistics in zip(self._members, features, known, strict=True):
             if listed:
                 member.cut.open_level(member.traced, level, statistics)
-        sums = [PartialSums(listed) for listed in features]
+        sums = [
+            PartialSums(listed, own.totals(level))
+            for own, listed in zip(self._members, features, strict=True)
+        ]
         share = self._share(level, features)
         progress = Progress(0, _chosen_count(self._plan.tiles, share), 0, unit)
         with ReadAhead(self._tiles.read(_chosen(self._plan, share))) as tiles:
@@ -175,7 +190,11 @@ def _member(run: PreparedRun, cut: CutModel) -> _Member:
     border = cut.model.spec.border
     excess = fitted.border - border
     shape = fitted.shape[0] - 2 * excess, fitted.shape[1] - 2 * excess
-    traced = cut.traced(len(run.reader.bands), shape)
+    channels = len(run.reader.bands)
+    traced = cut.traced(channels, shape)
+    starts = (own.start(own.count - 1) for own in (grid.rows, grid.cols))
+    height, width = (first + length for first, length in zip(starts, shape, strict=True))
+    whole = cut.traced_whole(channels, (height, width), traced)
     axes = {}
     for features in traced.features:
         rows, cols = (
@@ -185,7 +204,7 @@ def _member(run: PreparedRun, cut: CutModel) -> _Member:
         for along in (rows, cols):
             along.check(cut.model.spec.name)
         axes[features.reduction.node] = rows, cols
-    return _Member(cut, traced, axes, excess)
+    return _Member(cut, traced, whole, axes, excess)
 
 
 def _chosen(plan: Plan, share: float) -> Iterator[Batch]:

@@ -23,10 +23,12 @@ class PartialSums:
     ----------
     level : sequence of Features
         The tensors that are reduced.
+    totals : sequence of int
+        For each of them, the values of the whole image, whether they count or not.
     """
 
-    def __init__(self, level: Sequence[Features]) -> None:
-        self._level = level
+    def __init__(self, level: Sequence[Features], totals: Sequence[int]) -> None:
+        self._level, self._totals = level, totals
         self._counts = [0] * len(level)
         self._sums: list[dict[str, npt.NDArray[np.float64]]] = [{} for _ in level]
 
@@ -47,12 +49,13 @@ class PartialSums:
             If no value was counted, or a moment is not finite.
         """
         found = {}
-        for features, count, sums in zip(self._level, self._counts, self._sums, strict=True):
+        counted = zip(self._level, self._counts, self._totals, self._sums, strict=True)
+        for features, count, total, sums in counted:
             reduction = features.reduction
             label = f"{reduction.kind} node {reduction.node}"
             if not count:
                 raise ModelError(f"no feature of the image counts for {label}: use larger tiles")
-            moments = _moments(reduction, count, sums)
+            moments = _moments(reduction, count, total, sums)
             if not all(np.isfinite(own).all() for own in moments.values()):
                 raise ModelError(f"the statistic of {label} is not finite: check the pixels")
             found[reduction.node] = moments
@@ -70,8 +73,12 @@ def _both(
 
 
 def _moments(
-    reduction: Reduction, count: int, sums: dict[str, npt.NDArray[np.float64]]
+    reduction: Reduction, count: int, total: int, sums: dict[str, npt.NDArray[np.float64]]
 ) -> Statistic:
+    """Return the moments; a sum takes values that do not count as the mean of the others.
+
+    So it divided by the image's size is the mean.
+    """
     from ..graphs.cut import SQUARES
     from ..graphs.whole_image import MEAN, SUM, VARIANCE, moments_of
 
@@ -81,6 +88,8 @@ def _moments(
             moments[name] = sums[SUM] / count
         elif name == VARIANCE:
             moments[name] = np.maximum(sums[SQUARES] / count - moments[MEAN] ** 2, 0)
+        elif name == SUM:
+            moments[name] = sums[SUM] * (total / count)
         else:
             moments[name] = sums[name]
     return moments

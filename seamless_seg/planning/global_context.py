@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..decisions import Decision
+from ..errors import OptionError
 from ..models.base import Model
 from ..models.cut_model import CutModel, TracedShape, cut_models, in_orientations
 from ..models.partial_sums import PartialSums
 from ..models.tile_model import TileModel
+from ..probes.graph_verdict import size_obstacle
 from ..tiling.axis import Axis
+from ..validation import format_size
 from ..windows import Pair
 from .feature_ownership import FeatureAxis
 from .forecast import Forecast
@@ -101,11 +104,15 @@ def with_global_statistics(
     model = in_orientations(model, options.tta)
     members = cut_models(model)
     traced = [own.traced(channels, shape) for own in members]
+    if not any(own.reductions for own in traced):
+        raise OptionError(f"{model.spec.name} has no reduction over the image: leave exact= out")
+    for member, own in zip(members, traced, strict=True):
+        _require_free_size(member, own, channels)
     stored, variant = None, "-global"
     if options.statistics is not None:
         stored = read_statistics(options.statistics)
         outputs = [own.model.output for own in members]
-        stored.require_model(source, options, outputs, [own.reductions for own in traced])
+        stored.require_model(source, options, outputs, traced)
         digest = hashlib.sha256(json.dumps(stored.document()).encode()).hexdigest()
         variant += f"-{digest[:16]}"
     for n, (member, own) in enumerate(zip(members, traced, strict=True)):
@@ -213,17 +220,37 @@ def _trial_shape(model: Model, channels: int) -> tuple[int, int]:
     return TileModel(model, channels, (height, width), (1, 1)).shape
 
 
+def _require_free_size(member: CutModel, traced: TracedShape, channels: int) -> None:
+    """Raise ``OptionError`` if the graph depends on the image's size in another way than numbers.
+
+    A sum over the image, too, depends on its size, which a graph of fixed size does not know.
+    """
+    from ..graphs.whole_image import SUM, moments_of
+
+    name, fixed = member.model.spec.name, member.model.spec.tile
+    reason = size_obstacle(member.model, channels)
+    if reason is None and any(fixed):
+        sums = [own.node for own in traced.reductions if SUM in moments_of(own)]
+        labels = [*(own.label for own in traced.sizes), *(f"ReduceSum node {own}" for own in sums)]
+        if labels:
+            reason = f"{labels[0]}: it is for images of {format_size(fixed)} px alone"
+    if reason is not None:
+        raise OptionError(f'{name} cannot be run with exact="global": {reason}; leave exact= out')
+
+
 def _of_noise(
     member: CutModel, traced: TracedShape, channels: int, shape: tuple[int, int]
 ) -> dict[str, Statistic]:
     """Measure the statistics of an image of noise."""
     image = np.random.default_rng(0).standard_normal((channels, *shape), np.float32)
-    statistics: dict[str, Statistic] = {}
+    from ..graphs.whole_image import count_of, size_statistics
+
+    statistics = size_statistics(traced.sizes)
     for level in range(1, traced.levels + 1):
         member.open_level(traced, level, statistics)
         features = traced.of_level(level)
         counted = [np.ones([axis.length for axis in own.axes], np.bool_) for own in features]
-        sums = PartialSums(features)
+        sums = PartialSums(features, [count_of(own.reduction) for own in features])
         sums.add(member.partials(features, image, counted))
         statistics |= sums.statistics()
     return statistics

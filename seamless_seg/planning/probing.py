@@ -34,7 +34,7 @@ NOISE_SHARE = 0.1
 NOT_MEASURED = "the receptive field could not be measured"
 """Start of the note on a probe that failed."""
 
-JSON_VERSION = 3
+JSON_VERSION = 4
 """Version of a probe as JSON: to be raised when a probe measures more, or otherwise."""
 
 
