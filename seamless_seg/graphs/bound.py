@@ -115,7 +115,7 @@ def bound(
         if factor == 1:
             return found
         return GraphBound((stride, stride), found.before, found.after, found.reductions)
-    if failure is not None and failure.kind == "size" and found.reductions:
+    if failure and failure.kind == "size" and found.reductions and not sizes_are_given:
         return found  # of the whole image, and its size: both have to be given
     raise failure or BoundError("position", "its stride is beyond that of any tile")
 

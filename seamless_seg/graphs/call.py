@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -43,6 +43,11 @@ class Reduction:
     """The tensor that it reduces."""
     axes: tuple[int, ...]
     """Axes of it that are reduced."""
+
+    @property
+    def label(self) -> str:
+        """Type and name, as a message has them."""
+        return f"{self.kind} node {self.node}"
 
 
 class SizedInput(NamedTuple):
@@ -127,29 +132,36 @@ class Call:
         value = self.attributes.get(name, default)
         return value.decode() if isinstance(value, bytes) else str(value)
 
-    def out(self, axes: Iterable[Axis], *inputs: Tensor | None) -> list[Tensor]:
+    def out(
+        self, axes: Iterable[Axis], *inputs: Tensor | None, broadcasts: bool = False
+    ) -> list[Tensor]:
         """Return an output of these axes that is computed from some inputs; from all if none.
 
         Constants that depend on the image's size are noted, since they must be the same at all.
+        With ``broadcasts`` each may have a length of 1 instead of repeated values.
         """
+        found = Tensor(tuple(map(fused, axes)))
         used = [own for own in inputs or self.inputs if own is not None]
         varies = any(own.varies for own in used)
         if varies:
+            broadcasts &= any(own.varies and own.shape == found.shape for own in used)
             for own in used:
-                self._note_constant(own)
+                self._note_constant(
+                    own, own.once if broadcasts and own.value is None else own.value
+                )
         by_size = any(own.by_size for own in used if not own.varies)
         level = max((own.level for own in used), default=0)
-        return [Tensor(tuple(map(fused, axes)), None, varies, by_size, level=level)]
+        return [replace(found, varies=varies, by_size=by_size, level=level)]
 
-    def _note_constant(self, tensor: Tensor) -> None:
+    def _note_constant(self, tensor: Tensor, value: npt.NDArray[Any] | None) -> None:
         if tensor.varies or not tensor.by_size:
             return
         named = zip(self.names, self.inputs, strict=True)
         name = next((own for own, given in named if given is tensor), None)
-        if tensor.value is None or name is None:
+        if value is None or name is None:
             raise BoundError("position", "it computes with the size of the image")
-        self.trace.sizes.append(SizedInput(self.outputs[0], self.label, name, tensor.value))
-        self.note_value(tensor.value)
+        self.trace.sizes.append(SizedInput(self.outputs[0], self.label, name, value))
+        self.note_value(value)
 
     def note_value(self, value: npt.NDArray[Any]) -> None:
         """Note a value that follows from the image's size."""

@@ -19,19 +19,34 @@ from .given_statistics import given_nodes
 from .interpreter import LoadedGraph, inputs_of
 from .node_writer import PREFIX, NodeWriter
 from .tensors import BoundError, Tensor
-from .whole_image import MAX, MEAN, MIN, SIZE, SUM, VARIANCE, Statistics, moments_of
-
-SQUARES = "squares"
-"""Name of the sum of squares, from which the variance follows."""
+from .whole_image import (
+    L1,
+    L2,
+    MAX,
+    MEAN,
+    MIN,
+    SIZE,
+    SQUARES,
+    SUM,
+    VARIANCE,
+    Statistics,
+    moments_of,
+)
 
 PARTIALS = {
     MEAN: (SUM,),
     VARIANCE: (SUM, SQUARES),
     SUM: (SUM,),
+    L1: (L1,),
+    L2: (SQUARES,),
+    SQUARES: (SQUARES,),
     MAX: (MAX,),
     MIN: (MIN,),
 }
 """What a tile adds to a moment."""
+
+SUMS = {SUM: "ReduceSum", L1: "ReduceL1", SQUARES: "ReduceSumSquare"}
+"""Types of nodes that sum up values, in float64."""
 
 EXTREMES = {MAX: ("ReduceMax", -np.inf), MIN: ("ReduceMin", np.inf)}
 """Types of nodes that find extremes, and the value that changes none."""
@@ -85,8 +100,7 @@ class CutGraph:
         for reduction in trace.reductions:
             moments_of(reduction)
             if reduction.node not in outputs:
-                label = f"{reduction.kind} node {reduction.node}"
-                raise BoundError("global", "it is inside of a branch", label)
+                raise BoundError("global", "it is inside of a branch", reduction.label)
         for sized in trace.sizes:
             if sized.node not in outputs:
                 reason = "it computes with the size of the image inside of a branch"
@@ -211,13 +225,11 @@ class CutGraph:
                 chosen = writer.add("Where", [mask, image, writer.constant(neutral, dtype)])
                 found = writer.reduce(kind, chosen, reduction.axes, f"{output}/own")
                 writer.add("Cast", [found], output, to=TensorProto.DOUBLE)
-        if SUM in partials:
+        if any(name in SUMS for name in partials):
             chosen = writer.add("Where", [mask, image, writer.constant(0, dtype)])
             values = writer.add("Cast", [chosen], to=TensorProto.DOUBLE)
-            writer.reduce("ReduceSum", values, reduction.axes, partial_name(reduction, SUM))
-            if SQUARES in partials:
-                output = partial_name(reduction, SQUARES)
-                writer.reduce("ReduceSumSquare", values, reduction.axes, output)
+            for name in partials:
+                writer.reduce(SUMS[name], values, reduction.axes, partial_name(reduction, name))
 
     def _type_of(self, tensor: str) -> int:
         return self._types.get(tensor) or self._types.get(self.image) or TensorProto.FLOAT

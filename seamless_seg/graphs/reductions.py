@@ -12,7 +12,10 @@ import numpy as np
 from .call import Call, Reduction, rule
 from .tensors import Axis, BoundError, Tensor, constant, has_image, is_repeated, regrouped
 
-STATISTICS = ("ReduceMean", "ReduceMax", "ReduceMin", "ReduceSum")
+STATISTICS = (
+    *("ReduceMean", "ReduceMax", "ReduceMin", "ReduceSum"),
+    *("ReduceL1", "ReduceL2", "ReduceSumSquare"),
+)
 """Reductions that can be taken over an image tile by tile."""
 
 UNAFFECTED = ("ReduceMean", "ReduceMax", "ReduceMin", "GlobalAveragePool", "GlobalMaxPool")
@@ -25,9 +28,6 @@ OF_REPEATED: dict[str, Callable[..., Any]] = {
     "ReduceMin": np.min,
 }
 """Functions of numpy that reduce a constant which is repeated over the image, as a map of ones."""
-
-MAX_REPEATED = 4096
-"""Values of what is left of such a constant, as channels: more are a part of the image."""
 
 WHOLE = ("QLinearGlobalAveragePool", "GlobalLpPool", "QLinearReduceMean")
 """Types of nodes over the whole image that have no such rule."""
@@ -119,10 +119,9 @@ def _of_repeated(call: Call, image: Tensor, axes: tuple[int, ...]) -> Tensor:
     if by_size:
         call.note_value(value)
     rest = [() if n in axes else own for n, own in enumerate(image.axes) if keep or n not in axes]
-    found = Tensor(tuple(rest), once=value, by_size=by_size)
-    if math.prod(found.shape) > MAX_REPEATED:
-        return found
-    return constant(np.broadcast_to(value, found.shape), by_size)
+    if all(not own or not is_repeated(own) for own in rest):
+        return constant(value, by_size)
+    return Tensor(tuple(rest), once=value, by_size=by_size)
 
 
 def reduced(call: Call, image: Tensor, axes: tuple[int, ...], keep: bool | None) -> list[Tensor]:

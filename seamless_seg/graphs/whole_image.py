@@ -16,6 +16,12 @@ from .tensors import Axis, BoundError, has_image, length_of
 MEAN, VARIANCE, SUM, MAX, MIN = "mean", "variance", "sum", "max", "min"
 """Moments of the features of an image."""
 
+L1, L2, SQUARES = "l1", "l2", "squares"
+"""Sum of absolute values, root of the sum of squares, and that sum."""
+
+ADDITIVE = (SUM, L1, L2, SQUARES)
+"""Moments that grow with the number of features."""
+
 SIZE = "size"
 """Name of a number that follows from the image's height and width, beside those of moments."""
 
@@ -24,6 +30,9 @@ MOMENTS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("GlobalMaxPool", "MaxPool", "ReduceMax"), (MAX,)),
     "ReduceMin": (MIN,),
     "ReduceSum": (SUM,),
+    "ReduceL1": (L1,),
+    "ReduceL2": (L2,),
+    "ReduceSumSquare": (SQUARES,),
     **dict.fromkeys(("InstanceNormalization", "GroupNormalization"), (MEAN, VARIANCE)),
     **dict.fromkeys(("LayerNormalization", "MeanVarianceNormalization"), (MEAN, VARIANCE)),
 }
@@ -47,11 +56,11 @@ def moments_of(reduction: Reduction) -> tuple[str, ...]:
         If it cannot be taken over an image tile by tile.
     """
     if reduction.kind not in MOMENTS:
-        raise BoundError("global", "it cannot be taken tile by tile", _label(reduction))
+        raise BoundError("global", "it cannot be taken tile by tile", reduction.label)
     axes = sorted(axis.axis for axis in reduction.image.image_axes)
     reduced = [part for n in reduction.axes for part in reduction.image.axes[n]]
     if axes != [0, 1] or sum(isinstance(part, ImageAxis) for part in reduced) != len(axes):
-        raise BoundError("global", "it reduces the image in part", _label(reduction))
+        raise BoundError("global", "it reduces the image in part", reduction.label)
     return MOMENTS[reduction.kind]
 
 
@@ -132,7 +141,3 @@ def _parts(axes: Any, lengths: Mapping[int, int]) -> Iterator[tuple[int, bool]]:
                 yield lengths[part.axis], True
             else:
                 yield length_of(part), False
-
-
-def _label(reduction: Reduction) -> str:
-    return f"{reduction.kind} node {reduction.node}"

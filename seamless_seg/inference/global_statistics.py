@@ -154,9 +154,10 @@ class _Passes:
 
     def _share(self, level: int, features: list[list[Features]]) -> float:
         """Return the share of the tiles that a pass runs on; a sum over the image needs all."""
-        from ..graphs.whole_image import SUM, moments_of
+        from ..graphs.whole_image import ADDITIVE, moments_of
 
-        if any(SUM in moments_of(own.reduction) for listed in features for own in listed):
+        reductions = [own.reduction for listed in features for own in listed]
+        if any(moments_of(own)[0] in ADDITIVE for own in reductions):
             return 1.0
         return self._context.sample if level > 1 else 1.0
 

@@ -51,8 +51,7 @@ class PartialSums:
         found = {}
         counted = zip(self._level, self._counts, self._totals, self._sums, strict=True)
         for features, count, total, sums in counted:
-            reduction = features.reduction
-            label = f"{reduction.kind} node {reduction.node}"
+            reduction, label = features.reduction, features.reduction.label
             if not count:
                 raise ModelError(f"no feature of the image counts for {label}: use larger tiles")
             moments = _moments(reduction, count, total, sums)
@@ -79,8 +78,7 @@ def _moments(
 
     So it divided by the image's size is the mean.
     """
-    from ..graphs.cut import SQUARES
-    from ..graphs.whole_image import MEAN, SUM, VARIANCE, moments_of
+    from ..graphs.whole_image import ADDITIVE, L2, MEAN, SQUARES, SUM, VARIANCE, moments_of
 
     moments: dict[str, npt.NDArray[np.float64]] = {}
     for name in moments_of(reduction):
@@ -88,8 +86,10 @@ def _moments(
             moments[name] = sums[SUM] / count
         elif name == VARIANCE:
             moments[name] = np.maximum(sums[SQUARES] / count - moments[MEAN] ** 2, 0)
-        elif name == SUM:
-            moments[name] = sums[SUM] * (total / count)
+        elif name == L2:
+            moments[name] = np.sqrt(sums[SQUARES] * (total / count))
+        elif name in ADDITIVE:
+            moments[name] = sums[name] * (total / count)
         else:
             moments[name] = sums[name]
     return moments

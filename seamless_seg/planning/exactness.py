@@ -44,7 +44,7 @@ another tile."""
 GLOBAL_CONTEXT = "not exact: the model has global context, so its output depends on the tile's size"
 """The sentence for a model whose receptive field covers the whole tile."""
 
-BEYOND_STATISTICS = ("Attention", "MatMul", "GlobalLpPool", "GroupNorm ", "ReduceL2", "training")
+BEYOND_STATISTICS = ("Attention", "MatMul", "GlobalLpPool", "GroupNorm ", "training")
 """Words in the names of nodes of which no statistic of the whole image can be given.
 
 They are for models that are not probed: else the graph's verdict says it.

@@ -225,13 +225,13 @@ def _require_free_size(member: CutModel, traced: TracedShape, channels: int) -> 
 
     A sum over the image, too, depends on its size, which a graph of fixed size does not know.
     """
-    from ..graphs.whole_image import SUM, moments_of
+    from ..graphs.whole_image import ADDITIVE, moments_of
 
     name, fixed = member.model.spec.name, member.model.spec.tile
     reason = size_obstacle(member.model, channels)
     if reason is None and any(fixed):
-        sums = [own.node for own in traced.reductions if SUM in moments_of(own)]
-        labels = [*(own.label for own in traced.sizes), *(f"ReduceSum node {own}" for own in sums)]
+        sums = [own for own in traced.reductions if moments_of(own)[0] in ADDITIVE]
+        labels = [*(own.label for own in traced.sizes), *(own.label for own in sums)]
         if labels:
             reason = f"{labels[0]}: it is for images of {format_size(fixed)} px alone"
     if reason is not None:
