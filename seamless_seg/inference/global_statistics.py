@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
 
 def give_global_statistics(
-    run: PreparedRun, on_progress: OnProgress | None = None
+    run: PreparedRun, on_progress: OnProgress | None = None, panel: int | None = None
 ) -> StoredStatistics | None:
     """Measure the statistics of the whole raster and give them to the run's model.
 
-    Tiles run one by one, in the plan's order, so that the statistics have the same bits whatever
-    the size of batches and the number of workers.
+    Tiles run one by one, and are summed up row by row, so that the statistics have the same bits
+    whatever the size of batches, the number of workers and the panels.
 
     Parameters
     ----------
@@ -40,6 +40,8 @@ def give_global_statistics(
         The run; an area does not limit the statistics.
     on_progress : callable, optional
         Called with a ``Progress`` after every tile of every pass.
+    panel : int, optional
+        Columns of tiles that are read at a time, to limit the memory for rows of the raster.
 
     Returns
     -------
@@ -56,7 +58,7 @@ def give_global_statistics(
         return None
     if context.stored is not None:
         return context.stored
-    passes = _Passes(run, context)
+    passes = _Passes(run, context, panel)
     members = passes.measure(on_progress)
     return StoredStatistics(
         fingerprint(run.source),
@@ -93,9 +95,9 @@ class _Member:
 class _Passes:
     """Passes over the tiles of a run, one for each level of reductions."""
 
-    def __init__(self, run: PreparedRun, context: GlobalContext) -> None:
+    def __init__(self, run: PreparedRun, context: GlobalContext, panel: int | None) -> None:
         self._run, self._context = run, context
-        self._plan = replace(run.plan, coverage=None, panel=None)
+        self._plan = replace(run.plan, coverage=None, panel=panel)
         self._members = [_member(run, own) for own in context.members]
         self._tiles = TileReader(
             run.reader,
@@ -146,7 +148,8 @@ class _Passes:
                 if any(tile.has_data):
                     for n, member in enumerate(self._members):
                         if features[n]:
-                            sums[n].add(self._partials(member, features[n], batch, tile))
+                            partials = self._partials(member, features[n], batch, tile)
+                            sums[n].add(partials, batch.indices[0][0])
                 progress = progress.more(math.prod(self._plan.grid.tile_shape))
                 if on_progress:
                     on_progress(progress)

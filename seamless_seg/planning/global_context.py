@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 NEEDED = "needed for the whole image's statistics"
 """Origin of a margin or an alignment that the output alone does not need."""
 
+MASKED_BYTES = 12
+"""Bytes of a value of a reduced tensor beside the model's own: masked, and in float64."""
+
 TRIAL_SIDE = 256
 """Height and width in px of the noise whose statistics a model gets while it is measured."""
 
@@ -66,6 +69,20 @@ class GlobalContext:
     def levels(self) -> int:
         """Passes over all tiles that measure the statistics."""
         return max(own.levels for own in self.traced)
+
+    def pass_bytes(self, shape: Pair) -> int:
+        """Return the bytes that a tile of a pass needs beyond the model's own.
+
+        Parameters
+        ----------
+        shape : (height, width)
+            Pixels of the model's input.
+        """
+        if self.stored is not None:
+            return 0
+        tensors = (own.image.shape for traced in self.traced for own in traced.reductions)
+        largest = max(map(math.prod, tensors))
+        return math.ceil(MASKED_BYTES * largest * math.prod(shape) / math.prod(self.shape))
 
     def feature_axes(self, n: int, tiles: Axis) -> list[FeatureAxis]:
         """Return the features down (0) or across (1) tiles, of each reduction."""

@@ -32,8 +32,14 @@ def given(paths):
     return raster, model, output, image
 
 
-@pytest.mark.parametrize("name", sizes.SUPPORTED)
-@pytest.mark.parametrize("size", [(101, 90), (96, 128)])
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        *((name, (101, 90)) for name in sizes.SUPPORTED),
+        ("sum over ones", (96, 128)),
+        ("unbiased deviation", (61, 50)),
+    ],
+)
 def test_tiles_equal_one_run_over_the_whole_image(paths, name, size):
     raster, model, output = paths
     image = made.pixels(3, *size, "float32") + np.linspace(0, 2, size[1], dtype=np.float32)
