@@ -202,7 +202,10 @@ def told(forecast: Forecast, context: GlobalContext) -> Forecast:
         f"{_counted(context.levels, 'pass', 'passes')} over the raster, each at most as long "
         f"as a run of {_counted(rows * cols, 'tile')}"
     )
-    return replace(forecast, statistics_passes=context.levels).noting(note)
+    forecast = replace(forecast, statistics_passes=context.levels)
+    if forecast.statistics_seconds is not None:
+        note += f", so at most {forecast.statistics_seconds:.3g} s together by timing"
+    return forecast.noting(note)
 
 
 def with_statistics(forecast: Forecast, context: GlobalContext) -> Forecast:

@@ -12,8 +12,12 @@ from onnx import helper, numpy_helper
 from builders import made, networks
 from builders.nodata import NODATA, holes, image_with
 from builders.whole_image import BLOCK, STRIDE, TILING, assert_same, extended, u_net, whole
-from seamless_seg import OptionError, check, forecast, segment
+from seamless_seg import OptionError, Options, check, forecast, segment
+from seamless_seg.inference.global_statistics import give_global_statistics
+from seamless_seg.inference.prepared import prepare
+from seamless_seg.models.load import LazyModel
 from seamless_seg.models.tta import symmetries_of
+from seamless_seg.raster.reader import RasterReader
 
 NETWORKS = {
     "squeeze and excite": u_net(("squeeze_excite",)),
@@ -232,6 +236,26 @@ def test_a_forecast_counts_the_passes(given, is_size):
     assert found.exact
     assert found.statistics_passes == found.figures()["statistics_passes"] == 2
     assert any("2 passes over the raster" in note for note in found.settings.notes)
+
+
+def test_a_forecast_gives_the_seconds_of_the_passes_where_it_gives_those_of_the_run(given):
+    raster, model, _, _ = given
+    found = forecast(raster, model, exact="global", tile="auto")
+    figures = found.figures()
+    assert figures["statistics_seconds"] == 2 * figures["model_seconds"]
+    assert any("so at most" in note for note in found.settings.notes)
+    assert forecast(raster, model, exact="global", tile=96).statistics_seconds is None
+
+
+def test_panels_change_no_bit_of_the_statistics(given):
+    raster, model, _, _ = given
+    options = Options(exact="global", **TILING)
+    found = []
+    for panel in (None, 1, 2):
+        with RasterReader(raster) as reader:
+            run = prepare(reader, LazyModel(model), options)
+            found.append(give_global_statistics(run, panel=panel).document())
+    assert found[0] == found[1] == found[2]
 
 
 def test_a_forecast_without_a_model_cannot_know(given):
