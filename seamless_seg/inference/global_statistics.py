@@ -17,6 +17,7 @@ from ..planning.feature_ownership import FeatureAxis, counted_features
 from ..planning.global_context import GlobalContext
 from ..planning.statistics_file import StoredStatistics
 from ..progress import OnProgress, Progress
+from ..system import release_bytes
 from ..threads import ReadAhead
 from ..tiling.plan import Batch, Plan
 from .prepared import PreparedRun
@@ -122,6 +123,7 @@ class _Passes:
                 statistics[n] |= found
         for member, found in zip(self._members, statistics, strict=True):
             member.cut.give(member.traced, found)
+        release_bytes()  # what the passes held, before the run begins
         return list(statistics)
 
     def _measure_level(

@@ -123,7 +123,9 @@ def with_global_statistics(
     traced = [own.traced(channels, shape) for own in members]
     if not any(own.reductions for own in traced):
         raise OptionError(f"{model.spec.name} has no reduction over the image: leave exact= out")
-    for member, own in zip(members, traced, strict=True):
+    pairs = zip(members, traced, strict=True)
+    files = {(member.model.spec.name, member.model.output): (member, own) for member, own in pairs}
+    for member, own in files.values():
         _require_free_size(member, own, channels)
     stored, variant = None, "-global"
     if options.statistics is not None:
