@@ -174,7 +174,11 @@ def _with_repeated(
 ) -> Tensor:
     """Add the values of an output that is computed from repeated constants, value by value."""
     given = [own for own in inputs if own is not None]
-    if any(own.varies or (own.value is None and own.once is None) for own in given):
+    if found.varies or all(own.once is None for own in given):
+        return found
+    known = [own.value if own.once is None else own.once for own in given]
+    sizes = [max(1, own.size) for own in known if own is not None]
+    if len(sizes) < len(given) or math.prod(sizes) > MAX_VALUES:
         return found
     shown = [
         own if own is None or own.once is None else replace(own, value=own.once) for own in inputs
