@@ -88,10 +88,11 @@ def sentence(found: Probe) -> str:
     stride = max(found.reach(axis).stride for axis in (0, 1))
     overlap = overlap_for(radius)
     one = "one by one (--batch-size 1) " if found.depends_on_batch else ""
-    if found.depends_on_size:
+    if found.depends_on_size or graph.obstacle == "size":
+        reason = f" ({graph.reason})" if graph.obstacle == "size" else ""
         return (
-            f"The output depends on the size of the input: with --margin {radius} --align {stride} "
-            f"tiles of one size {one}agree, but differ from one run over the whole image."
+            f"The output depends on the size of the input{reason}: with --margin {radius} --align "
+            f"{stride} tiles of one size {one}agree, but differ from one run over the whole image."
         )
     return (
         f"The receptive-field radius is {radius} px and the total stride {stride} px, "
@@ -125,7 +126,8 @@ def _table(found: Probe) -> Iterator[str]:
     yield f"{'global context':<15}{_word(found.tile_wide or found.graph.obstacle == 'global')}"
     is_equivariant = all(found.equivariant) and found.graph.obstacle != "position"
     yield f"{'shift-equivariant':<18}{_word(is_equivariant)}"
-    yield f"{'depends on size':<16}{_word(found.depends_on_size)}"
+    depends_on_size = found.depends_on_size or found.graph.obstacle == "size"
+    yield f"{'depends on size':<16}{_word(depends_on_size)}"
     yield f"{'depends on batch':<17}{_word(found.depends_on_batch)}"
     yield f"{'deterministic':<14}{_word(found.deterministic)}"
 

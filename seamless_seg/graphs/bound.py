@@ -68,6 +68,7 @@ def bound(
     multiple: int = 1,
     remainder: Lengths = (0, 0),
     fixed: tuple[int | None, int | None] = (None, None),
+    sizes_are_given: bool = False,
 ) -> GraphBound:
     """Return the bound for tiles of all sizes that are multiples of its stride.
 
@@ -85,6 +86,9 @@ def bound(
         Height and width of all tiles, modulo 128 px.
     fixed : (int or None, int or None)
         Height and width that all tiles have; None where it is free.
+    sizes_are_given : bool
+        Whether numbers that follow from the image's size are given to tiles, so that they are the
+        same in all of them.
 
     Raises
     ------
@@ -104,13 +108,15 @@ def bound(
         try:
             for lengths in _other_lengths(found, trace, step, remainder):
                 other = _looked_at(graph, image, finish, _with_fixed(lengths, fixed))
-                _compare(trace, other[1])
+                _compare(trace, other[1], sizes_are_given)
         except BoundError as obstacle:
             failure = failure or obstacle
             continue
         if factor == 1:
             return found
         return GraphBound((stride, stride), found.before, found.after, found.reductions)
+    if failure and failure.kind == "size" and found.reductions and not sizes_are_given:
+        return found  # of the whole image, and its size: both have to be given
     raise failure or BoundError("position", "its stride is beyond that of any tile")
 
 
@@ -141,7 +147,7 @@ def _other_lengths(
     """Yield sides of other images: one, or more where numbers are computed from the size."""
     border = sum(found.before) + sum(found.after)
     lengths = [LEAST_LENGTH]
-    if any(isinstance(own, bytes) for _, own in trace.signature):
+    if any(own.kind == "constant" for own in trace.signature):
         lengths += [3 * step, 3 * LEAST_LENGTH]
     for length in lengths:
         rows = _prime_to_factors(-(-(border + length) // step) + 2)
@@ -176,10 +182,18 @@ def _looked_at(
     return bound, trace
 
 
-def _compare(one: Trace, other: Trace) -> None:
+def _compare(one: Trace, other: Trace, sizes_are_given: bool) -> None:
     """Raise where something is not the same in images of two sizes."""
-    for (label, own), (_, another) in zip(one.signature, other.signature, strict=False):
-        if own != another:
-            raise BoundError("position", "what it computes depends on the size of the image", label)
-    if len(one.signature) != len(other.signature):
+    pairs = zip(one.signature, other.signature, strict=False)
+    unlike = [
+        own
+        for own, another in pairs
+        if own != another and not (sizes_are_given and own.kind == another.kind == "constant")
+    ]
+    is_same_nodes = len(one.signature) == len(other.signature)
+    if unlike:
+        is_size = is_same_nodes and all(own.kind != "axes" for own in unlike)
+        reason = "what it computes depends on the size of the image"
+        raise BoundError("size" if is_size else "position", reason, unlike[0].label)
+    if not is_same_nodes:
         raise BoundError("position", "which nodes run depends on the size of the image")

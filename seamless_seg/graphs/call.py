@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from .image_axis import ImageAxis, Taps
 from .tensors import Axis, BoundError, Tensor, Uniform, fused, is_uniform
@@ -43,14 +44,43 @@ class Reduction:
     axes: tuple[int, ...]
     """Axes of it that are reduced."""
 
+    @property
+    def label(self) -> str:
+        """Type and name, as a message has them."""
+        return f"{self.kind} node {self.node}"
+
+
+class SizedInput(NamedTuple):
+    """An input of a node that computes with pixels: a number that follows from the image's size."""
+
+    node: str
+    """Name of the node's first output."""
+    label: str
+    """Type and name of the node."""
+    tensor: str
+    """Name of the input."""
+    value: npt.NDArray[Any]
+    """Its value for an image of this size."""
+
+
+class Noted(NamedTuple):
+    """What must be the same in images of all sizes."""
+
+    label: str
+    """Type and name of the node that it is noted of."""
+    kind: Literal["axes", "constant", "repeats"]
+    """Axes of its output, or the value or the number of values that it computes with."""
+    value: object
+
 
 @dataclass
 class Trace:
     """What is noted on the way through a graph."""
 
     reductions: list[Reduction] = field(default_factory=list)
-    signature: list[tuple[str, object]] = field(default_factory=list)
-    """What must be the same in images of all sizes, by the label of its node."""
+    signature: list[Noted] = field(default_factory=list)
+    sizes: list[SizedInput] = field(default_factory=list)
+    """Inputs that follow from the image's size."""
 
 
 @dataclass
@@ -65,6 +95,8 @@ class Call:
     outputs: list[str]
     opset: int
     trace: Trace
+    names: list[str]
+    """Names of the inputs."""
 
     def tensor(self, index: int = 0) -> Tensor:
         """Return an input.
@@ -100,30 +132,43 @@ class Call:
         value = self.attributes.get(name, default)
         return value.decode() if isinstance(value, bytes) else str(value)
 
-    def out(self, axes: Iterable[Axis], *inputs: Tensor | None) -> list[Tensor]:
+    def out(
+        self, axes: Iterable[Axis], *inputs: Tensor | None, broadcasts: bool = False
+    ) -> list[Tensor]:
         """Return an output of these axes that is computed from some inputs; from all if none.
 
         Constants that depend on the image's size are noted, since they must be the same at all.
+        With ``broadcasts`` each may have a length of 1 instead of repeated values.
         """
+        found = Tensor(tuple(map(fused, axes)))
         used = [own for own in inputs or self.inputs if own is not None]
         varies = any(own.varies for own in used)
         if varies:
+            broadcasts &= any(own.varies and own.shape == found.shape for own in used)
             for own in used:
-                self._note_constant(own)
+                self._note_constant(
+                    own, own.once if broadcasts and own.value is None else own.value
+                )
         by_size = any(own.by_size for own in used if not own.varies)
         level = max((own.level for own in used), default=0)
-        return [Tensor(tuple(map(fused, axes)), None, varies, by_size, level=level)]
+        return [replace(found, varies=varies, by_size=by_size, level=level)]
 
-    def _note_constant(self, tensor: Tensor) -> None:
+    def _note_constant(self, tensor: Tensor, value: npt.NDArray[Any] | None) -> None:
         if tensor.varies or not tensor.by_size:
             return
-        if tensor.value is None:
+        named = zip(self.names, self.inputs, strict=True)
+        name = next((own for own, given in named if given is tensor), None)
+        if value is None or name is None:
             raise BoundError("position", "it computes with the size of the image")
-        value = tensor.value
+        self.trace.sizes.append(SizedInput(self.outputs[0], self.label, name, value))
+        self.note_value(value)
+
+    def note_value(self, value: npt.NDArray[Any]) -> None:
+        """Note a value that follows from the image's size."""
         for axis in range(value.ndim):
             if is_uniform(value, axis):
                 value = np.take(value, [0], axis)
-        self.trace.signature.append((self.label, value.tobytes()))
+        self.trace.signature.append(Noted(self.label, "constant", value.tobytes()))
 
     def note_repeats(self, *axes: Axis) -> None:
         """Note how often a value is repeated along axes that are summed over, say.
@@ -132,7 +177,7 @@ class Call:
         """
         lengths = [part.length for axis in axes for part in axis if isinstance(part, Uniform)]
         if lengths:
-            self.trace.signature.append((self.label, tuple(lengths)))
+            self.trace.signature.append(Noted(self.label, "repeats", tuple(lengths)))
 
     def taken(self, axis: Axis, taps: Taps, length: int) -> Axis:
         """Return an axis of the output that takes an axis of an input by taps."""

@@ -8,29 +8,45 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
-from onnx import GraphProto, NodeProto, TensorProto, helper, inliner
+from onnx import GraphProto, NodeProto, TensorProto, helper, inliner, numpy_helper
 
-from .call import Reduction
+from .call import Reduction, SizedInput
 from .given_statistics import given_nodes
 from .interpreter import LoadedGraph, inputs_of
 from .node_writer import PREFIX, NodeWriter
 from .tensors import BoundError, Tensor
-from .whole_image import MAX, MEAN, MIN, SUM, VARIANCE, Statistics, moments_of
-
-SQUARES = "squares"
-"""Name of the sum of squares, from which the variance follows."""
+from .whole_image import (
+    L1,
+    L2,
+    MAX,
+    MEAN,
+    MIN,
+    SIZE,
+    SQUARES,
+    SUM,
+    VARIANCE,
+    Statistics,
+    moments_of,
+)
 
 PARTIALS = {
     MEAN: (SUM,),
     VARIANCE: (SUM, SQUARES),
     SUM: (SUM,),
+    L1: (L1,),
+    L2: (SQUARES,),
+    SQUARES: (SQUARES,),
     MAX: (MAX,),
     MIN: (MIN,),
 }
 """What a tile adds to a moment."""
+
+SUMS = {SUM: "ReduceSum", L1: "ReduceL1", SQUARES: "ReduceSumSquare"}
+"""Types of nodes that sum up values, in float64."""
 
 EXTREMES = {MAX: ("ReduceMax", -np.inf), MIN: ("ReduceMin", np.inf)}
 """Types of nodes that find extremes, and the value that changes none."""
@@ -64,8 +80,15 @@ class CutGraph:
         """Name of the input that takes the image."""
         return str(self._loaded.inputs[0])
 
-    def reductions(self, image: Tensor) -> tuple[Reduction, ...]:
-        """Return the nodes that reduce an image as a whole, for an image of a shape.
+    def traced(self, image: Tensor) -> tuple[tuple[Reduction, ...], tuple[SizedInput, ...]]:
+        """Return what depends on the whole image, for an image of a shape.
+
+        Returns
+        -------
+        reductions : tuple of Reduction
+            The nodes that reduce it.
+        sizes : tuple of SizedInput
+            Inputs of other nodes that follow from its height and width.
 
         Raises
         ------
@@ -77,12 +100,19 @@ class CutGraph:
         for reduction in trace.reductions:
             moments_of(reduction)
             if reduction.node not in outputs:
-                label = f"{reduction.kind} node {reduction.node}"
-                raise BoundError("global", "it is inside of a branch", label)
-        return tuple(trace.reductions)
+                raise BoundError("global", "it is inside of a branch", reduction.label)
+        for sized in trace.sizes:
+            if sized.node not in outputs:
+                reason = "it computes with the size of the image inside of a branch"
+                raise BoundError("size", reason, sized.label)
+        return tuple(trace.reductions), tuple(trace.sizes)
 
     def with_given(
-        self, reductions: Sequence[Reduction], statistics: Statistics, batch: int = 1
+        self,
+        reductions: Sequence[Reduction],
+        sizes: Sequence[SizedInput],
+        statistics: Statistics,
+        batch: int = 1,
     ) -> bytes:
         """Return the model with statistics in place of its reductions.
 
@@ -90,12 +120,14 @@ class CutGraph:
         ----------
         reductions : sequence of Reduction
             All reductions.
+        sizes : sequence of SizedInput
+            All inputs that follow from the image's size.
         statistics : mapping
-            The statistics of each.
+            The statistics of each, and the whole image's numbers for these inputs.
         batch : int
             Images of the batch that the reductions are for.
         """
-        model = self._given(reductions, statistics, batch)
+        model = self._given(reductions, sizes, statistics, batch)
         names = [own.name for own in model.graph.output]
         if self._output not in names:  # a tensor inside of the graph
             model.graph.output.append(onnx.ValueInfoProto(name=self._output))
@@ -106,6 +138,7 @@ class CutGraph:
         self,
         level: int,
         reductions: Sequence[Reduction],
+        sizes: Sequence[SizedInput],
         statistics: Statistics,
         batch: int = 1,
     ) -> bytes:
@@ -118,13 +151,13 @@ class CutGraph:
         ----------
         level : int
             Level of the reductions.
-        reductions, batch
+        reductions, sizes, batch
             As for ``with_given``.
         statistics : mapping
-            The statistics of all earlier levels.
+            The statistics of all earlier levels, and the numbers that follow from the size.
         """
         earlier = [own for own in reductions if own.level < level]
-        model = self._given(earlier, statistics, batch)
+        model = self._given(earlier, sizes, statistics, batch)
         graph, sources = model.graph, {node.output[0]: node for node in model.graph.node}
         del graph.output[:]
         for n, reduction in enumerate(own for own in reductions if own.level == level):
@@ -146,11 +179,16 @@ class CutGraph:
         return _serialized(model)
 
     def _given(
-        self, reductions: Iterable[Reduction], statistics: Statistics, batch: int
+        self,
+        reductions: Iterable[Reduction],
+        sizes: Iterable[SizedInput],
+        statistics: Statistics,
+        batch: int,
     ) -> onnx.ModelProto:
         """Return a copy of the model with nodes that use statistics in place of reductions."""
         model = onnx.ModelProto()
         model.CopyFrom(self._model)
+        _give_sizes(model.graph, sizes, statistics)
         wanted = {own.node: own for own in reductions}
         nodes: list[NodeProto] = []
         used = {name for node in model.graph.node for name in inputs_of(node)}
@@ -187,13 +225,11 @@ class CutGraph:
                 chosen = writer.add("Where", [mask, image, writer.constant(neutral, dtype)])
                 found = writer.reduce(kind, chosen, reduction.axes, f"{output}/own")
                 writer.add("Cast", [found], output, to=TensorProto.DOUBLE)
-        if SUM in partials:
+        if any(name in SUMS for name in partials):
             chosen = writer.add("Where", [mask, image, writer.constant(0, dtype)])
             values = writer.add("Cast", [chosen], to=TensorProto.DOUBLE)
-            writer.reduce("ReduceSum", values, reduction.axes, partial_name(reduction, SUM))
-            if SQUARES in partials:
-                output = partial_name(reduction, SQUARES)
-                writer.reduce("ReduceSumSquare", values, reduction.axes, output)
+            for name in partials:
+                writer.reduce(SUMS[name], values, reduction.axes, partial_name(reduction, name))
 
     def _type_of(self, tensor: str) -> int:
         return self._types.get(tensor) or self._types.get(self.image) or TensorProto.FLOAT
@@ -213,6 +249,23 @@ def mask_name(reduction: Reduction) -> str:
 def partial_name(reduction: Reduction, partial: str) -> str:
     """Return the name of the output with what a tile adds."""
     return f"{PREFIX}{partial}/{reduction.node}"
+
+
+def _give_sizes(graph: GraphProto, sizes: Iterable[SizedInput], statistics: Statistics) -> None:
+    """Replace inputs that follow from the tile's size by those of the whole image.
+
+    Only where nodes compute with them: others need them as the shape of a tile.
+    """
+    nodes = {node.output[0]: node for node in graph.node if node.output}
+    values: dict[str, Any] = {}
+    for own in sizes:
+        name = f"{PREFIX}{SIZE}/{own.tensor}"
+        values[name] = statistics[own.tensor][SIZE].astype(own.value.dtype)
+        node = nodes[own.node]
+        for n, tensor in enumerate(node.input):
+            if tensor == own.tensor:
+                node.input[n] = name
+    graph.initializer.extend(numpy_helper.from_array(own, name) for name, own in values.items())
 
 
 def _keep(graph: GraphProto, outputs: Iterable[str]) -> None:

@@ -14,9 +14,9 @@ import onnx
 from onnx import external_data_helper, inliner, numpy_helper
 
 from . import pointwise, products, reductions, resizing, shaping, sliding  # noqa: F401  # rules
-from .call import RULES, Call, Trace
+from .call import RULES, Call, Noted, Trace
 from .image_axis import ImageAxis
-from .tensors import BoundError, Part, Tensor, constant, plain_axes
+from .tensors import BoundError, Part, Tensor, as_repeated, constant, plain_axes
 
 MAX_VALUES = 2**20
 """Values of a constant that is computed; larger ones are weights, of which the shape is enough."""
@@ -29,6 +29,9 @@ REPEATING = ("ConstantOfShape", "Expand", "Tile")
 
 NEVER_FOLDED = ("Resize", "Upsample", "Pad", "EyeLike", "OneHot")
 """Types of nodes whose output may be far larger than what they are computed from."""
+
+POINTWISE = (*pointwise.EACH, *pointwise.BROADCAST)
+"""Types of nodes whose values that are repeated follow from those of their inputs."""
 
 DOMAINS = ("", "ai.onnx", "com.microsoft")
 """Domains of operators that there are rules for."""
@@ -131,7 +134,7 @@ def _run(
         for name, tensor in zip(node.output, outputs, strict=False):
             known[name] = tensor
             if tensor.varies:
-                trace.signature.append((label, _signature(tensor)))
+                trace.signature.append(Noted(label, "axes", _signature(tensor)))
 
 
 def _outputs_of(
@@ -158,8 +161,32 @@ def _outputs_of(
     if rule is None:
         raise BoundError("unknown", "there is no rule for this operator")
     attributes = {own.name: onnx.helper.get_attribute_value(own) for own in node.attribute}
-    call = Call(node.op_type, label, attributes, inputs, list(node.output), opset, trace)
-    return list(rule(call))
+    outputs, names = list(node.output), list(node.input)
+    call = Call(node.op_type, label, attributes, inputs, outputs, opset, trace, names)
+    found = list(rule(call))
+    if node.op_type in POINTWISE and len(found) == 1:
+        return [_with_repeated(node, inputs, found[0], opset)]
+    return found
+
+
+def _with_repeated(
+    node: onnx.NodeProto, inputs: list[Tensor | None], found: Tensor, opset: int
+) -> Tensor:
+    """Add the values of an output that is computed from repeated constants, value by value."""
+    given = [own for own in inputs if own is not None]
+    if found.varies or all(own.once is None for own in given):
+        return found
+    known = [own.value if own.once is None else own.once for own in given]
+    sizes = [max(1, own.size) for own in known if own is not None]
+    if len(sizes) < len(given) or math.prod(sizes) > MAX_VALUES:
+        return found
+    shown = [
+        own if own is None or own.once is None else replace(own, value=own.once) for own in inputs
+    ]
+    values = _folded(node, shown, opset, MAX_VALUES)
+    if values is None:
+        return found
+    return replace(found, once=as_repeated(Tensor((), once=values[0]), found.axes))
 
 
 def _branch(
@@ -193,6 +220,9 @@ def _can_be_folded(node: onnx.NodeProto, given: list[Tensor]) -> bool:
     """Tell whether all inputs are constant, and what they make is no map of the image."""
     if node.op_type in NEVER_FOLDED or any(own.value is None or own.varies for own in given):
         return False
+    shape = given[-1] if node.op_type in REPEATING else None
+    if shape is not None and shape.by_size and sum(own > 1 for own in shape.integers()) > 1:
+        return False  # a map of the image, however small
     return _most_values(node, given) <= MAX_VALUES or not any(own.by_size for own in given)
 
 

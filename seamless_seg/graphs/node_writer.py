@@ -12,7 +12,10 @@ from onnx import NodeProto, TensorProto, helper, numpy_helper
 PREFIX = "seamless_seg/"
 """Beginning of the names of added tensors, which no exporter's are likely to have."""
 
-AXES_AS_INPUT = {"ReduceSum": 13, "ReduceSumSquare": 18, "ReduceMax": 18, "ReduceMin": 18}
+AXES_AS_INPUT = {
+    "ReduceSum": 13,
+    **dict.fromkeys(("ReduceL1", "ReduceSumSquare", "ReduceMax", "ReduceMin"), 18),
+}
 """Versions from which on a reduction takes its axes as an input."""
 
 

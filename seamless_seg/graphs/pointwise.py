@@ -47,7 +47,7 @@ def each(call: Call) -> list[Tensor]:
 def combined(call: Call) -> list[Tensor]:
     """Value by value, each input repeated where its length is 1."""
     tensors = [own for own in call.inputs if own is not None]
-    return call.out(broadcast(tensors))
+    return call.out(broadcast(tensors), broadcasts=True)
 
 
 @rule("QLinearAdd", "QLinearMul")

@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
+
+import numpy as np
 
 from .call import Call, Reduction, rule
-from .tensors import Axis, BoundError, Tensor, has_image, regrouped
+from .tensors import Axis, BoundError, Tensor, constant, has_image, is_repeated, regrouped
 
-STATISTICS = ("ReduceMean", "ReduceMax", "ReduceMin", "ReduceSum")
+STATISTICS = (
+    *("ReduceMean", "ReduceMax", "ReduceMin", "ReduceSum"),
+    *("ReduceL1", "ReduceL2", "ReduceSumSquare"),
+)
 """Reductions that can be taken over an image tile by tile."""
 
 UNAFFECTED = ("ReduceMean", "ReduceMax", "ReduceMin", "GlobalAveragePool", "GlobalMaxPool")
 """Reductions that give the same however often all values are repeated."""
+
+OF_REPEATED: dict[str, Callable[..., Any]] = {
+    "ReduceSum": np.sum,
+    "ReduceMean": np.mean,
+    "ReduceMax": np.max,
+    "ReduceMin": np.min,
+}
+"""Functions of numpy that reduce a constant which is repeated over the image, as a map of ones."""
 
 WHOLE = ("QLinearGlobalAveragePool", "GlobalLpPool", "QLinearReduceMean")
 """Types of nodes over the whole image that have no such rule."""
@@ -34,6 +50,8 @@ def reduce(call: Call) -> list[Tensor]:
             return call.out(image.axes, image)
         named = tuple(range(image.rank))
     axes = tuple(sorted(axis % image.rank for axis in named))
+    if image.once is not None and call.kind in OF_REPEATED:
+        return [_of_repeated(call, image, axes)]
     return reduced(call, image, axes, keep=bool(call.integer("keepdims", 1)))
 
 
@@ -86,6 +104,24 @@ def dynamic_quantization(call: Call) -> list[Tensor]:
 def whole(call: Call) -> list[Tensor]:
     """Over the whole image."""
     raise BoundError("global", "each value depends on the whole tile")
+
+
+def _of_repeated(call: Call, image: Tensor, axes: tuple[int, ...]) -> Tensor:
+    """Return what a repeated constant is reduced to: a sum of ones is the number of pixels."""
+    assert image.once is not None
+    keep = bool(call.integer("keepdims", 1))
+    value = OF_REPEATED[call.kind](image.once.astype(np.float64), axis=axes, keepdims=keep)
+    by_size = image.by_size
+    if call.kind == "ReduceSum":
+        value *= math.prod(image.shape[n] for n in axes if is_repeated(image.axes[n]))
+        by_size = True
+    value = np.asarray(value, image.once.dtype)
+    if by_size:
+        call.note_value(value)
+    rest = [() if n in axes else own for n, own in enumerate(image.axes) if keep or n not in axes]
+    if all(not own or not is_repeated(own) for own in rest):
+        return constant(value, by_size)
+    return Tensor(tuple(rest), once=value, by_size=by_size)
 
 
 def reduced(call: Call, image: Tensor, axes: tuple[int, ...], keep: bool | None) -> list[Tensor]:

@@ -16,6 +16,7 @@ from .tensors import (
     BoundError,
     Tensor,
     Uniform,
+    as_repeated,
     constant,
     fused,
     has_image,
@@ -29,7 +30,8 @@ def shape(call: Call) -> list[Tensor]:
     image = call.tensor()
     lengths = np.array(image.shape, np.int64)
     if call.kind == "Size":
-        return [constant(lengths.prod(keepdims=False), bool(image.image_axes))]
+        is_sized = any(not isinstance(part, int) for axis in image.axes for part in axis)
+        return [constant(lengths.prod(keepdims=False), is_sized)]
     start, end = call.integer("start", 0), call.integer("end", image.rank)
     shown = slice(*slice(start, end).indices(image.rank))
     sized = np.array([not all(isinstance(part, int) for part in axis) for axis in image.axes])
@@ -91,14 +93,18 @@ def expand(call: Call) -> list[Tensor]:
     image = call.tensor()
     wanted = call.tensor(1).integers()
     repeated = Tensor(tuple(() if length == 1 else (Uniform(length),) for length in wanted))
-    return call.out(broadcast([image, repeated]), image)
+    (found,) = call.out(broadcast([image, repeated]), image)
+    return [replace(found, once=as_repeated(image, found.axes))]
 
 
 @rule("ConstantOfShape")
 def constant_of_shape(call: Call) -> list[Tensor]:
     """One value everywhere."""
     lengths = call.tensor().integers()
-    return [Tensor(tuple(() if length == 1 else (Uniform(length),) for length in lengths))]
+    axes: list[Axis] = [() if length == 1 else (Uniform(length),) for length in lengths]
+    stored = call.attributes.get("value")
+    value = np.zeros(1, np.float32) if stored is None else numpy_helper.to_array(stored)
+    return [Tensor(tuple(axes), once=value.reshape([1] * len(axes)))]
 
 
 @rule("Constant")

@@ -13,8 +13,9 @@ import numpy.typing as npt
 
 from .image_axis import ImageAxis
 
-Obstacle: TypeAlias = Literal["position", "global", "unknown"]
-"""Why there is no bound: values depend on where they lie, or on the whole image, or no rule."""
+Obstacle: TypeAlias = Literal["position", "size", "global", "unknown"]
+"""Why there is no bound: values depend on where they lie, or on the image's size alone, or on the
+whole image, or no rule."""
 
 
 class BoundError(Exception):
@@ -23,8 +24,9 @@ class BoundError(Exception):
     Attributes
     ----------
     kind : str
-        ``"position"``: its output depends on where pixels lie in the image, or on the image's
-        size. ``"global"``: it depends on all pixels. ``"unknown"``: there is no rule for it.
+        ``"position"``: its output depends on where pixels lie in the image. ``"size"``: numbers
+        that follow from the image's size enter it. ``"global"``: it depends on all pixels.
+        ``"unknown"``: there is no rule for it.
     reason : str
         Why, in half a sentence.
     node : str or None
@@ -68,6 +70,8 @@ class Tensor:
     """Which of its values do, where these are a shape or a part of one."""
     level: int = 0
     """Reductions of the whole image that it depends on, one after the other."""
+    once: npt.NDArray[Any] | None = None
+    """Its values where they are constant and repeated, with lengths of 1 along uniform axes."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -105,6 +109,24 @@ def constant(value: npt.NDArray[Any], by_size: bool = False) -> Tensor:
 def plain_axes(shape: Iterable[int]) -> tuple[Axis, ...]:
     """Return axes of which none runs along the image."""
     return tuple(() if length == 1 else (length,) for length in shape)
+
+
+def is_repeated(axis: Axis) -> bool:
+    """Tell whether all values along an axis are the same."""
+    return all(isinstance(part, Uniform) for part in axis)
+
+
+def as_repeated(tensor: Tensor, axes: Sequence[Axis]) -> npt.NDArray[Any] | None:
+    """Return a constant's values as ``Tensor.once`` of a tensor to whose axes it is repeated.
+
+    None where it is not constant, or differs along an axis on which it is to be repeated.
+    """
+    value = tensor.value if tensor.once is None else tensor.once
+    if value is None or tensor.varies or any(map(has_image, axes)):
+        return None
+    lengths = [1 if is_repeated(axis) else math.prod(map(length_of, axis)) for axis in axes]
+    shape = [1] * (len(axes) - value.ndim) + list(value.shape)
+    return value.reshape(shape) if shape == lengths else None
 
 
 def length_of(part: Part) -> int:

@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from .call import Reduction
+from .call import Reduction, SizedInput
 from .image_axis import ImageAxis
 from .tensors import Axis, BoundError, has_image, length_of
 
 MEAN, VARIANCE, SUM, MAX, MIN = "mean", "variance", "sum", "max", "min"
 """Moments of the features of an image."""
 
+L1, L2, SQUARES = "l1", "l2", "squares"
+"""Sum of absolute values, root of the sum of squares, and that sum."""
+
+ADDITIVE = (SUM, L1, L2, SQUARES)
+"""Moments that grow with the number of features."""
+
+SIZE = "size"
+"""Name of a number that follows from the image's height and width, beside those of moments."""
+
 MOMENTS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("GlobalAveragePool", "AveragePool", "ReduceMean"), (MEAN,)),
     **dict.fromkeys(("GlobalMaxPool", "MaxPool", "ReduceMax"), (MAX,)),
     "ReduceMin": (MIN,),
     "ReduceSum": (SUM,),
+    "ReduceL1": (L1,),
+    "ReduceL2": (L2,),
+    "ReduceSumSquare": (SQUARES,),
     **dict.fromkeys(("InstanceNormalization", "GroupNormalization"), (MEAN, VARIANCE)),
     **dict.fromkeys(("LayerNormalization", "MeanVarianceNormalization"), (MEAN, VARIANCE)),
 }
@@ -31,7 +43,8 @@ Statistic: TypeAlias = Mapping[str, npt.NDArray[np.float64]]
 along the axes that are reduced."""
 
 Statistics: TypeAlias = Mapping[str, Statistic]
-"""Statistics of reductions, by the names of their nodes' first outputs."""
+"""Statistics of reductions, by the names of their nodes' first outputs; and numbers that follow
+from the image's size, by the names of their tensors."""
 
 
 def moments_of(reduction: Reduction) -> tuple[str, ...]:
@@ -43,12 +56,30 @@ def moments_of(reduction: Reduction) -> tuple[str, ...]:
         If it cannot be taken over an image tile by tile.
     """
     if reduction.kind not in MOMENTS:
-        raise BoundError("global", "it cannot be taken tile by tile", _label(reduction))
+        raise BoundError("global", "it cannot be taken tile by tile", reduction.label)
     axes = sorted(axis.axis for axis in reduction.image.image_axes)
     reduced = [part for n in reduction.axes for part in reduction.image.axes[n]]
     if axes != [0, 1] or sum(isinstance(part, ImageAxis) for part in reduced) != len(axes):
-        raise BoundError("global", "it reduces the image in part", _label(reduction))
+        raise BoundError("global", "it reduces the image in part", reduction.label)
     return MOMENTS[reduction.kind]
+
+
+def size_statistics(sizes: Iterable[SizedInput]) -> dict[str, Statistic]:
+    """Return the numbers that follow from an image's size, as statistics."""
+    return {own.tensor: {SIZE: np.array(own.value, np.float64)} for own in sizes}
+
+
+def shapes_of(
+    reductions: Iterable[Reduction], sizes: Iterable[SizedInput]
+) -> dict[str, dict[str, tuple[int, ...]]]:
+    """Return the shapes of all statistics that a model needs."""
+    shapes = {own.node: dict.fromkeys(moments_of(own), shape_of(own)) for own in reductions}
+    return shapes | {own.tensor: {SIZE: own.value.shape} for own in sizes}
+
+
+def count_of(reduction: Reduction) -> int:
+    """Return how many values of the image it reduces to each number."""
+    return math.prod(reduction.image.shape[n] for n in reduction.axes)
 
 
 def image_axes(reduction: Reduction) -> tuple[ImageAxis, ImageAxis]:
@@ -110,7 +141,3 @@ def _parts(axes: Any, lengths: Mapping[int, int]) -> Iterator[tuple[int, bool]]:
                 yield lengths[part.axis], True
             else:
                 yield length_of(part), False
-
-
-def _label(reduction: Reduction) -> str:
-    return f"{reduction.kind} node {reduction.node}"

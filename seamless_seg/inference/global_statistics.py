@@ -19,6 +19,7 @@ from ..planning.global_context import GlobalContext, chosen_tiles
 from ..planning.statistics_file import StoredStatistics
 from ..planning.undeclared_nodata import refuse_nan
 from ..progress import OnProgress, Progress
+from ..system import release_bytes
 from ..threads import ReadAhead
 from ..tiling.plan import Batch, Plan
 from .prepared import PreparedRun
@@ -29,12 +30,12 @@ if TYPE_CHECKING:
 
 
 def give_global_statistics(
-    run: PreparedRun, on_progress: OnProgress | None = None
+    run: PreparedRun, on_progress: OnProgress | None = None, panel: int | None = None
 ) -> StoredStatistics | None:
     """Measure the statistics of the whole raster and give them to the run's model.
 
-    Tiles run one by one, in the plan's order, so that the statistics have the same bits whatever
-    the size of batches and the number of workers.
+    Tiles run one by one, and are summed up row by row, so that the statistics have the same bits
+    whatever the size of batches, the number of workers and the panels.
 
     Parameters
     ----------
@@ -42,6 +43,8 @@ def give_global_statistics(
         The run; an area does not limit the statistics.
     on_progress : callable, optional
         Called with a ``Progress`` after every tile of every pass.
+    panel : int, optional
+        Columns of tiles that are read at a time, to limit the memory for rows of the raster.
 
     Returns
     -------
@@ -59,7 +62,7 @@ def give_global_statistics(
         return None
     if context.stored is not None:
         return context.stored
-    passes = _Passes(run, context)
+    passes = _Passes(run, context, panel)
     members = passes.measure(on_progress)
     return StoredStatistics(
         fingerprint(run.source),
@@ -77,6 +80,8 @@ class _Member:
 
     cut: CutModel
     traced: TracedShape
+    whole: TracedShape
+    """The same for the whole image."""
     axes: Mapping[str, tuple[FeatureAxis, FeatureAxis]]
     """Features of each reduction down and across, by the name of its node."""
     excess: int
@@ -85,13 +90,19 @@ class _Member:
     def axes_of(self, features: Features) -> tuple[FeatureAxis, FeatureAxis]:
         return self.axes[features.reduction.node]
 
+    def totals(self, level: int) -> list[int]:
+        """Return how many values of the whole image the reductions of a level are of."""
+        from ..graphs.whole_image import count_of
+
+        return [count_of(own.reduction) for own in self.whole.of_level(level)]
+
 
 class _Passes:
     """Passes over the tiles of a run, one for each level of reductions."""
 
-    def __init__(self, run: PreparedRun, context: GlobalContext) -> None:
+    def __init__(self, run: PreparedRun, context: GlobalContext, panel: int | None) -> None:
         self._run, self._context = run, context
-        self._plan = replace(run.plan, coverage=None, panel=None)
+        self._plan = replace(run.plan, coverage=None, panel=panel)
         self._members = [_member(run, own) for own in context.members]
         self._tiles = TileReader(
             run.reader,
@@ -104,7 +115,11 @@ class _Passes:
 
     def measure(self, on_progress: OnProgress | None) -> list[Statistics]:
         """Measure all levels, and give the members' models their statistics."""
-        statistics: list[dict[str, Any]] = [{} for _ in self._members]
+        from ..graphs.whole_image import size_statistics
+
+        statistics: list[dict[str, Any]] = [
+            size_statistics(own.whole.sizes) for own in self._members
+        ]
         levels = max(own.traced.levels for own in self._members)
         for level in range(1, levels + 1):
             unit = f"tiles (statistics {level} of {levels})"
@@ -112,6 +127,7 @@ class _Passes:
                 statistics[n] |= found
         for member, found in zip(self._members, statistics, strict=True):
             member.cut.give(member.traced, found)
+        release_bytes()  # what the passes held, before the run begins
         return list(statistics)
 
     def _measure_level(
@@ -126,7 +142,10 @@ class _Passes:
         for member, listed, statistics in zip(self._members, features, known, strict=True):
             if listed:
                 member.cut.open_level(member.traced, level, statistics)
-        sums = [PartialSums(listed) for listed in features]
+        sums = [
+            PartialSums(listed, own.totals(level))
+            for own, listed in zip(self._members, features, strict=True)
+        ]
         share, is_empty = self._share(level, features), True
         progress = Progress(0, chosen_tiles(self._plan.tiles, share), 0, unit)
         with ReadAhead(self._tiles.read(_chosen(self._plan, share))) as tiles:
@@ -136,7 +155,8 @@ class _Passes:
                     is_empty = False
                     for n, member in enumerate(self._members):
                         if features[n]:
-                            sums[n].add(self._partials(member, features[n], batch, tile))
+                            partials = self._partials(member, features[n], batch, tile)
+                            sums[n].add(partials, batch.indices[0][0])
                 progress = progress.more(math.prod(self._plan.grid.tile_shape))
                 if on_progress:
                     on_progress(progress)
@@ -146,9 +166,10 @@ class _Passes:
 
     def _share(self, level: int, features: list[list[Features]]) -> float:
         """Return the share of the tiles that a pass runs on; a sum over the image needs all."""
-        from ..graphs.whole_image import SUM, moments_of
+        from ..graphs.whole_image import ADDITIVE, moments_of
 
-        if any(SUM in moments_of(own.reduction) for listed in features for own in listed):
+        reductions = [own.reduction for listed in features for own in listed]
+        if any(moments_of(own)[0] in ADDITIVE for own in reductions):
             return 1.0
         return self._context.sample if level > 1 else 1.0
 
@@ -184,7 +205,11 @@ def _member(run: PreparedRun, cut: CutModel) -> _Member:
     border = cut.model.spec.border
     excess = fitted.border - border
     shape = fitted.shape[0] - 2 * excess, fitted.shape[1] - 2 * excess
-    traced = cut.traced(len(run.reader.bands), shape)
+    channels = len(run.reader.bands)
+    traced = cut.traced(channels, shape)
+    starts = (own.start(own.count - 1) for own in (grid.rows, grid.cols))
+    height, width = (first + length for first, length in zip(starts, shape, strict=True))
+    whole = cut.traced_whole(channels, (height, width), traced)
     axes = {}
     for features in traced.features:
         rows, cols = (
@@ -194,7 +219,7 @@ def _member(run: PreparedRun, cut: CutModel) -> _Member:
         for along in (rows, cols):
             along.check(cut.model.spec.name)
         axes[features.reduction.node] = rows, cols
-    return _Member(cut, traced, axes, excess)
+    return _Member(cut, traced, whole, axes, excess)
 
 
 def _chosen(plan: Plan, share: float) -> Iterator[Batch]:

@@ -257,6 +257,7 @@ class PreparedRun:
             program=program,
             working=working,
             border=fitted.border,
+            statistics=self.global_context.pass_bytes(fitted.shape) if self.global_context else 0,
             cache=user_cache(),
             smallest_tile=self.smallest_tile,
         )

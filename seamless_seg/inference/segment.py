@@ -255,8 +255,9 @@ def _with_statistics(decided: _Decided, on_progress: OnProgress | None) -> _Deci
     run = decided.run
     if run.global_context is None or run.is_empty:
         return decided
-    with run.block_cache():
-        stored = give_global_statistics(run, on_progress)
+    plan = decided.forecast.schedule.plan if decided.forecast.schedule else run.plan
+    with run.block_cache(plan):
+        stored = give_global_statistics(run, on_progress, plan.panel)
     if stored is None:
         return decided
     tag = {TAG: stored.to_tag()}

@@ -18,9 +18,12 @@ from .oriented import OrientedModel
 from .tta import NONE, Symmetry, symmetries_of
 
 if TYPE_CHECKING:
-    from ..graphs.call import Reduction
+    from ..graphs.call import Reduction, SizedInput
     from ..graphs.image_axis import ImageAxis
     from ..graphs.whole_image import Statistics
+
+OTHER_AT_SIZES = "it computes with other things in an image of another size"
+"""What is wrong with a node whose inputs depend on the image's size in another way than numbers."""
 
 Counted = npt.NDArray[np.bool_]
 """Features that count, ``(rows, columns)`` of their own grid."""
@@ -50,6 +53,8 @@ class TracedShape:
     reductions: tuple[Reduction, ...]
     features: tuple[Features, ...]
     """The same, as they lie on a tile."""
+    sizes: tuple[SizedInput, ...]
+    """Inputs of nodes that follow from the height and width."""
 
     @property
     def levels(self) -> int:
@@ -93,7 +98,7 @@ class CutModel:
         Raises
         ------
         OptionError
-            If the model has none, or depends on the whole image in another way, too.
+            If the model depends on the whole image in another way, too.
         """
         from ..graphs.interpreter import images_of
 
@@ -101,18 +106,46 @@ class CutModel:
         last = self.model.image_layout.channels_last
         image = images_of(self._batch, channels, height, width, last)
         with self._refusing():
-            reductions = self._cut.reductions(image)
-        if not reductions:
-            raise OptionError(
-                f"{self.model.spec.name} has no reduction over the image: leave exact= out"
-            )
+            reductions, sizes = self._cut.traced(image)
         found = tuple(Features(own, _oriented(own, self.symmetry)) for own in reductions)
-        return TracedShape(reductions, found)
+        return TracedShape(reductions, found, sizes)
+
+    def traced_whole(self, channels: int, shape: tuple[int, int], tile: TracedShape) -> TracedShape:
+        """Return the reductions and sizes of the whole image, borders included.
+
+        Parameters
+        ----------
+        channels, shape
+            As for ``traced``.
+        tile : TracedShape
+            The same for a tile: no more than the sizes may differ.
+
+        Raises
+        ------
+        OptionError
+            If more than the sizes differs.
+        """
+        from ..graphs.tensors import BoundError
+
+        if any(self.model.spec.tile):  # by a graph that takes no other image
+            return tile
+        whole = self.traced(channels, shape)
+        inputs = [_named_inputs(own) for own in (whole, tile)]
+        unlike = dict(inputs[0].items() ^ inputs[1].items())
+        with self._refusing():
+            for own in (*whole.sizes, *tile.sizes):
+                if (own.node, own.tensor) in unlike:
+                    raise BoundError("size", OTHER_AT_SIZES, own.label)
+            if [own.node for own in whole.reductions] != [own.node for own in tile.reductions]:
+                raise BoundError("size", "which nodes run depends on the size of the image")
+        return whole
 
     def open_level(self, traced: TracedShape, level: int, statistics: Statistics) -> None:
         """Open the graph that takes the statistics of a level from tiles."""
         with self._refusing():
-            graph = self._cut.of_level(level, traced.reductions, statistics, self._batch)
+            graph = self._cut.of_level(
+                level, traced.reductions, traced.sizes, statistics, self._batch
+            )
         self.model.open_graph(graph, on_all_threads=True)
 
     def partials(
@@ -156,8 +189,10 @@ class CutModel:
 
     def give(self, traced: TracedShape, statistics: Statistics) -> None:
         """Run the model with given statistics from here on."""
+        if not traced.reductions and not traced.sizes:
+            return
         with self._refusing():
-            graph = self._cut.with_given(traced.reductions, statistics, self._batch)
+            graph = self._cut.with_given(traced.reductions, traced.sizes, statistics, self._batch)
         self.model.open_graph(graph)
 
     @contextmanager
@@ -215,6 +250,11 @@ def in_orientations(model: Model, tta: str | None) -> Model:
             else:
                 members.append(member)  # to be refused
     return Ensemble(members)
+
+
+def _named_inputs(traced: TracedShape) -> dict[tuple[str, str], tuple[int, ...]]:
+    """Return the shapes of inputs that follow from the size, by their nodes and names."""
+    return {(own.node, own.tensor): own.value.shape for own in traced.sizes}
 
 
 def _oriented(reduction: Reduction, symmetry: Symmetry) -> tuple[ImageAxis, ImageAxis]:

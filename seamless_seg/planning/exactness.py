@@ -37,6 +37,10 @@ DEPENDS_ON_SIZE = (
 )
 """The sentence for a model to which the same pixels are another thing in a larger image."""
 
+OF_PLACE_OR_SIZE = ("position", "size")
+"""Obstacles in a graph on account of which the same pixels give something else elsewhere, or in
+another tile."""
+
 GLOBAL_CONTEXT = "not exact: the model has global context, so its output depends on the tile's size"
 """The sentence for a model whose receptive field covers the whole tile."""
 
@@ -150,7 +154,7 @@ def _obstacle(probe: Probe, axes: list[tuple[Axis, Reach]], batch_size: int) -> 
         return NOT_DETERMINISTIC
     if any(field.across for _, field in axes):
         return GLOBAL_CONTEXT
-    if axes and probe.graph.obstacle == "position":
+    if axes and probe.graph.obstacle in OF_PLACE_OR_SIZE:
         return _named(probe)
     if not all(field.equivariant for _, field in axes):
         return NOT_EQUIVARIANT
@@ -210,7 +214,7 @@ def limitation(probe: Probe) -> str | None:
     """Say why no margin makes tiles of any size exact; None if one does."""
     if probe.tile_wide or probe.graph.obstacle == "global":
         return GLOBAL_CONTEXT
-    if probe.graph.obstacle == "position":
+    if probe.graph.obstacle in OF_PLACE_OR_SIZE:
         return _named(probe)
     if not all(probe.equivariant):
         return NOT_EQUIVARIANT
@@ -232,7 +236,7 @@ def _next_step(probe: Probe | None, takes_statistics: bool) -> str:
 
 def _named(probe: Probe) -> str:
     """Say which node of the graph depends on the position, or on the size alone."""
-    by_size = probe.depends_on_size and all(probe.equivariant)
+    by_size = probe.graph.obstacle == "size" or (probe.depends_on_size and all(probe.equivariant))
     return f"{DEPENDS_ON_SIZE if by_size else NOT_EQUIVARIANT} ({probe.graph.reason})"
 
 

@@ -66,6 +66,13 @@ class Forecast:
         return (*own, *self.settings.warnings)
 
     @property
+    def statistics_seconds(self) -> float | None:
+        """Seconds of all passes together, at most; None if the model was not timed."""
+        if self.pricing is None or not self.statistics_passes:
+            return None
+        return self.statistics_passes * self.pricing.chosen.seconds
+
+    @property
     def held_bytes(self) -> int | None:
         """Bytes of the carry at most; None if the number of classes is unknown."""
         return self._bytes(self.plan.peak.pixels)
@@ -102,6 +109,8 @@ class Forecast:
             figures["exact_by"] = self.exact_by
         if self.statistics_passes:
             figures["statistics_passes"] = self.statistics_passes
+        if self.statistics_seconds is not None:
+            figures["statistics_seconds"] = self.statistics_seconds
         if self.warning is not None:
             figures["warning"] = self.warning
         if self.classes is not None:

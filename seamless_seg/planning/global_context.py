@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..decisions import Decision
+from ..errors import OptionError
 from ..models.base import Model
 from ..models.cut_model import CutModel, TracedShape, cut_models, in_orientations
 from ..models.partial_sums import PartialSums
 from ..models.tile_model import TileModel
+from ..probes.graph_verdict import size_obstacle
 from ..tiling.axis import Axis
 from ..validation import format_size
 from ..windows import Pair
@@ -32,6 +34,9 @@ if TYPE_CHECKING:
 
 NEEDED = "needed for the whole image's statistics"
 """Origin of a margin or an alignment that the output alone does not need."""
+
+MASKED_BYTES = 12
+"""Bytes of a value of a reduced tensor beside the model's own: masked, and in float64."""
 
 TRIAL_SIDE = 256
 """Height and width in px of the noise whose statistics a model gets while it is measured."""
@@ -87,6 +92,20 @@ class GlobalContext:
         """Passes over all tiles that measure the statistics."""
         return max(own.levels for own in self.traced)
 
+    def pass_bytes(self, shape: Pair) -> int:
+        """Return the bytes that a tile of a pass needs beyond the model's own.
+
+        Parameters
+        ----------
+        shape : (height, width)
+            Pixels of the model's input.
+        """
+        if self.stored is not None:
+            return 0
+        tensors = (own.image.shape for traced in self.traced for own in traced.reductions)
+        largest = max(map(math.prod, tensors))
+        return math.ceil(MASKED_BYTES * largest * math.prod(shape) / math.prod(self.shape))
+
     def feature_axes(self, n: int, tiles: Axis) -> list[FeatureAxis]:
         """Return the features down (0) or across (1) tiles, of each reduction."""
         return [
@@ -124,11 +143,17 @@ def with_global_statistics(
     model = in_orientations(model, options.tta)
     members = cut_models(model)
     traced = [own.traced(channels, shape) for own in members]
+    if not any(own.reductions for own in traced):
+        raise OptionError(f"{model.spec.name} has no reduction over the image: leave exact= out")
+    pairs = zip(members, traced, strict=True)
+    files = {(member.model.spec.name, member.model.output): (member, own) for member, own in pairs}
+    for member, own in files.values():
+        _require_free_size(member, own, channels)
     stored, variant = None, "-global"
     if options.statistics is not None:
         stored = read_statistics(options.statistics)
         outputs = [own.model.output for own in members]
-        stored.require_model(source, options, outputs, [own.reductions for own in traced])
+        stored.require_model(source, options, outputs, traced)
         numbers = json.dumps(stored.document()["members"])
         digest = hashlib.sha256(numbers.encode()).hexdigest()
         variant += f"-{digest[:16]}"
@@ -221,10 +246,13 @@ def _told(forecast: Forecast, context: GlobalContext) -> Forecast:
     rows, cols = forecast.plan.grid.shape
     note = (
         f'exact="global" first measures the {listed}: '
-        f"{_counted(context.levels, 'pass', 'passes')} over the raster, each at most as long "
+        f"{_counted(context.levels, 'pass', 'passes')} over the raster, each about as long "
         f"as a run of {_counted(rows * cols, 'tile')}{sampled}"
     )
-    return replace(forecast, statistics_passes=context.levels).noting(note)
+    forecast = replace(forecast, statistics_passes=context.levels)
+    if forecast.statistics_seconds is not None:
+        note += f", so about {forecast.statistics_seconds:.3g} s together by timing"
+    return forecast.noting(note)
 
 
 def with_statistics(forecast: Forecast, context: GlobalContext) -> Forecast:
@@ -258,17 +286,37 @@ def _trial_shape(model: Model, channels: int) -> tuple[int, int]:
     return TileModel(model, channels, (height, width), (1, 1)).shape
 
 
+def _require_free_size(member: CutModel, traced: TracedShape, channels: int) -> None:
+    """Raise ``OptionError`` if the graph depends on the image's size in another way than numbers.
+
+    A sum over the image, too, depends on its size, which a graph of fixed size does not know.
+    """
+    from ..graphs.whole_image import ADDITIVE, moments_of
+
+    name, fixed = member.model.spec.name, member.model.spec.tile
+    reason = size_obstacle(member.model, channels)
+    if reason is None and any(fixed):
+        sums = [own for own in traced.reductions if moments_of(own)[0] in ADDITIVE]
+        labels = [*(own.label for own in traced.sizes), *(own.label for own in sums)]
+        if labels:
+            reason = f"{labels[0]}: it is for images of {format_size(fixed)} px alone"
+    if reason is not None:
+        raise OptionError(f'{name} cannot be run with exact="global": {reason}; leave exact= out')
+
+
 def _of_noise(
     member: CutModel, traced: TracedShape, channels: int, shape: tuple[int, int]
 ) -> dict[str, Statistic]:
     """Measure the statistics of an image of noise."""
     image = np.random.default_rng(0).standard_normal((channels, *shape), np.float32)
-    statistics: dict[str, Statistic] = {}
+    from ..graphs.whole_image import count_of, size_statistics
+
+    statistics = size_statistics(traced.sizes)
     for level in range(1, traced.levels + 1):
         member.open_level(traced, level, statistics)
         features = traced.of_level(level)
         counted = [np.ones([axis.length for axis in own.axes], np.bool_) for own in features]
-        sums = PartialSums(features)
+        sums = PartialSums(features, [count_of(own.reduction) for own in features])
         sums.add(member.partials(features, image, counted))
         statistics |= sums.statistics()
     return statistics

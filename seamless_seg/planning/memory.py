@@ -137,6 +137,8 @@ class MemoryNeeds:
     """Windows as large as one of logits that are in memory while outputs are computed from it."""
     border: int = 0
     """Pixels that are read around each tile."""
+    statistics: int = 0
+    """Bytes for a tile of a pass that measures statistics, beyond the model's; 0 for no pass."""
     cache: int | None = None
     """Bytes of GDAL's block cache, if the user has set its size."""
     smallest_tile: int | None = None
@@ -291,9 +293,12 @@ def _footprint(needs: MemoryNeeds, batch_size: int, workers: int) -> Footprint:
     heaps = (workers + 3) * HEAP_BYTES
     seam = math.prod(plan.seam_shape)
     cache = cache_bytes(needs.blocks, plan, needs.border) if needs.cache is None else needs.cache
+    working = workers * needs.working.on(batch_size)
+    if needs.statistics:  # a pass runs tiles one by one
+        working = max(working, needs.working.on(1) + needs.statistics)
     return Footprint(
         program=needs.program,
-        model=int(MODEL_GROWTH * workers * needs.working.on(batch_size)),
+        model=int(MODEL_GROWTH * working),
         tiles=pixels + (workers + 1) * inputs + (2 * workers + 1) * outputs + windows + heaps,
         carry=(plan.grid.rows.carried * plan.held_columns + 2 * seam) * logit_bytes,
         cache=cache,

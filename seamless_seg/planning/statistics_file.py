@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import OptionError, SeamlessError
+from ..models.cut_model import TracedShape
 from ..models.files import fingerprint
 from ..models.tta import NONE
 from .options import Options
 from .statistics_origin import StatisticsOrigin
 
 if TYPE_CHECKING:
-    from ..graphs.call import Reduction
     from ..graphs.whole_image import Statistic, Statistics
 
 TAG = "global_statistics"
@@ -74,10 +74,10 @@ class StoredStatistics:
         source: Any,
         options: Options,
         outputs: Sequence[str],
-        reductions: Sequence[Sequence[Reduction]],
+        traced: Sequence[TracedShape],
     ) -> None:
         """Raise ``OptionError`` unless the statistics are of this model in this use."""
-        from ..graphs.whole_image import moments_of, shape_of
+        from ..graphs.whole_image import shapes_of
 
         other = None
         if self.model_sha256 != fingerprint(source):
@@ -91,10 +91,7 @@ class StoredStatistics:
                 f"statistics= holds statistics {other}: give those of a run with the same model "
                 f"and options, or leave statistics= out"
             )
-        expected = [
-            {own.node: {name: shape_of(own) for name in moments_of(own)} for own in member}
-            for member in reductions
-        ]
+        expected = [shapes_of(own.reductions, own.sizes) for own in traced]
         found = [
             {
                 node: {name: own.shape for name, own in moments.items()}

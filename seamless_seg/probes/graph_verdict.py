@@ -15,10 +15,11 @@ from ..models.tta import Symmetry, symmetries_of
 if TYPE_CHECKING:
     from ..graphs.bound import GraphBound
     from ..graphs.image_axis import ImageAxis
+    from ..graphs.interpreter import LoadedGraph
     from ..graphs.tensors import Axis, Tensor
     from ..models.layout import LogitsLayout
 
-Obstacle = Literal["position", "global", "unknown"]
+Obstacle = Literal["position", "size", "global", "unknown"]
 
 NO_GRAPH = "a function has no graph"
 """Why nothing is proven of functions and torch modules."""
@@ -32,8 +33,9 @@ class GraphVerdict:
     """
 
     obstacle: Obstacle | None = None
-    """``"position"``: the output depends on where pixels lie in the tile, or on its size.
-    ``"global"``: on the whole tile. ``"unknown"``: there is no rule for a node, or no graph."""
+    """``"position"``: the output depends on where pixels lie in the tile. ``"size"``: on the tile's
+    size. ``"global"``: on the whole tile. ``"unknown"``: there is no rule for a node, or no
+    graph."""
     reason: str = ""
     """The node and why, in half a sentence."""
     stride: tuple[int, int] = (1, 1)
@@ -80,9 +82,11 @@ def graph_verdict(model: Model, channels: int | None = None, multiple: int = 1) 
     if not isinstance(model, OnnxModel):
         return GraphVerdict("unknown", NO_GRAPH)
     try:
+        from ..graphs.interpreter import LoadedGraph
         from ..graphs.tensors import BoundError
 
-        found = _bound_of(model, channels or DEFAULT_CHANNELS, multiple)
+        graph = LoadedGraph(model.spec.name, model.output, model.other_graph)
+        found = _bound_of(model, channels or DEFAULT_CHANNELS, multiple, graph)
     except ImportError:
         return GraphVerdict("unknown", "the package onnx is not installed, which reads graphs")
     except BoundError as error:
@@ -92,12 +96,38 @@ def graph_verdict(model: Model, channels: int | None = None, multiple: int = 1) 
     return _verdict_of(found)
 
 
-def _bound_of(model: OnnxModel, channels: int, multiple: int) -> GraphBound:
+def size_obstacle(model: OnnxModel, channels: int) -> str | None:
+    """Say which node depends on the image's size in another way than by a number; None for none.
+
+    The graph of the model's file is read, also if another has taken its place.
+
+    Parameters
+    ----------
+    model, channels
+        As for ``graph_verdict``.
+    """
+    from ..graphs.interpreter import LoadedGraph
+    from ..graphs.tensors import BoundError
+
+    try:
+        graph = LoadedGraph(model.spec.name, model.output)
+        _bound_of(model, channels, 1, graph, sizes_are_given=True)
+    except BoundError as error:
+        return str(error) if error.kind in ("position", "size") else None
+    return None
+
+
+def _bound_of(
+    model: OnnxModel,
+    channels: int,
+    multiple: int,
+    graph: LoadedGraph,
+    sizes_are_given: bool = False,
+) -> GraphBound:
     from ..graphs.bound import bound
-    from ..graphs.interpreter import LoadedGraph, images_of
+    from ..graphs.interpreter import images_of
 
     spec, layout = model.spec, model.logits_layout
-    graph = LoadedGraph(spec.name, model.output, model.other_graph)
 
     def image(lengths: tuple[int, int]) -> Tensor:
         height, width = (length + 2 * spec.border for length in lengths)
@@ -107,7 +137,7 @@ def _bound_of(model: OnnxModel, channels: int, multiple: int) -> GraphBound:
     def finish(output: Tensor) -> tuple[ImageAxis, ImageAxis]:
         return _logits_axes(output, layout, spec.gives_classes)
 
-    return bound(graph, image, finish, multiple, spec.remainder, spec.tile)
+    return bound(graph, image, finish, multiple, spec.remainder, spec.tile, sizes_are_given)
 
 
 def _logits_axes(
@@ -169,7 +199,7 @@ def _combined(verdicts: list[GraphVerdict]) -> GraphVerdict:
         reductions=_reductions(verdicts),
         levels=max(own.levels for own in verdicts),
     )
-    for kind in ("position", "global", "unknown"):
+    for kind in ("position", "global", "size", "unknown"):
         reasons = dict.fromkeys(own.reason for own in verdicts if own.obstacle == kind)
         if reasons:
             return replace(combined, obstacle=kind, reason=" and ".join(reasons))

@@ -21,6 +21,7 @@ A network is a list of layers, each a tuple of a name and its numbers:
     ("group_norm", groups)                as torch writes it, by a reshape; sees it, too
     ("group_norm_node", groups)           the node of ONNX, from version 18 on
     ("mean_variance",)                    MeanVarianceNormalization over the image
+    ("sized", form)                       a form of ``sizes``; sees the image, and its size
 """
 
 from __future__ import annotations
@@ -228,6 +229,9 @@ class _Graph:
 
     def mean_variance(self, value, channels):
         return self.add("MeanVarianceNormalization", [value], axes=[2, 3]), channels
+
+    def sized(self, value, channels, form):
+        return form(self, value), channels
 
     def attention(self, value, channels):
         """Every pixel looks at the mean of each row's and column's softmax: cheap, and global."""

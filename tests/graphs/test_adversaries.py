@@ -45,7 +45,7 @@ WITHOUT = {
     "3 bins": (made.pooled_to(3), "position", "Resize"),
     "6 bins": (made.pooled_to(6), "position", "Resize"),
     "mean of the upper half": (made.half_mean(), "position", "Slice"),
-    "divided by the size": (made.divided_by_size(), "position", "Div"),
+    "divided by the size": (made.divided_by_size(), "global", "ReduceSum"),
     "brightest pixel, cut off": (made.hidden_pool(), "global", "ReduceMax"),
     "mean within a ring": (made.pooled_by_slices(), "global", "GlobalAveragePool"),
     "mean of the image": (made.pooled_to(1), "global", "ReduceMean"),

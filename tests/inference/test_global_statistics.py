@@ -8,24 +8,16 @@ import onnx
 import onnxruntime
 import pytest
 from onnx import helper, numpy_helper
-from onnx.reference import ReferenceEvaluator
 
 from builders import made, networks
 from builders.nodata import NODATA, holes, image_with
-from seamless_seg import OptionError, check, forecast, segment
+from builders.whole_image import BLOCK, STRIDE, TILING, assert_same, extended, u_net, whole
+from seamless_seg import OptionError, Options, check, forecast, segment
+from seamless_seg.inference.global_statistics import give_global_statistics
+from seamless_seg.inference.prepared import prepare
+from seamless_seg.models.load import LazyModel
 from seamless_seg.models.tta import symmetries_of
-
-BLOCK = (("conv", 3, 1), ("relu",))
-
-STRIDE = 4
-
-
-def u_net(*layers):
-    """A U-Net of two poolings, with layers at its bottom and in between."""
-    bottom = [("pool", 2), *BLOCK, *layers, ("up", 2)]
-    inner = [("pool", 2), *BLOCK, *layers, ("skip", bottom), *BLOCK, ("up", 2)]
-    return [*BLOCK, ("skip", inner), *BLOCK]
-
+from seamless_seg.raster.reader import RasterReader
 
 NETWORKS = {
     "squeeze and excite": u_net(("squeeze_excite",)),
@@ -37,45 +29,6 @@ NETWORKS = {
     "minimum": u_net(("gate", "ReduceMin", 0)),
     "mean without axes": u_net(("gate", "ReduceMean", 0)),
 }
-
-TILING = {"tile": 64, "margin": 12, "overlap": 25, "align": STRIDE}
-
-
-def extended(image):
-    """An image, reflected at its right and bottom up to a multiple of the stride."""
-    beyond = [(0, -length % STRIDE) for length in image.shape[1:]]
-    return np.pad(image, [(0, 0), *beyond], mode="reflect")
-
-
-def whole(model, image):
-    """What a model is for the whole image at once, in float64.
-
-    onnxruntime's own InstanceNormalization is off by 3e-4 of a standard deviation in float32.
-    """
-    evaluator = ReferenceEvaluator(in_float64(onnx.load(model)))
-    (logits,) = evaluator.run(None, {"image": extended(image)[None].astype(np.float64)})
-    return logits[0][:, : image.shape[1], : image.shape[2]]
-
-
-def in_float64(model):
-    """The same model with weights and pixels of float64, but for the scales of Resize."""
-    scales = {node.input[2] for node in model.graph.node if node.op_type == "Resize"}
-    for weight in model.graph.initializer:
-        array = numpy_helper.to_array(weight)
-        if array.dtype == np.float32 and weight.name not in scales:
-            weight.CopyFrom(numpy_helper.from_array(array.astype(np.float64), weight.name))
-    for value in (*model.graph.input, *model.graph.output):
-        value.type.tensor_type.elem_type = onnx.TensorProto.DOUBLE
-    return model
-
-
-def assert_same(output, expected):
-    """Within 1e-5 of the standard deviation, and of the same class wherever that decides."""
-    found = made.read(output)
-    bound = 1e-5 * expected.std()
-    assert np.abs(found - expected).max() <= bound
-    near = np.abs(expected[0] - expected[1]) <= 2 * bound
-    np.testing.assert_array_equal(found.argmax(0)[~near], expected.argmax(0)[~near])
 
 
 @pytest.fixture
@@ -286,6 +239,26 @@ def test_a_forecast_counts_the_passes(given, is_size):
     assert found.exact
     assert found.statistics_passes == found.figures()["statistics_passes"] == 2
     assert any("2 passes over the raster" in note for note in found.settings.notes)
+
+
+def test_a_forecast_gives_the_seconds_of_the_passes_where_it_gives_those_of_the_run(given):
+    raster, model, _, _ = given
+    found = forecast(raster, model, exact="global", tile="auto")
+    figures = found.figures()
+    assert figures["statistics_seconds"] == 2 * figures["model_seconds"]
+    assert any("so at most" in note for note in found.settings.notes)
+    assert forecast(raster, model, exact="global", tile=96).statistics_seconds is None
+
+
+def test_panels_change_no_bit_of_the_statistics(given):
+    raster, model, _, _ = given
+    options = Options(exact="global", **TILING)
+    found = []
+    for panel in (None, 1, 2):
+        with RasterReader(raster) as reader:
+            run = prepare(reader, LazyModel(model), options)
+            found.append(give_global_statistics(run, panel=panel).document())
+    assert found[0] == found[1] == found[2]
 
 
 def test_a_forecast_without_a_model_cannot_know(given):
