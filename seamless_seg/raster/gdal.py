@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from typing import Any
 
 import rasterio
 from rasterio.env import getenv, hasenv
@@ -26,15 +28,21 @@ class _Silence:
     """
 
     def __init__(self, category: type[Warning]) -> None:
-        self._filter = ("ignore", None, category, None, 0)
+        self._category = category
+        # No filter of anybody else's has this text, which matches every message.
+        self._text = f"(?#{__name__})"
         self._lock = threading.Lock()
         self._count = 0
+
+    @property
+    def _filter(self) -> tuple[Any, ...]:
+        return ("ignore", re.compile(self._text, re.IGNORECASE), self._category, None, 0)
 
     def __enter__(self) -> None:
         with self._lock:
             self._count += 1
             if self._filter not in warnings.filters:  # others may have reset them
-                warnings.simplefilter("ignore", self._filter[2])
+                warnings.filterwarnings("ignore", self._text, self._category)
 
     def __exit__(self, *raised: object) -> None:
         with self._lock:

@@ -246,7 +246,7 @@ def test_a_forecast_gives_the_seconds_of_the_passes_where_it_gives_those_of_the_
     found = forecast(raster, model, exact="global", tile="auto")
     figures = found.figures()
     assert figures["statistics_seconds"] == 2 * figures["model_seconds"]
-    assert any("so at most" in note for note in found.settings.notes)
+    assert any("so about" in note for note in found.settings.notes)
     assert forecast(raster, model, exact="global", tile=96).statistics_seconds is None
 
 
