@@ -15,6 +15,7 @@ import shapely.geometry
 
 from ..arrays import Floats, Geometries
 from ..errors import OptionError
+from ..inputs.regular import refusal_as_file
 from ..raster.georeference import Georeference, apply_affine
 from ..validation import format_coordinates, numbers_of
 from ..windows import Window
@@ -322,6 +323,8 @@ def _pixel_width(transform: Any) -> float:
 
 
 def _load(path: Any, name: str) -> Any:
+    if (refusal := refusal_as_file(path)) is not None:
+        raise OptionError(f"{name} {refusal}")
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
     except OSError as error:

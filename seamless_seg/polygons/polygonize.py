@@ -129,7 +129,7 @@ def polygonize(
         missing = set() if numbers is None else set(numbers.tolist())
         traced = _traced(reader, window, numbers, missing, on_progress)
         features = builder.simplified(traced, simplify) if simplify else builder.features(traced)
-        write_features(destination, features, layer, overwrite)
+        write_features(destination, features, layer, overwrite, reader.check_unchanged)
         return PolygonSummary(
             polygons=builder.written,
             dropped=builder.dropped,

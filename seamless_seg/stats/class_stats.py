@@ -88,6 +88,7 @@ def class_stats(
         counts = [ClassCounts(str(path)) for _ in (found.names if found else ("",))]
         with block_cache(windows.cache_bytes):
             _count(reader, windows, pixel_areas, found, counts, on_progress)
+        reader.check_unchanged()
         builder = _TableBuilder(_class_names(category_names(path), reader.nodata), pixel_areas)
     names = found.names if found else (None,)
     tables = tuple(builder.table(*pair) for pair in zip(counts, names, strict=True))
