@@ -131,7 +131,7 @@ class TestBadInput:
         [
             (("run", "gone.tif", *RUN[2:]), 1, "cannot open gone.tif: .*No such file"),
             (("run", "noise.tif", *RUN[2:]), 1, "cannot open noise.tif: .*not recognized"),
-            (("run", "out", *RUN[2:]), 1, "cannot open out: "),
+            (("run", "out", *RUN[2:]), 1, "out is a folder: name a raster in it"),
             (("run", "in.tif", "gone.onnx", RUN[3]), 1, "gone.onnx: there is no such model file"),
             (("run", "in.tif", "noise.tif", RUN[3]), 1, "not a model that onnxruntime can load"),
             (("run", "in.tif", "out", RUN[3]), 1, "out is a folder, not an ONNX model"),
