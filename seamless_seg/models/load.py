@@ -11,7 +11,7 @@ from ..windows import Pair
 from .base import Model, ModelSpec
 from .callable_model import CallableModel
 from .ensemble import Ensemble
-from .files import check_are_regular, models_of
+from .files import models_of
 from .onnx_model import OnnxModel
 from .onnx_session import OnnxFile
 from .torch_module import as_function
@@ -96,7 +96,6 @@ def _open(
     tile: Pair | None,
 ) -> Model:
     if not callable(model):
-        check_are_regular(model)
         return OnnxModel(OnnxFile(model, provider, threads), output)
     if output is not None:
         raise OptionError("model-output chooses among the outputs of an ONNX file: leave it out")

@@ -15,7 +15,7 @@ from ..errors import ModelError, OptionError, SeamlessError
 from ..foreign_files import identify
 from ..graphs.onnx_graph import with_output
 from ..system import cores
-from .files import weight_files
+from .files import check_are_regular, weight_files
 from .runtime_errors import reason_of
 from .signature import Tensor, to_tensor
 
@@ -50,6 +50,7 @@ class OnnxFile:
     """
 
     def __init__(self, path: Any, provider: str = "cpu", threads: int | None = None) -> None:
+        check_are_regular(path)
         self.name = str(path)
         self.provider = provider.lower()
         self.threads = threads
