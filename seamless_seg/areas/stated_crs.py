@@ -29,7 +29,7 @@ _WKT = re.compile(
     r"|GEODETIC|COMPOUND|BOUND|ENG|ENGINEERING|DERIVEDPROJ)CRS)\s*[\[(].*",
     re.DOTALL,
 )
-_PROJ = re.compile(r"(\+[A-Za-z0-9_]+(=[A-Za-z0-9_.,:@+-]+)?\s*)+")
+_PROJ = re.compile(r"(\+[A-Za-z0-9_]+(=[A-Za-z0-9_.,:@-]+)?\s*)+")
 _INIT = re.compile(r"(?i)\+init=(epsg:[0-9]+)(\s+\+(no_defs|type=crs|wktext))*")
 _GRID = re.compile(r"(?i)grids|\binit\b|\bfile\b|parameter_?file|\bcatalog\b|\bpipeline\b")
 """What makes PROJ open a file, in text of any form."""

@@ -79,7 +79,7 @@ def check_mff2(folder: Path, expected: int) -> None:
     header = folder / "attrib"
     text = _text(header) or ""
     for field in MFF2_FIELDS:
-        if not re.search(rf"(?m)^{re.escape(field)}\s*=\s*\{{[^}}]*\}}", text):
+        if not re.search(rf"(?m)^{re.escape(field)}[ \t]*=\s*\{{[^{{}}]*\}}", text):
             raise RasterError(f"{header} states no {field}: copy or download it again")
     check_same_size(folder / "image_data", header, expected)
 
@@ -111,7 +111,7 @@ def check_envi(path: Path, size: int) -> None:
 
 def _envi_fields(text: str) -> dict[str, str]:
     """Values of a header by their names; what stands in braces is left out."""
-    plain = re.sub(r"\{[^}]*\}", "{}", text)
+    plain = re.sub(r"\{[^{}]*\}", "{}", text)
     pairs = (line.partition("=") for line in plain.splitlines())
     return {key.strip().lower(): value.strip() for key, equals, value in pairs if equals}
 
@@ -122,7 +122,8 @@ def check_ilwis(header: Path) -> None:
     if not values.is_file() or (text := _text(header)) is None:
         return
     extent = re.search(r"(?im)^size\s*=\s*(\d+)\s+(\d+)", text)
-    kind = re.search(r"(?is)\[mapstore\].*?^type\s*=\s*(\w+)", text, re.MULTILINE)
+    stored = text[max(0, text.lower().find("[mapstore]")) :]
+    kind = re.search(r"(?im)^type\s*=\s*(\w+)", stored)
     if extent and kind and kind[1].lower() in ILWIS_WIDTHS:
         pixels = int(extent[1]) * int(extent[2])
         ends_too_early(values, values.stat().st_size, pixels * ILWIS_WIDTHS[kind[1].lower()])

@@ -27,9 +27,9 @@ WIDTHS = {
 """Bytes of a value, by GDAL's name of its type."""
 
 _NAMED = re.compile(
-    r"<(?:SourceFilename|SourceDataset|SourceVRTFilename)([^>]*)>\s*([^<]+?)\s*</", re.IGNORECASE
+    r"<(?:SourceFilename|SourceDataset|SourceVRTFilename)\b([^<>]*)>([^<]*)</", re.IGNORECASE
 )
-_BAND = re.compile(r"<VRTRasterBand\b([^>]*)>(.*?)</VRTRasterBand>", re.IGNORECASE | re.DOTALL)
+_BAND = re.compile(r"<VRTRasterBand\b", re.IGNORECASE)
 
 
 def read_vrt(path: Path) -> str | None:
@@ -47,7 +47,7 @@ def named_files(text: str, folder: Path) -> Iterator[Path]:
     """Yield the paths that a VRT names in its folder; names of other kinds are paths of nothing."""
     for attributes, name in _NAMED.findall(text):
         is_relative = re.search(r"relativeTo\w+\s*=\s*[\"']1", attributes, re.IGNORECASE)
-        yield (folder if is_relative else Path()) / unescape(name)
+        yield (folder if is_relative else Path()) / unescape(name).strip()
 
 
 def check_raw_bands(text: str, folder: Path) -> None:
@@ -56,12 +56,13 @@ def check_raw_bands(text: str, folder: Path) -> None:
     GDAL takes what is missing for zeros.
     """
     size = [
-        re.search(rf"<VRTDataset\b[^>]*\braster{axis}Size\s*=\s*\W?(\d+)", text) for axis in "XY"
+        re.search(rf"<VRTDataset\b[^<>]*\braster{axis}Size\s*=\s*\W?(\d+)", text) for axis in "XY"
     ]
     if size[0] is None or size[1] is None:
         return
     width, height = int(size[0][1]), int(size[1][1])
-    for attributes, band in _BAND.findall(text):
+    for band in _BAND.split(text)[1:]:
+        attributes = band.partition(">")[0]
         if re.search(r"subClass\s*=\s*.VRTRawRasterBand", attributes):
             cell = WIDTHS.get((_attribute(attributes, "dataType") or "byte").lower())
             for path in named_files(band, folder):

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import RasterError
 from ..inputs.network import is_remote
-from ..inputs.raw_images import check_ilwis, check_lines, check_mff2, check_same_size
+from ..inputs.raw_images import MAX_HEADER, check_ilwis, check_lines, check_mff2, check_same_size
 from ..inputs.regular import refusal_of_special
 from ..inputs.truncated import check_not_truncated
 from ..inputs.unchanged import Unchanged
@@ -29,8 +29,8 @@ RAW_HEADERS = {"EHdr": ".hdr", "PAux": ".aux", "SAGA": ".sgrd"}
 """Drivers of raw formats, and endings of their headers: lines of text."""
 
 _OFFSETS = re.compile(
-    r"(?im)^\s*(?:(?:skipbytes|bandgapbytes|datafile_offset)\s*=?\s*[1-9]"
-    r"|chandefinition-1:\s*\S+\s+[1-9])"
+    r"(?im)^[ \t]*(?:(?:skipbytes|bandgapbytes|datafile_offset)[ \t]*=?[ \t]*[1-9]"
+    r"|chandefinition-1:[ \t]*\S+[ \t]+[1-9])"
 )
 """Fields of such headers with which a file is longer than its pixels."""
 
@@ -165,7 +165,8 @@ def _check_raw(dataset: Any, path: Path, expected: int) -> None:
     if not header.is_file():
         return
     check_lines(header)
-    text = header.read_text(encoding="latin-1")
+    with header.open(encoding="latin-1") as file:
+        text = file.read(MAX_HEADER)
     if dataset.driver == "EHdr" and "uint32" in dataset.dtypes and "PIXELTYPE" not in text.upper():
         raise RasterError(
             f"{header} states no PIXELTYPE: state FLOAT, SIGNEDINT or UNSIGNEDINT, or copy or "

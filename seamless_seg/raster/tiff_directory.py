@@ -31,7 +31,7 @@ CHECKED_AT_ONCE = 2**18
 """Blocks whose places are in memory at once, at most, while they are checked."""
 
 MAX_ENTRIES = 2**16
-"""Entries of a directory, at most: what has more is damaged."""
+"""Entries of a directory, and directories of a file, at most: what has more is damaged."""
 
 
 class Blocks(NamedTuple):
@@ -128,8 +128,10 @@ def _directories(file: BinaryIO) -> Iterator[dict[int, _Integers]]:
     is_big = version == 43
     pointer = order + ("u8" if is_big else "u4")
     file.seek(8 if is_big else 4)
-    seen = set()
+    seen: set[int] = set()
     while (at := int(_read(file, pointer, 1)[0])) and at not in seen:
+        if len(seen) >= MAX_ENTRIES:
+            raise OSError(f"more than {MAX_ENTRIES} directories")
         seen.add(at)
         file.seek(at)
         count = int(_read(file, order + ("u8" if is_big else "u2"), 1)[0])
