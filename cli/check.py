@@ -18,6 +18,7 @@ from .command import Command, Section, argument, option
 from .formatting import plain, to_json
 from .keywords import in_options
 from .messages import note, warn
+from .messages import show as show_result
 from .progress import ProgressBar
 from .types import Bound
 
@@ -122,9 +123,9 @@ def check_command(
     def show(report: Report) -> None:
         bar.interrupt()
         if as_json:
-            click.echo(to_json(figures(report)))
+            show_result(to_json(figures(report)))
         else:
-            click.echo("\n".join(_lines(report)))
+            show_result(*_lines(report))
         for sentence in [] if quiet else report.forecast.settings.notes:
             note(sentence)
         for sentence in [] if quiet else report.forecast.warnings:

@@ -11,7 +11,7 @@ from seamless_seg import ModelDescription, describe_model
 from . import options
 from .command import Command, argument
 from .formatting import decisions, to_json
-from .messages import say
+from .messages import say, show
 
 
 @click.command(cls=Command)
@@ -25,10 +25,9 @@ def info(path: str, as_json: bool) -> None:
     """
     described = describe_model(path)
     if as_json:
-        click.echo(to_json(described.figures()))
+        show(to_json(described.figures()))
         return
-    for line in (*_tensors(described), *_assumed(described)):
-        click.echo(line)
+    show(*_tensors(described), *_assumed(described))
     if described.refusal is not None:
         say(f"note: run would refuse it: {described.refusal}")
 

@@ -11,7 +11,7 @@ from seamless_seg.foreign_files import ORDER
 
 _KEYWORD = re.compile(
     r"""(?<![\w./\\-])(?P<name>[a-z]\w*)=
-    (?:(?P<flag>True\b)
+    (?:(?P<flag>(?:True|False)\b)
     |"(?P<text>[^"]*)"
     |(?P<number>-?\d+(?:\.\d+)?(?:e[+-]?\d+)?\b|nan\b)
     |[(\[](?P<list>[^)\]]*)[)\]]

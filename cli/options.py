@@ -174,6 +174,15 @@ pixels = several(
     ),
 )
 
+no_network = option(
+    Section.INPUT,
+    "--no-network",
+    "network",
+    flag_value=False,
+    default=None,
+    help="Read local files only: the raster, and what it names, may not lie on other machines.",
+)
+
 reading = several(
     option(
         Section.INPUT,
@@ -221,6 +230,7 @@ reading = several(
         show_default="alpha bands and masks that the file declares",
         help="Band that is zero where pixels are not valid. The model does not get it.",
     ),
+    no_network,
 )
 
 model = several(

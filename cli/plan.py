@@ -17,7 +17,7 @@ from . import options
 from .command import Command, Section, argument, option
 from .formatting import counted, decisions, prices, schedule, size, to_json
 from .keywords import in_options
-from .messages import note, warn
+from .messages import note, show, warn
 from .types import Kind, Size
 
 
@@ -97,7 +97,7 @@ def plan(
     )
     if document is not None:
         document.write(to_json(made.figures() | made.starts(), indent=1) + "\n")
-    click.echo(to_json(made.figures()) if as_json else "\n".join(_report(made)))
+    show(*([to_json(made.figures())] if as_json else _report(made)))
     for sentence in made.settings.notes:
         note(sentence)
     for sentence in made.warnings:

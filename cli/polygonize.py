@@ -20,6 +20,7 @@ from .run import peak_memory
     "OUTPUT",
     "File to write: .geojson (in WGS 84), or .gpkg, .fgb or .parquet (in the CRS of CLASSES).",
 )
+@options.no_network
 @options.overwrite
 @option(
     Section.POLYGONS,
@@ -55,6 +56,7 @@ def polygonize_command(
     classes: str | None,
     min_area: float | None,
     simplify: float | None,
+    network: bool | None,
     overwrite: bool,
     quiet: bool,
 ) -> None:
@@ -71,6 +73,7 @@ def polygonize_command(
             min_area=min_area,
             simplify=simplify,
             overwrite=overwrite,
+            network=network,
             on_progress=None if quiet else bar,
         )
     if quiet:

@@ -17,6 +17,7 @@ from seamless_seg.probes.receptive_field import TOLERANCES
 
 from . import options
 from .command import Command, Section, argument, option
+from .messages import show
 
 
 @click.command(cls=Command)
@@ -55,10 +56,10 @@ def probe(
         _check_plot(plot)
     found = measure(path, raster=raster, cached=True, **choices)
     if as_json:
-        click.echo(json.dumps(to_json(found)))
+        show(json.dumps(to_json(found)))
     else:
-        click.echo(sentence(found))
-        click.echo("\n".join(_table(found)))
+        show(sentence(found))
+        show(*_table(found))
     if plot is not None:
         _plot(found, path, plot)
 

@@ -127,7 +127,8 @@ def _hint(error: click.ClickException) -> str:
 
 def _complain(message: str, status: int, debug: bool) -> int:
     if debug:
-        traceback.print_exc()
+        for line in traceback.format_exc().splitlines():
+            say(line)
     one_line = " ".join(message.split())
     say(f"seamless-seg: error: {one_line}")
     return status

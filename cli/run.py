@@ -17,7 +17,7 @@ from . import options
 from .command import Command, Section, argument, option
 from .formatting import counted, decisions, prices, schedule, size, to_json
 from .keywords import in_options
-from .messages import note, say, warn
+from .messages import note, say, show, warn
 from .progress import BAR, PROGRESS
 
 MAX_NOTES = 3
@@ -127,7 +127,7 @@ def run(
             **choices,
         )
     if as_json:
-        click.echo(to_json(summary.figures()))
+        show(to_json(summary.figures()))
     elif not quiet:
         say(_line(summary))
     for sentence in summary.warnings:

@@ -17,7 +17,7 @@ from seamless_seg.publishing.text_file import Document
 from . import options
 from .command import Command, Section, argument, option
 from .formatting import to_json
-from .messages import say
+from .messages import say, show_table
 from .progress import ProgressBar
 from .types import Number
 
@@ -43,6 +43,7 @@ COLUMNS = ("class", "name", "pixels", "area_m2", "share")
     show_default="from the file",
     help="Nodata value of CLASSES.",
 )
+@options.no_network
 @option(
     Section.ZONES,
     "--zones",
@@ -73,6 +74,7 @@ def stats(
     zones: str | None,
     zone_key: str | None,
     nodata: float | None,
+    network: bool | None,
     as_json: bool,
     as_csv: bool,
     output: str | None,
@@ -94,11 +96,16 @@ def stats(
         as_json, as_csv = ending == ".json", ending == ".csv"
     with ProgressBar() as bar:
         found = class_stats(
-            raster, zones, zone_key=zone_key, nodata=nodata, on_progress=None if quiet else bar
+            raster,
+            zones,
+            zone_key=zone_key,
+            nodata=nodata,
+            network=network,
+            on_progress=None if quiet else bar,
         )
     text = to_json(figures(found)) + "\n" if as_json else _csv(found) if as_csv else _table(found)
     if document is None:
-        click.echo(text.encode(), nl=False)  # as bytes: line ends stay what they are
+        show_table(text)
     else:
         document.write(text)
     for sentence in [] if quiet else found.notes:

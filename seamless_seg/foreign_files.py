@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from . import export_code
 from .errors import RasterError
+from .inputs.regular import refusal_of_special
 
 MODEL, IMAGE, OTHER = "model", "image", "other"
 """Kinds of files: models of any format, images, and what is neither."""
@@ -64,6 +65,8 @@ class ForeignFile(NamedTuple):
 def identify(path: Path) -> ForeignFile | None:
     """Tell by its content what a file or folder is; None where that is unknown."""
     try:
+        if refusal_of_special(path):
+            return None
         if path.is_dir():
             return _folder(path)
         with path.open("rb") as file:

@@ -15,14 +15,13 @@ import shapely.geometry
 
 from ..arrays import Floats, Geometries
 from ..errors import OptionError
+from ..inputs.regular import refusal_as_file
 from ..raster.georeference import Georeference, apply_affine
 from ..validation import format_coordinates, numbers_of
 from ..windows import Window
 from .misplaced import advice_on_area, advice_on_bounds, crs_name, other_order
 from .reproject import TargetGrid, reproject, reproject_each, wrap_longitudes
-
-GEOJSON_CRS = "OGC:CRS84"
-"""CRS of GeoJSON in a file that names no other: WGS 84, as longitude and latitude."""
+from .stated_crs import stated_crs
 
 BOUNDS_ORDER = "west, south, east, north"
 
@@ -89,12 +88,13 @@ def read_area(
         raise OptionError(f"{name} holds no polygon")
     given = _only_polygons(shapely.union_all(polygons))
     grid = _grid(size, georeference, name)
+    crs = "" if grid is None else stated_crs(document, name)
     transform = georeference.transform if georeference else None
 
     def placed(area: shapely.Geometry) -> shapely.Geometry:
         if grid is None or area.is_empty:
             return area
-        area = reproject(area, _crs_name(document), grid, name)
+        area = reproject(area, crs, grid, name)
         return wrap_longitudes(_only_polygons(area), grid)
 
     def meets_raster(area: shapely.Geometry) -> bool:
@@ -197,9 +197,9 @@ def read_features(
     areas = np.array(covered, np.object_)
     grid = _grid(size, georeference, name)
     if grid is not None:
-        areas = reproject_each(areas, _crs_name(document), grid, name)
+        areas = reproject_each(areas, stated_crs(document, name), grid, name)
         areas = np.array([wrap_longitudes(area, grid) for area in areas], np.object_)
-    return features, areas, crs_stated(document)
+    return features, areas, "" if grid is None else crs_stated(document)
 
 
 def bounding_window(area: shapely.Geometry, size: tuple[int, int]) -> Window:
@@ -322,6 +322,8 @@ def _pixel_width(transform: Any) -> float:
 
 
 def _load(path: Any, name: str) -> Any:
+    if (refusal := refusal_as_file(path)) is not None:
+        raise OptionError(f"{name} {refusal}")
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
     except OSError as error:
@@ -347,16 +349,8 @@ def _to_convert(path: Any, name: str) -> OptionError:
 def crs_stated(document: Any) -> str:
     """Say which CRS a GeoJSON file states."""
     if isinstance(document, dict) and document.get("crs"):
-        return f"the file states the CRS {_crs_name(document)}"
+        return f"the file states the CRS {stated_crs(document, 'the file')}"
     return "the file states no CRS, so that it is in WGS 84"
-
-
-def _crs_name(document: dict[str, Any]) -> str:
-    """The CRS that a file names, as before RFC 7946, or the default one."""
-    named = document.get("crs") or GEOJSON_CRS
-    if isinstance(named, dict):
-        named = (named.get("properties") or {}).get("name", GEOJSON_CRS)
-    return str(named)
 
 
 def _polygons_of(node: Any, name: str) -> list[shapely.Geometry]:

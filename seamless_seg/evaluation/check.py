@@ -145,7 +145,8 @@ def check(
     with ExitStack() as stack:
         checked = None
         if output is not None:
-            checked = CheckedOutput(stack.enter_context(RasterReader(output)))
+            own = RasterReader(output, network=options.network is not False)
+            checked = CheckedOutput(stack.enter_context(own))
         tiling = options if checked is None else options_from_tags(options, checked.tags, output)
         execution = Execution(provider, threads)
         lazy = execution.model(model, tiling)
@@ -172,6 +173,7 @@ def check(
         reference = _reference(run, found, sample)
         measured = _Measurement(run, reference, checked, list(compare))
         measured.add_all(sample, on_progress)
+        reader.check_unchanged()
         report = measured.report(sample, seed)
         if on_report:
             on_report(report)

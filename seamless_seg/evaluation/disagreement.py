@@ -170,3 +170,4 @@ def map_disagreement(
             progress = progress.more(apart.size)
             if on_progress:
                 on_progress(progress)
+        reader.check_unchanged()

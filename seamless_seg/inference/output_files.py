@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -200,6 +200,8 @@ class OutputWriter:
         Called with a ``Progress`` while classes are smoothed and sieved.
     documents : sequence of TextFile
         Files that appear together with the others.
+    check_inputs : callable, optional
+        Called when all files are complete; what it raises is a reason not to publish them.
     """
 
     def __init__(
@@ -212,8 +214,10 @@ class OutputWriter:
         cleanup: dict[str, Any] | None = None,
         on_progress: OnProgress | None = None,
         documents: Sequence[TextFile] = (),
+        check_inputs: Callable[[], None] = lambda: None,
     ) -> None:
         self._documents = documents
+        self._check_inputs = check_inputs
         self._files = files
         self._interpretation = interpretation
         self._extent = extent
@@ -273,5 +277,6 @@ class OutputWriter:
         with self._stack:
             for own in self._all():
                 own.complete()
+            self._check_inputs()
             with reporting("cannot write the outputs"):
                 publish([own.publication for own in self._all()])

@@ -279,8 +279,13 @@ class TileLogits(NamedTuple):
 def inputs_of(model: Any, *readers: RasterReader) -> list[Any]:
     """List all files that are read, and so must not be written."""
     files = [file for reader in readers for file in (reader.path, *reader.files, *reader.archives)]
+    return [*files, *model_inputs(model)]
+
+
+def model_inputs(model: Any) -> list[Any]:
+    """List the files that a model is read from: graphs, weights and documents beside them."""
     sidecars = (place for path in files_of(model) for place in sidecar_paths(path))
-    return [*files, *all_files_of(model), *sidecars]
+    return [*all_files_of(model), *sidecars]
 
 
 T = TypeVar("T")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, Unpack
 
 from ..areas.geojson import area_of, bounding_window
 from ..errors import OptionError
+from ..inputs.unchanged import Unchanged
 from ..planning.class_scheme import ClassScheme, notes_on
 from ..planning.exactness import Basis
 from ..planning.forecast import Forecast
@@ -39,7 +40,7 @@ from ..spill import Spill
 from ..system import peak_bytes
 from .global_statistics import give_global_statistics
 from .pipeline import Pipeline, RunCounts
-from .prepared import PreparedRun, inputs_of, prepare, within_memory
+from .prepared import PreparedRun, inputs_of, model_inputs, prepare, within_memory
 
 if TYPE_CHECKING:
     from ..raster.reader import RasterReader
@@ -196,6 +197,7 @@ def segment(
     if crop and area is None and bbox is None:
         raise OptionError("crop=True needs area= or bbox=: give one of them, too")
     with ExitStack() as stack:
+        watched = Unchanged([area, options.statistics, *model_inputs(model)])
         reader = stack.enter_context(open_raster(raster, options, lazy))
         options = with_band_numbers(options, reader)
         inputs = [*inputs_of(model, reader), options.statistics]
@@ -211,7 +213,7 @@ def segment(
         if on_start:
             on_start(prepared.forecast)
         prepared = _with_statistics(prepared, on_progress)
-        counts = _run(prepared, part, overwrite, on_progress)
+        counts = _run(prepared, part, overwrite, on_progress, watched)
     return Summary(
         tiles=run.plan.tiles - counts.skipped,
         pixels=run.plan.written,
@@ -317,7 +319,11 @@ def _output_notes(outputs: OutputOptions, is_part: bool) -> Iterator[str]:
 
 
 def _run(
-    decided: _Decided, part: Part | None, overwrite: bool, on_progress: OnProgress | None
+    decided: _Decided,
+    part: Part | None,
+    overwrite: bool,
+    on_progress: OnProgress | None,
+    watched: Unchanged,
 ) -> RunCounts:
     """Run all tiles through the model into the outputs."""
     from .output_files import OutputWriter
@@ -334,6 +340,7 @@ def _run(
         cleanup=values,
         on_progress=on_progress,
         documents=_documents(decided, overwrite),
+        check_inputs=lambda: _check_unchanged(run.reader, watched),
     )
     if schedule is None:
         with writer:  # no pixel of the raster is valid: the outputs are nodata
@@ -344,6 +351,11 @@ def _run(
     seams: Spill[int] = Spill(files[0].path.parent)
     with run.block_cache(schedule.plan), seams, writer:
         return Pipeline(run, schedule, writer, seams, activation).run(on_progress)
+
+
+def _check_unchanged(reader: RasterReader, watched: Unchanged) -> None:
+    reader.check_unchanged()
+    watched.check()
 
 
 def _documents(decided: _Decided, overwrite: bool) -> list[TextFile]:

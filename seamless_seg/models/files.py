@@ -10,6 +10,7 @@ from typing import Any
 
 from ..errors import ModelError
 from ..graphs.onnx_graph import GRAPH_ERRORS, external_locations
+from ..inputs.regular import refusal_of_special, require_regular
 
 
 def models_of(model: Any) -> list[Any]:
@@ -64,8 +65,18 @@ def weight_files(path: Path) -> list[Path]:
     Empty where the weights are in the file itself, and for a file that holds no ONNX graph.
     """
     with suppress(*GRAPH_ERRORS):
+        require_regular(path)
         return [path.parent / location for location in external_locations(path)]
     return []
+
+
+def check_are_regular(path: Any) -> None:
+    """Raise ``ModelError`` where reading an ONNX file, or one of its weights, would block."""
+    if (refusal := refusal_of_special(path)) is not None:
+        raise ModelError(f"the model {path} {refusal}")
+    for weights in weight_files(Path(path)):
+        if (refusal := refusal_of_special(weights)) is not None:
+            raise ModelError(f"{weights}, where {path} has its weights, {refusal}")
 
 
 def has_functions(model: Any) -> bool:

@@ -14,6 +14,7 @@ from typing import Any
 
 from ..decisions import SIDECAR
 from ..errors import ModelError
+from ..inputs.regular import require_regular
 from ..normalization import parse_scaling
 from .metadata import MAX_CLASS, ModelMetadata, text_of
 
@@ -64,6 +65,8 @@ def with_sidecar(metadata: ModelMetadata, model: Any) -> ModelMetadata:
 
 def _properties(path: Path) -> Mapping[str, Any]:
     """Return a document's properties of MLM; none where it is another kind of document."""
+    if path.exists():
+        require_regular(path)
     with path.open(encoding="utf-8") as file:
         text = file.read(MAX_DOCUMENT_LENGTH)
     document = json.loads(text)

@@ -16,7 +16,7 @@ from ..foreign_files import identify
 from ..graphs.onnx_graph import with_output
 from ..system import cores
 from .active_runs import interruptible
-from .files import weight_files
+from .files import check_are_regular, weight_files
 from .runtime_errors import reason_of
 from .signature import Tensor, to_tensor
 
@@ -51,6 +51,7 @@ class OnnxFile:
     """
 
     def __init__(self, path: Any, provider: str = "cpu", threads: int | None = None) -> None:
+        check_are_regular(path)
         self.name = str(path)
         self.provider = provider.lower()
         self.threads = threads

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ..inputs.regular import require_regular
 from .metadata import NAMES_KEYS, ModelMetadata, classes_of
 from .mlm import MAX_DOCUMENT_LENGTH, sidecar_paths, with_sidecar
 
@@ -66,8 +67,10 @@ def _with_names(metadata: ModelMetadata, model: Path) -> ModelMetadata:
 
 def _json(path: Path) -> Any:
     """Return what a JSON file holds; None where there is no such file, or none that is JSON."""
-    with suppress(OSError, ValueError, RecursionError), path.open(encoding="utf-8") as file:
-        return json.loads(file.read(MAX_DOCUMENT_LENGTH))
+    with suppress(OSError, ValueError, RecursionError):
+        require_regular(path)
+        with path.open(encoding="utf-8") as file:
+            return json.loads(file.read(MAX_DOCUMENT_LENGTH))
     return None
 
 

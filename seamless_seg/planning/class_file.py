@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..errors import OptionError
+from ..inputs.regular import refusal_as_file
 from ..models.sidecars import LIST_ENDINGS
 from .class_scheme import class_number
 
@@ -45,6 +46,8 @@ def read_classes(path: Any) -> ListedClasses:
     OptionError
         If the file cannot be read, or lists no classes.
     """
+    if (refusal := refusal_as_file(path)) is not None:
+        raise OptionError(f"classes: {path} {refusal}")
     path = Path(path)
     try:
         text = path.read_text(encoding="utf-8-sig")

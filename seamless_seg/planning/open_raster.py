@@ -27,7 +27,8 @@ def open_raster(path: Any, options: Options, model: LazyModel | None = None) -> 
     path : str or path-like
         Anything that rasterio opens.
     options : Options
-        Of these, ``nodata``, ``level``, ``resolution``, ``match_resolution`` and ``unscale``.
+        Of these, ``nodata``, ``level``, ``resolution``, ``match_resolution``, ``unscale``,
+        ``mask_band`` and ``network``.
     model : LazyModel, optional
         The model. It is opened only if its resolution is needed or the raster has a color table.
 
@@ -53,7 +54,7 @@ def open_raster(path: Any, options: Options, model: LazyModel | None = None) -> 
     if path == "":
         raise OptionError("the raster's name is empty: give a file (a shell variable is empty?)")
     try:
-        reader = RasterReader(path, _reading(options, path, model))
+        reader = RasterReader(path, _reading(options, path, model), options.network is not False)
     except RasterError as error:
         if (reason := _not_a_raster(path, model)) is None:
             raise
@@ -90,8 +91,10 @@ def _channels(options: Options) -> int:
 
 def _not_a_raster(path: Any, model: LazyModel | None) -> str | None:
     """Say what a file is that cannot be opened, and is no image; None where that is unknown."""
+    if Path(path).is_dir():
+        return f"{path} is a folder: name a raster in it"
     found = identify(Path(path))
-    if found is None or found.kind == IMAGE or Path(path).is_dir():
+    if found is None or found.kind == IMAGE:
         return None
     if found.kind != MODEL:
         return f"{path} is {found.what}, not a raster: {found.advice}"
@@ -106,7 +109,9 @@ def _reading(options: Options, path: Any, model: LazyModel | None) -> Reading:
     if (lengths := options.lengths()) is not None:
         resolution = Decision(lengths, OPTION)
     elif options.match_resolution:
-        resolution = Decision(_stated_resolution(path, model), METADATA)
+        resolution = Decision(
+            _stated_resolution(path, model, options.network is not False), METADATA
+        )
     return Reading(
         nodata=None if options.nodata is None else Decision(nodata_of(options.nodata), OPTION),
         level=None if options.level is None else Decision(int(options.level), OPTION),
@@ -116,7 +121,9 @@ def _reading(options: Options, path: Any, model: LazyModel | None) -> Reading:
     )
 
 
-def _stated_resolution(path: Any, model: LazyModel | None) -> tuple[float, float]:
+def _stated_resolution(
+    path: Any, model: LazyModel | None, allows_network: bool
+) -> tuple[float, float]:
     """The pixel size that the model states, height and width in units of the raster's CRS."""
     from ..raster.reader import RasterReader
 
@@ -131,5 +138,5 @@ def _stated_resolution(path: Any, model: LazyModel | None) -> tuple[float, float
             f"match_resolution=True: the metadata of {network.spec.name} states no resolution: "
             f"give the pixel size with resolution="
         )
-    with RasterReader(path) as reader:
+    with RasterReader(path, network=allows_network) as reader:
         return reader.resolution_for_pixel_size(centimeters)

@@ -50,7 +50,10 @@ OTHER_KEYWORDS = {
 }
 """Keywords of other libraries, and what stands for them here."""
 
-READING_OPTIONS = ("nodata", "level", "resolution", "match_resolution", "unscale", "mask_band")
+READING_OPTIONS = (
+    *("nodata", "level", "resolution", "match_resolution", "unscale", "mask_band"),
+    "network",
+)
 """Names of the options about how a raster is read."""
 
 
@@ -119,6 +122,9 @@ class Options:
     """Whether to apply the scales and offsets of the file's bands."""
     mask_band: int | None = None
     """Band, counted from 1, that is zero where pixels are not valid; the model does not get it."""
+    network: bool | None = None
+    """False: read local files alone, and let nothing in this process connect to another machine
+    while the raster is open."""
 
     def __post_init__(self) -> None:
         for name, least in SMALLEST_LENGTHS.items():
@@ -168,7 +174,7 @@ class Options:
     def refuse_reading(self) -> None:
         """Raise ``OptionError`` if an option is about how a raster is read: there is none."""
         for name in READING_OPTIONS:
-            if getattr(self, name) is not None:
+            if name != "network" and getattr(self, name) is not None:
                 raise OptionError(f"{name}= is about how the raster is read: give a raster, too")
 
     def _check_exact(self) -> None:
@@ -206,6 +212,8 @@ class Options:
             nodata_of(self.nodata)
         if self.mask_band is not None:
             whole_number("mask band", self.mask_band, 1)
+        if self.network not in (None, True, False):
+            raise OptionError(f"network must be True or False, not {self.network!r}")
         level = self.level
         is_whole = isinstance(level, int | np.integer) and not isinstance(level, bool)
         if level is not None and not (is_whole and level >= 0):
@@ -235,6 +243,7 @@ class ReadingChoices(TypedDict, total=False):
     match_resolution: bool | None
     unscale: bool | None
     mask_band: int | None
+    network: bool | None
 
 
 class OptionChoices(ReadingChoices, total=False):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import OptionError, SeamlessError
+from ..inputs.regular import refusal_as_file
 from ..models.cut_model import TracedShape
 from ..models.files import fingerprint
 from ..models.tta import NONE
@@ -126,6 +127,8 @@ def read_statistics(path: str | PathLike[str]) -> StoredStatistics:
         f'{path} holds no statistics: give the file {ENDING} of a run with exact="global", or its '
         f"output"
     )
+    if (special := refusal_as_file(path)) is not None:
+        raise OptionError(f"statistics= {path} {special}")
     try:
         document = json.loads(_text_of(Path(path)))
         is_current = document["version"] == VERSION

@@ -56,7 +56,11 @@ class Layer:
 
 
 def write_features(
-    path: Path, features: Iterator[Features], layer: Layer, overwrite: bool = False
+    path: Path,
+    features: Iterator[Features],
+    layer: Layer,
+    overwrite: bool = False,
+    check_inputs: Callable[[], None] = lambda: None,
 ) -> None:
     """Write features into a file that appears under its name once it is complete.
 
@@ -70,6 +74,8 @@ def write_features(
         Name and coordinates of the layer.
     overwrite : bool
         Replace a file of that name.
+    check_inputs : callable
+        Called when the file is complete; what it raises is a reason not to publish it.
 
     Raises
     ------
@@ -87,6 +93,7 @@ def write_features(
                 raise batches.error from None
             raise RasterError(f"cannot write {path}: {error}") from error
         publication.complete(partial)
+        check_inputs()
         publish([publication])
 
 

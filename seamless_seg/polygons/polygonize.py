@@ -58,6 +58,7 @@ def polygonize(
     min_area: float | None = None,
     simplify: float | None = None,
     overwrite: bool = False,
+    network: bool | None = None,
     on_progress: OnProgress | None = None,
 ) -> PolygonSummary:
     """Write the polygons of equal pixels, 4-connected, of a raster of classes.
@@ -84,6 +85,8 @@ def polygonize(
         polygons share stay shared. All polygons are in memory for that.
     overwrite : bool
         Replace ``output`` where it exists.
+    network : bool, optional
+        False: read local files alone, and let nothing in this process connect to another machine.
     on_progress : callable, optional
         Called with a ``Progress`` after each window.
 
@@ -114,7 +117,7 @@ def polygonize(
 
     with ExitStack() as stack:
         with naming_what_is_no_class_raster(raster):
-            reader = stack.enter_context(RasterReader(raster))
+            reader = stack.enter_context(RasterReader(raster, network=network is not False))
         names = _class_names(reader)
         numbers = None if classes is None else _class_numbers(classes, names, raster)
         inputs = [reader.path, *reader.files, *reader.archives]
@@ -129,7 +132,7 @@ def polygonize(
         missing = set() if numbers is None else set(numbers.tolist())
         traced = _traced(reader, window, numbers, missing, on_progress)
         features = builder.simplified(traced, simplify) if simplify else builder.features(traced)
-        write_features(destination, features, layer, overwrite)
+        write_features(destination, features, layer, overwrite, reader.check_unchanged)
         return PolygonSummary(
             polygons=builder.written,
             dropped=builder.dropped,

@@ -17,6 +17,10 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from ..errors import RasterError
 from .blocks import MIN_CACHE_BYTES
 
+# GDAL has a faster way to read a whole PNG, which gives uninitialized memory for what is cut off.
+# The environment is all that reaches each of its threads, and PNGs inside of other files.
+os.environ["GDAL_PNG_WHOLE_IMAGE_OPTIM"] = "NO"
+
 NAMESPACE = "seamless_seg"
 """Domain in a file's metadata of the tags that this package writes."""
 
@@ -100,6 +104,8 @@ def reporting(failure: str, details: Callable[[], str] = str) -> Iterator[None]:
     """
     try:
         yield
+    except RasterError:  # it says what has failed
+        raise
     except (RasterioError, OSError, UnicodeError) as error:
         # rasterio's own text may only point to the error that GDAL gave.
         reason = error.__cause__ if "See previous" in str(error) and error.__cause__ else error

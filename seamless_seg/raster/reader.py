@@ -15,6 +15,7 @@ from rasterio.windows import Window
 
 from ..arrays import Mask, Pixels
 from ..errors import OptionError, RasterError
+from ..inputs.network import without_network
 from ..validation import format_length
 from .band_names import BandNames, names_of, number_of_band
 from .block_layout import layout_of
@@ -22,6 +23,7 @@ from .blocks import BlockLayout
 from .decode import CHANNELS, COLORS, Palette, Unscaling, has_palette
 from .gdal import NAMESPACE, ignoring_missing_georeference, reporting
 from .georeference import Georeference
+from .input_files import InputFiles
 from .masks import Validity, check_nodata
 from .source import Reading
 
@@ -37,6 +39,9 @@ class RasterReader:
         Anything that rasterio opens.
     reading : Reading, optional
         Level or resolution, unscaling and nodata value; by default the file is read as it is.
+    network : bool
+        Whether the file, or what it names, may lie on another machine. If not, nothing in this
+        process connects to one until the reader is closed.
 
     Raises
     ------
@@ -46,7 +51,7 @@ class RasterReader:
         Where the options do not fit the raster.
     """
 
-    def __init__(self, path: Any, reading: Reading | None = None) -> None:
+    def __init__(self, path: Any, reading: Reading | None = None, network: bool = True) -> None:
         self.path = path
         self.reading = reading or Reading()
         self.notes: list[str] = []
@@ -56,8 +61,13 @@ class RasterReader:
         with ExitStack() as stack:
             # Datasets are not used as context managers: these keep an environment of rasterio's
             # open, and with it the size of a block cache that has to be reset.
+            if not network:
+                stack.enter_context(without_network())
+            self._inputs = InputFiles(path, network)
             self._file = self._open()
             stack.callback(self._file.close)
+            self._inputs.check_complete(self._file)
+            self._inputs.watch(self.archives)
             if not self._file.count:
                 raise RasterError(
                     f"{path} has no bands of its own, only subdatasets: name one of them"
@@ -256,6 +266,10 @@ class RasterReader:
             return None
         with self._reading(rows, cols):
             return self._validity.valid_values(rows, cols, self._stored_bands)
+
+    def check_unchanged(self) -> None:
+        """Raise ``RasterError`` if one of the raster's files has changed since it was opened."""
+        self._inputs.check_unchanged()
 
     def close(self) -> None:
         """Close the file."""

@@ -9,6 +9,9 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+"""First bytes of a TIFF."""
+
 BYTE_ORDERS = {b"II": "<", b"MM": ">"}
 """Byte orders of numpy by the first bytes of a TIFF."""
 
@@ -20,6 +23,15 @@ TILE_OFFSETS, TILE_BYTE_COUNTS = 324, 325
 
 STRIP_OFFSETS, STRIP_BYTE_COUNTS = 273, 279
 """Tags of a TIFF in strips."""
+
+COMPRESSION = 259
+"""Tag of the compression; 1 stands for none."""
+
+CHECKED_AT_ONCE = 2**18
+"""Blocks whose places are in memory at once, at most, while they are checked."""
+
+MAX_ENTRIES = 2**16
+"""Entries of a directory, and directories of a file, at most: what has more is damaged."""
 
 
 class Blocks(NamedTuple):
@@ -40,18 +52,73 @@ def find_blocks(path: Path) -> list[Blocks]:
         Where the file is no TIFF, or ends before its directories do.
     """
     with path.open("rb") as file:
-        return [_blocks(found) for found in _directories(file)]
+        return [_blocks(file, found) for found in _directories(file)]
 
 
-def _blocks(directory: dict[int, npt.NDArray[np.uint64]]) -> Blocks:
+def check_blocks(path: Path) -> None:
+    """Check that all blocks of a TIFF, of its masks and its overviews lie in its file.
+
+    Blocks that are left out are none of them. They are checked a part at a time: the offsets of a
+    large raster alone may not fit into memory.
+
+    Raises
+    ------
+    OSError
+        Where the file is no TIFF, or ends before its directories or its blocks do.
+    """
+    length = path.stat().st_size
+    with path.open("rb") as file:
+        for directory in _directories(file):
+            offsets, sizes = _located(directory)
+            if offsets is None or sizes is None:  # an image of no pixels of its own
+                continue
+            is_plain = COMPRESSION not in directory or directory[COMPRESSION].read(file)[0] == 1
+            for first in range(0, min(offsets.length, sizes.length), CHECKED_AT_ONCE):
+                starts, counts = (
+                    own.read(file, first, CHECKED_AT_ONCE) for own in (offsets, sizes)
+                )
+                common = min(len(starts), len(counts))
+                starts, counts = starts[:common], counts[:common]
+                # Some writers round the size of the last strip up; reading it tells.
+                ends = starts + np.minimum(counts, 1 if is_plain else length + 1)
+                beyond = np.count_nonzero((starts != 0) & (counts != 0) & (ends > length))
+                if beyond:
+                    raise OSError(f"{beyond} of its blocks lie beyond the end of the file")
+
+
+class _Integers(NamedTuple):
+    """Where a file has the integers of a tag."""
+
+    dtype: np.dtype[Any]
+    length: int
+    at: int
+
+    def read(
+        self, file: BinaryIO, first: int = 0, most: int | None = None
+    ) -> npt.NDArray[np.uint64]:
+        """Read all of them, or as many as ``most`` from the first on."""
+        count = self.length - first if most is None else min(most, self.length - first)
+        file.seek(self.at + first * self.dtype.itemsize)
+        return _read(file, self.dtype, count).astype(np.uint64)
+
+
+def _blocks(file: BinaryIO, directory: dict[int, _Integers]) -> Blocks:
+    offsets, sizes = _located(directory)
+    if offsets is None or sizes is None:
+        raise OSError("a TIFF without offsets of its blocks")
+    return Blocks(offsets.read(file), sizes.read(file))
+
+
+def _located(directory: dict[int, _Integers]) -> tuple[_Integers | None, _Integers | None]:
+    """Where a directory has the offsets and the sizes of its blocks; None where it has none."""
     for offsets, sizes in ((TILE_OFFSETS, TILE_BYTE_COUNTS), (STRIP_OFFSETS, STRIP_BYTE_COUNTS)):
         if offsets in directory and sizes in directory:
-            return Blocks(directory[offsets], directory[sizes])
-    raise OSError("a TIFF without offsets of its blocks")
+            return directory[offsets], directory[sizes]
+    return None, None
 
 
-def _directories(file: BinaryIO) -> Iterator[dict[int, npt.NDArray[np.uint64]]]:
-    """Yield the integers in each directory, by tag."""
+def _directories(file: BinaryIO) -> Iterator[dict[int, _Integers]]:
+    """Yield the integers of each directory, by tag."""
     order = BYTE_ORDERS.get(file.read(2))
     if order is None:
         raise OSError("not a TIFF")
@@ -61,8 +128,10 @@ def _directories(file: BinaryIO) -> Iterator[dict[int, npt.NDArray[np.uint64]]]:
     is_big = version == 43
     pointer = order + ("u8" if is_big else "u4")
     file.seek(8 if is_big else 4)
-    seen = set()
+    seen: set[int] = set()
     while (at := int(_read(file, pointer, 1)[0])) and at not in seen:
+        if len(seen) >= MAX_ENTRIES:
+            raise OSError(f"more than {MAX_ENTRIES} directories")
         seen.add(at)
         file.seek(at)
         count = int(_read(file, order + ("u8" if is_big else "u2"), 1)[0])
@@ -73,8 +142,10 @@ def _directories(file: BinaryIO) -> Iterator[dict[int, npt.NDArray[np.uint64]]]:
 
 def _integers(
     file: BinaryIO, order: str, pointer: str, count: int
-) -> tuple[dict[int, npt.NDArray[np.uint64]], int]:
-    """Read the integers of a directory by tag, and find where it ends."""
+) -> tuple[dict[int, _Integers], int]:
+    """Find the integers of a directory by tag, and where it ends."""
+    if count > MAX_ENTRIES:
+        raise OSError(f"a directory of {count} entries")
     width = np.dtype(pointer).itemsize
     entry = np.dtype(
         [("tag", order + "u2"), ("kind", order + "u2"), ("n", pointer), ("value", pointer)]
@@ -86,8 +157,8 @@ def _integers(
         if kind in TIFF_INTEGERS:
             dtype = np.dtype(order + TIFF_INTEGERS[kind])
             is_inside = n * dtype.itemsize <= width
-            file.seek(start + (at + 1) * entry.itemsize - width if is_inside else value)
-            found[tag] = _read(file, dtype, n).astype(np.uint64)
+            place = start + (at + 1) * entry.itemsize - width if is_inside else value
+            found[tag] = _Integers(dtype, n, place)
     return found, end
 
 

@@ -33,6 +33,7 @@ def class_stats(
     *,
     zone_key: str | None = None,
     nodata: float | None = None,
+    network: bool | None = None,
     on_progress: OnProgress | None = None,
 ) -> ClassStats:
     """Count pixels, area and share of each class of a raster.
@@ -52,6 +53,8 @@ def class_stats(
         Property of the polygons that is the zone's name, by default ``name`` or ``id``.
     nodata : float, optional
         Replaces the file's nodata value.
+    network : bool, optional
+        False: read local files alone, and let nothing in this process connect to another machine.
     on_progress : callable, optional
         Called with a ``Progress`` after each window.
 
@@ -79,7 +82,7 @@ def class_stats(
     if nodata is not None:
         reading = Reading(nodata=Decision(nodata_of(nodata), OPTION))
     with naming_what_is_no_class_raster(path):
-        opened = RasterReader(path, reading)
+        opened = RasterReader(path, reading, network is not False)
     with opened as reader:
         _select_class_band(reader)
         found = None if zones is None else _zones(zones, reader, zone_key)
@@ -88,6 +91,7 @@ def class_stats(
         counts = [ClassCounts(str(path)) for _ in (found.names if found else ("",))]
         with block_cache(windows.cache_bytes):
             _count(reader, windows, pixel_areas, found, counts, on_progress)
+        reader.check_unchanged()
         builder = _TableBuilder(_class_names(category_names(path), reader.nodata), pixel_areas)
     names = found.names if found else (None,)
     tables = tuple(builder.table(*pair) for pair in zip(counts, names, strict=True))

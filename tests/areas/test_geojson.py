@@ -102,7 +102,7 @@ def test_a_bow_tie_is_mended(write):
         ("[" * 100_000, "is not GeoJSON"),
         (
             polygon([(0, 0), (1, 0), (1, 1)], crs="nonsense"),
-            "the CRS nonsense, which is unknown: ",
+            "the CRS nonsense, which is no code, ",
         ),
         (
             polygon([(9, 1000), (9, 1001), (10, 1001)]),
@@ -120,7 +120,7 @@ def test_what_is_no_area_is_refused(write, place, document, message):
 
 
 def test_a_folder_is_no_area(tmp_path):
-    with pytest.raises(OptionError, match="cannot be read: Is a directory"):
+    with pytest.raises(OptionError, match="is a folder: name a file in it"):
         read_area(tmp_path, (9, 9))
 
 
