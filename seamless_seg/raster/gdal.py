@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import rasterio
+from rasterio._err import CPLE_BaseError
 from rasterio.env import getenv, hasenv
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
+from ..boundary import boundary, in_words
 from ..errors import OptionError, RasterError
 from .blocks import MIN_CACHE_BYTES
 
@@ -88,19 +90,47 @@ def user_cache() -> int | None:
 
 
 @contextmanager
-def reporting(failure: str, details: Callable[[], str] = str) -> Iterator[None]:
-    """Turn errors of rasterio and the system into a ``RasterError``.
+def reading_file(failure: str) -> Iterator[None]:
+    """Turn whatever reading a raster raises into a ``RasterError``.
 
     Parameters
     ----------
     failure : str
         What has failed then, such as ``cannot open in.tif``.
+    """
+    with boundary(RasterError, failure), keeping_quiet():
+        try:
+            yield
+        except RasterioError as error:
+            raise _cause(error) from error
+
+
+@contextmanager
+def reporting(failure: str, details: Callable[[], str] = str) -> Iterator[None]:
+    """Turn errors of GDAL and of the system, when a raster is written, into a ``RasterError``.
+
+    Parameters
+    ----------
+    failure : str
+        What has failed then, such as ``cannot write out.tif``.
     details : callable, optional
         Gives text to add after that.
     """
     try:
+        with keeping_quiet():
+            yield
+    # Errors of GDAL's own, which rasterio lets through, have no public base class.
+    except (RasterioError, CPLE_BaseError, OSError, UnicodeError) as error:
+        raise RasterError(f"{failure}{details()}: {in_words(_cause(error))}") from error
+
+
+def _cause(error: Exception) -> BaseException:
+    """Return the error that GDAL gave where rasterio's own text only points to it."""
+    return error.__cause__ if "See previous" in str(error) and error.__cause__ else error
+
+
+@contextmanager
+def keeping_quiet() -> Iterator[None]:
+    """Send GDAL's messages in this thread to rasterio's log: it prints them outside of an Env."""
+    with nullcontext() if hasenv() else rasterio.Env():
         yield
-    except (RasterioError, OSError, UnicodeError) as error:
-        # rasterio's own text may only point to the error that GDAL gave.
-        reason = error.__cause__ if "See previous" in str(error) and error.__cause__ else error
-        raise RasterError(f"{failure}{details()}: {reason}") from error
