@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from .errors import SeamlessError
+
+MAX_SHOWN = 100
+"""Characters of a value of a file that a message shows."""
 
 MAX_LENGTH = 300
 """Characters of a reason that another library gives."""
@@ -35,6 +40,19 @@ def boundary(
         raise
     except Exception as error:
         raise kind(f"{failure}: {in_words(error)}{advice}") from error
+
+
+def is_text(value: Any) -> bool:
+    """Whether a value is text that can be encoded: JSON may hold halves of characters."""
+    return isinstance(value, str) and not any("\ud800" <= own <= "\udfff" for own in value)
+
+
+def shown(value: Any) -> str:
+    """Return a value of JSON as a message shows it, whatever it is."""
+    try:
+        return json.dumps(value)[:MAX_SHOWN]
+    except (ValueError, TypeError, RecursionError):
+        return f"a {type(value).__name__}"
 
 
 def in_words(error: BaseException) -> str:

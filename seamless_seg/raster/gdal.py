@@ -15,7 +15,7 @@ from rasterio.env import getenv, hasenv
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from ..boundary import boundary, in_words
-from ..errors import OptionError, RasterError
+from ..errors import OptionError, RasterError, SeamlessError
 from .blocks import MIN_CACHE_BYTES
 
 NAMESPACE = "seamless_seg"
@@ -119,6 +119,8 @@ def reporting(failure: str, details: Callable[[], str] = str) -> Iterator[None]:
     try:
         with keeping_quiet():
             yield
+    except SeamlessError:
+        raise
     # Errors of GDAL's own, which rasterio lets through, have no public base class.
     except (RasterioError, CPLE_BaseError, OSError, UnicodeError) as error:
         raise RasterError(f"{failure}{details()}: {in_words(_cause(error))}") from error
