@@ -83,7 +83,8 @@ def _check_message(message: str, path: Path, is_option: bool) -> None:
         raise FaultError(f"it is no clear error: {message[:300]}")
     if "\n" in message:
         raise FaultError(f"the error has several lines: {message[:300]!r}")
-    if not is_option and path.name not in message and "out." not in message:
+    names = (path.name, path.name.removesuffix(".aux.xml"), "out.", "the model")
+    if not is_option and not any(name in message for name in names):
         raise FaultError(f"the error does not name {path.name}: {message[:300]}")
 
 

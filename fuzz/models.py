@@ -153,7 +153,7 @@ def _weights_outside(made: Any, random: Random) -> None:
 
 
 def _change_shape(made: Any, random: Random) -> None:
-    own = random.choice((made.graph.input[0], made.graph.output[0]))
+    own = random.choice([*made.graph.input, *made.graph.output] or [made.graph.input.add()])
     kind = random.choice(("value", "value", "name", "rank", "none", "type"))
     shape = own.type.tensor_type.shape
     if kind == "value" and shape.dim:

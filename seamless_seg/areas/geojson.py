@@ -20,6 +20,7 @@ from ..errors import OptionError
 from ..raster.georeference import Georeference, apply_affine
 from ..validation import format_coordinates, numbers_of
 from ..windows import Window
+from .crossings import made_valid
 from .misplaced import advice_on_area, advice_on_bounds, crs_name, other_order
 from .reproject import TargetGrid, reproject, reproject_each, wrap_longitudes
 
@@ -383,9 +384,7 @@ def _crs_name(document: dict[str, Any]) -> str:
 
 def _polygons_of(node: Any, name: str) -> list[shapely.Geometry]:
     """Valid geometries of the polygons, but for empty ones, in a part of a document."""
-    return [
-        shapely.make_valid(polygon) for polygon in _polygons(node, name) if not polygon.is_empty
-    ]
+    return [made_valid(polygon, name) for polygon in _polygons(node, name) if not polygon.is_empty]
 
 
 def _polygons(node: Any, name: str) -> Iterator[shapely.Geometry]:
