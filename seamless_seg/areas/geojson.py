@@ -33,6 +33,13 @@ BOUND_ROUNDING = 1e-3
 """Pixels by which rounding may move a bound of an area at most."""
 
 
+@contextmanager
+def without_overflow_warnings() -> Iterator[None]:
+    """Leave it to errors to say what is wrong with coordinates that overflow."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        yield
+
+
 def area_of(
     path: Any,
     bounds: Sequence[float] | None,
@@ -64,6 +71,7 @@ def area_of(
     return None if path is None else read_area(path, size, georeference)
 
 
+@without_overflow_warnings()
 def read_area(
     path: Any, size: tuple[int, int], georeference: Georeference | None = None
 ) -> shapely.Geometry:
@@ -158,6 +166,7 @@ def read_bounds(
     return to_pixels(area, transform)
 
 
+@without_overflow_warnings()
 def read_features(
     path: Any, size: tuple[int, int], georeference: Georeference | None = None, what: str = "area"
 ) -> tuple[list[dict[str, Any]], Geometries, str]:
@@ -378,7 +387,8 @@ def _crs_name(document: dict[str, Any]) -> str:
     """The CRS that a file names, as before RFC 7946, or the default one."""
     named = document.get("crs") or GEOJSON_CRS
     if isinstance(named, dict):
-        named = (named.get("properties") or {}).get("name", GEOJSON_CRS)
+        properties = named.get("properties")
+        named = properties.get("name", GEOJSON_CRS) if isinstance(properties, dict) else named
     return str(named)
 
 

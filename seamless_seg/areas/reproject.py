@@ -236,7 +236,7 @@ def _splits(
 
 def _distance(points: Points, starts: Points, ends: Points) -> Floats:
     """Distances from points to straight lines, in pairs; NaN where a coordinate is not finite."""
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         along = ends - starts
         length = np.maximum((along**2).sum(axis=1), np.finfo(np.float64).tiny)
         share = np.clip(((points - starts) * along).sum(axis=1) / length, 0, 1)
