@@ -36,7 +36,7 @@ def boundary(
     """
     try:
         yield
-    except SeamlessError:
+    except (SeamlessError, ModuleNotFoundError):  # what is not installed is not the file's fault
         raise
     except Exception as error:
         raise kind(f"{failure}: {in_words(error)}{advice}") from error
