@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from contextlib import nullcontext
 from types import FrameType
 
 
@@ -24,10 +25,14 @@ def main() -> None:
         )
     from .interruption import end_tidily_on_signals
     from .program import load_command, run_program
+    from .stderr import own_stderr
 
-    load_command(sys.argv[1:])
+    arguments = sys.argv[1:]
+    load_command(arguments)
     end_tidily_on_signals()
-    sys.exit(run_program(sys.argv[1:]))
+    with nullcontext() if "--debug" in arguments else own_stderr():
+        status = run_program(arguments)
+    sys.exit(status)
 
 
 def _leave(number: int, frame: FrameType | None) -> None:

@@ -73,11 +73,12 @@ def number_of(name: str, value: Any) -> float | None:
     if value is None:
         return None
     try:
-        number = float(value)
-    except (TypeError, ValueError):
+        number = math.nan if isinstance(value, str | bytes) else float(value)
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not abs(number) < LARGEST_FLOAT32:
-        raise OptionError(f"{name} must be a finite number, not {value}")
+        shown = repr(value) if isinstance(value, str | bytes) else f"{value}"
+        raise OptionError(f"{name} must be a finite number, not {shown:.60}")
     return number
 
 
@@ -100,6 +101,8 @@ def numbers_of(name: str, values: Any, count: int) -> tuple[float, ...] | None:
     """
     if values is None:
         return None
+    if isinstance(values, str | bytes):
+        raise OptionError(f"{name} must be a number, or a list of numbers, not the text {values!r}")
     listed = list(values) if isinstance(values, Sequence | np.ndarray) else [values]
     if len(listed) not in (1, count):
         raise OptionError(f"{name} has {len(listed)} numbers for {count} bands: give {count}, or 1")
@@ -174,6 +177,8 @@ def pair(name: str, value: object, least: int = 0) -> tuple[int, int]:
     GeometryError
         If the value is anything else.
     """
+    if isinstance(value, str | bytes):
+        raise GeometryError(f"{name} must be one number or (height, width), not {value!r}")
     try:
         height, width = value  # type: ignore[misc]  # its TypeError is the check
     except TypeError:

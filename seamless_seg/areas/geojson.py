@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,13 @@ import shapely
 import shapely.geometry
 
 from ..arrays import Floats, Geometries
+from ..boundary import boundary, in_words, shown
 from ..errors import OptionError
 from ..inputs.regular import refusal_as_file
 from ..raster.georeference import Georeference, apply_affine
 from ..validation import format_coordinates, numbers_of
 from ..windows import Window
+from .crossings import made_valid
 from .misplaced import advice_on_area, advice_on_bounds, crs_name, other_order
 from .reproject import TargetGrid, reproject, reproject_each, wrap_longitudes
 from .stated_crs import stated_crs
@@ -27,6 +30,13 @@ BOUNDS_ORDER = "west, south, east, north"
 
 BOUND_ROUNDING = 1e-3
 """Pixels by which rounding may move a bound of an area at most."""
+
+
+@contextmanager
+def without_overflow_warnings() -> Iterator[None]:
+    """Leave it to errors to say what is wrong with coordinates that overflow."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        yield
 
 
 def area_of(
@@ -60,6 +70,7 @@ def area_of(
     return None if path is None else read_area(path, size, georeference)
 
 
+@without_overflow_warnings()
 def read_area(
     path: Any, size: tuple[int, int], georeference: Georeference | None = None
 ) -> shapely.Geometry:
@@ -82,11 +93,12 @@ def read_area(
         Where the file holds no polygon, or all of them lie outside the raster.
     """
     name = f"area {path}"
-    document = _load(path, name)
-    polygons = _polygons_of(document, name)
-    if not polygons:
-        raise OptionError(f"{name} holds no polygon")
-    given = _only_polygons(shapely.union_all(polygons))
+    with _reading(name):
+        document = _load(path, name)
+        polygons = _polygons_of(document, name)
+        if not polygons:
+            raise OptionError(f"{name} holds no polygon")
+        given = _only_polygons(shapely.union_all(polygons))
     grid = _grid(size, georeference, name)
     crs = "" if grid is None else stated_crs(document, name)
     transform = georeference.transform if georeference else None
@@ -154,6 +166,7 @@ def read_bounds(
     return to_pixels(area, transform)
 
 
+@without_overflow_warnings()
 def read_features(
     path: Any, size: tuple[int, int], georeference: Georeference | None = None, what: str = "area"
 ) -> tuple[list[dict[str, Any]], Geometries, str]:
@@ -183,15 +196,9 @@ def read_features(
         Where the file holds no polygon, or one that cannot be brought into the raster's CRS.
     """
     name = f"{what} {path}"
-    document = _load(path, name)
-    is_collection = isinstance(document, dict) and document.get("type") == "FeatureCollection"
-    features, covered = [], []
-    for feature in (document.get("features") or ()) if is_collection else [document]:
-        polygons = _polygons_of(feature, name)
-        if polygons:
-            area = shapely.union_all(polygons)
-            features.append(feature)
-            covered.append(area if area.geom_type == "Polygon" else _only_polygons(area))
+    with _reading(name):
+        document = _load(path, name)
+        features, covered = _covered_by(document, name)
     if not features:
         raise OptionError(f"{name} holds no polygon")
     areas = np.array(covered, np.object_)
@@ -200,6 +207,19 @@ def read_features(
         areas = reproject_each(areas, stated_crs(document, name), grid, name)
         areas = np.array([wrap_longitudes(area, grid) for area in areas], np.object_)
     return features, areas, "" if grid is None else crs_stated(document)
+
+
+def _covered_by(document: Any, name: str) -> tuple[list[dict[str, Any]], list[shapely.Geometry]]:
+    """Features with polygons, and what each covers."""
+    is_collection = isinstance(document, dict) and document.get("type") == "FeatureCollection"
+    features, covered = [], []
+    for feature in _listed(document, "features", name) if is_collection else [document]:
+        polygons = _polygons_of(feature, name)
+        if polygons:
+            area = shapely.union_all(polygons)
+            features.append(feature)
+            covered.append(area if area.geom_type == "Polygon" else _only_polygons(area))
+    return features, covered
 
 
 def bounding_window(area: shapely.Geometry, size: tuple[int, int]) -> Window:
@@ -327,17 +347,29 @@ def _load(path: Any, name: str) -> Any:
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise OptionError(f"{name} cannot be read: {error.strerror}") from error
+        raise OptionError(f"{name} cannot be read: {in_words(error)}") from error
     except UnicodeError as error:
         raise _to_convert(path, name) from error
     if not text.strip():
         raise OptionError(f"{name} is an empty file: write it again")
     if text.lstrip()[0] not in "{[":
         raise _to_convert(path, name)
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise OptionError(f"{name} is not GeoJSON: {error}") from error
+    return json.loads(text)
+
+
+@contextmanager
+def _reading(name: str) -> Iterator[None]:
+    """Turn whatever a document that is not GeoJSON raises into an ``OptionError``."""
+    with boundary(OptionError, f"{name} is not GeoJSON"):
+        yield
+
+
+def _listed(node: dict[str, Any], key: str, name: str) -> list[Any]:
+    """The list that GeoJSON has under a key; null stands for none."""
+    value = node.get(key) or []
+    if not isinstance(value, list):
+        raise OptionError(f"{name} is not GeoJSON: {key} is {shown(value)}, not a list")
+    return value
 
 
 def _to_convert(path: Any, name: str) -> OptionError:
@@ -355,21 +387,19 @@ def crs_stated(document: Any) -> str:
 
 def _polygons_of(node: Any, name: str) -> list[shapely.Geometry]:
     """Valid geometries of the polygons, but for empty ones, in a part of a document."""
-    return [
-        shapely.make_valid(polygon) for polygon in _polygons(node, name) if not polygon.is_empty
-    ]
+    return [made_valid(polygon, name) for polygon in _polygons(node, name) if not polygon.is_empty]
 
 
 def _polygons(node: Any, name: str) -> Iterator[shapely.Geometry]:
     kind = node.get("type") if isinstance(node, dict) else None
     if kind == "FeatureCollection":
-        for feature in node.get("features") or ():
+        for feature in _listed(node, "features", name):
             yield from _polygons(feature, name)
     elif kind == "Feature":
         if node.get("geometry"):
             yield from _polygons(node["geometry"], name)
     elif kind == "GeometryCollection":
-        for geometry in node.get("geometries") or ():
+        for geometry in _listed(node, "geometries", name):
             yield from _polygons(geometry, name)
     elif kind in ("Polygon", "MultiPolygon"):
         yield _polygon(node, name)
@@ -382,10 +412,10 @@ def _polygon(node: dict[str, Any], name: str) -> shapely.Geometry:
         with np.errstate(invalid="ignore"):  # the error below is clearer than numpy's warning
             polygon = shapely.force_2d(shapely.geometry.shape(node))
         is_finite = np.isfinite(shapely.get_coordinates(polygon)).all()
-    except (KeyError, TypeError, ValueError, shapely.errors.ShapelyError) as error:
+    except Exception as error:  # shapely raises what it likes
         is_finite = "NaN" not in (document := json.dumps(node)) and "Infinity" not in document
         if is_finite:
-            reason = re.sub(r"^\w+Exception: ", "", str(error))
+            reason = re.sub(r"^\w+Exception: ", "", in_words(error))
             raise OptionError(f"{name} has a broken polygon: {reason}") from error
     if not is_finite:
         raise OptionError(f"{name} has a broken polygon: a coordinate is no finite number")

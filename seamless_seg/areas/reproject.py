@@ -12,6 +12,7 @@ import shapely
 from shapely.affinity import translate
 
 from ..arrays import Floats, Geometries, Mask
+from ..boundary import boundary
 from ..errors import OptionError
 from ..validation import format_coordinates
 
@@ -103,28 +104,25 @@ def reproject_each(areas: Geometries, source: str, grid: TargetGrid, name: str) 
 
 def _reprojected(parts: Geometries, source: str, grid: TargetGrid, name: str) -> Geometries:
     """Polygons one by one, each made valid."""
-    import rasterio._err
     import rasterio.crs
-    import rasterio.errors
     import rasterio.warp
+
+    from ..raster.gdal import keeping_quiet
 
     def to_grid(points: Points) -> Points:
         return np.column_stack(rasterio.warp.transform(source_crs, grid.crs, *points.T))
 
     try:
-        source_crs = rasterio.crs.CRS.from_user_input(source)
-    except (rasterio.errors.RasterioError, rasterio._err.CPLE_BaseError, ValueError) as error:
+        with keeping_quiet():
+            source_crs = rasterio.crs.CRS.from_user_input(source)
+    except Exception as error:  # rasterio lets errors of GDAL's own through
         raise OptionError(
-            f"{name} states the CRS {source}, which is unknown: state it as EPSG:CODE"
+            f"{name} states the CRS {source:.80}, which is unknown: state it as EPSG:CODE"
         ) from error
-    try:
+    failure = f"{name} cannot be reprojected from {source:.80} to the raster's CRS"
+    with boundary(OptionError, failure), keeping_quiet():
         beyond = _beyond_degrees(parts, source_crs)
         reprojected = None if beyond is not None else _transformed(parts, to_grid, grid)
-    # rasterio lets errors of GDAL's own through, which have no public base class.
-    except (rasterio.errors.RasterioError, rasterio._err.CPLE_BaseError, ValueError) as error:
-        raise OptionError(
-            f"{name} cannot be reprojected from {source} to the raster's CRS: {error}"
-        ) from error
     if beyond is not None:
         raise _not_degrees(beyond, source, grid, name)
     if reprojected is None:
@@ -238,7 +236,7 @@ def _splits(
 
 def _distance(points: Points, starts: Points, ends: Points) -> Floats:
     """Distances from points to straight lines, in pairs; NaN where a coordinate is not finite."""
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         along = ends - starts
         length = np.maximum((along**2).sum(axis=1), np.finfo(np.float64).tiny)
         share = np.clip(((points - starts) * along).sum(axis=1) / length, 0, 1)

@@ -12,7 +12,7 @@ import shapely
 from ..arrays import Geometries
 from ..errors import OptionError
 from ..raster.georeference import Georeference
-from .geojson import outside, overlaps, read_features, to_pixels
+from .geojson import outside, overlaps, read_features, to_pixels, without_overflow_warnings
 from .misplaced import unreferenced
 
 NAME_PROPERTIES = ("name", "id")
@@ -32,6 +32,7 @@ class Zones:
     """Sentences that a user should read."""
 
 
+@without_overflow_warnings()
 def read_zones(
     path: Any,
     size: tuple[int, int],

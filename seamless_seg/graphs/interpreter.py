@@ -129,7 +129,7 @@ def _run(
             if obstacle.node is None:
                 obstacle.node = label
             raise
-        except (LookupError, ValueError, TypeError, ArithmeticError) as error:
+        except Exception as error:  # the node may be of any form
             raise BoundError("unknown", f"its rule does not fit it ({error})", label) from error
         for name, tensor in zip(node.output, outputs, strict=False):
             known[name] = tensor

@@ -14,6 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from ..boundary import boundary
+from ..errors import SeamlessError
+
 VARINT, LENGTH = 0, 2
 """Wire types of a field's value: a whole number, and bytes of a stated length."""
 
@@ -59,8 +62,8 @@ class Graph:
     """Tensors of a few whole numbers, by their names."""
 
 
-GRAPH_ERRORS = (OSError, ValueError, LookupError, TypeError, RecursionError)
-"""Exceptions of ``read_graph`` where a file holds no graph, or a damaged one."""
+class GraphError(SeamlessError):
+    """A file that holds no graph, or a damaged one."""
 
 
 def read_graph(path: Any) -> Graph:
@@ -68,8 +71,8 @@ def read_graph(path: Any) -> Graph:
 
     Raises
     ------
-    OSError, ValueError, LookupError, TypeError, RecursionError
-        One of ``GRAPH_ERRORS``, where the file holds no graph, or a damaged one.
+    GraphError
+        Where the file holds no graph, or a damaged one.
     """
     with _reader_of(path) as reader:
         return reader.model()
@@ -83,7 +86,7 @@ def external_locations(path: Any) -> tuple[str, ...]:
 
     Raises
     ------
-    OSError, ValueError, LookupError, TypeError, RecursionError
+    GraphError
         As for ``read_graph``.
     """
     with _reader_of(path) as reader:
@@ -91,8 +94,16 @@ def external_locations(path: Any) -> tuple[str, ...]:
 
 
 @contextmanager
+def reading_graph(path: Any) -> Iterator[None]:
+    """Turn whatever reading a graph raises into a ``GraphError``."""
+    with boundary(GraphError, f"the graph of {path} cannot be read"):
+        yield
+
+
+@contextmanager
 def _reader_of(path: Any) -> Iterator[_Reader]:
     with (
+        reading_graph(path),
         Path(path).open("rb") as file,
         mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
     ):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from ..graphs.onnx_graph import GRAPH_ERRORS, Graph, Node, read_graph
+from ..graphs.onnx_graph import Graph, GraphError, Node, read_graph, reading_graph
 
 CHOOSING_KINDS = ("ArgMax", "TopK")
 """Types of nodes that choose the class with the largest logit."""
@@ -88,9 +88,9 @@ def content_of(path: Any, image: str, output: str) -> OutputContent:
         Names of the graph's input and of the output.
     """
     try:
-        graph = read_graph(path)
-        return _content(graph, image, output)
-    except GRAPH_ERRORS:
+        with reading_graph(path):
+            return _content(read_graph(path), image, output)
+    except GraphError:
         return OutputContent()
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ..boundary import boundary
 from ..errors import ModelError, OptionError
 from .base import Model
 from .ensemble import Ensemble
@@ -197,15 +198,9 @@ class CutModel:
 
     @contextmanager
     def _refusing(self) -> Iterator[None]:
-        from ..graphs.tensors import BoundError
-
-        try:
+        refusal = f'{self.model.spec.name} cannot be run with exact="global"'
+        with boundary(OptionError, refusal, "; leave exact= out"):
             yield
-        except BoundError as obstacle:
-            raise OptionError(
-                f'{self.model.spec.name} cannot be run with exact="global": {obstacle}; leave '
-                f"exact= out"
-            ) from obstacle
 
 
 def cut_models(model: Model) -> list[CutModel]:

@@ -8,8 +8,9 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from ..boundary import boundary
 from ..errors import ModelError
-from ..graphs.onnx_graph import GRAPH_ERRORS, external_locations
+from ..graphs.onnx_graph import GraphError, external_locations
 from ..inputs.regular import refusal_of_special, require_regular
 
 
@@ -64,7 +65,7 @@ def weight_files(path: Path) -> list[Path]:
 
     Empty where the weights are in the file itself, and for a file that holds no ONNX graph.
     """
-    with suppress(*GRAPH_ERRORS):
+    with suppress(GraphError):
         require_regular(path)
         return [path.parent / location for location in external_locations(path)]
     return []
@@ -97,7 +98,8 @@ def fingerprint(model: Any) -> str:
     Of one ONNX file it is that of the file and of the files of its weights; of several, that of
     their digests.
     """
-    digests = [_digest(path) for path in files_of(model)]
+    with boundary(ModelError, f"{model} cannot be read"):
+        digests = [_digest(path) for path in files_of(model)]
     return (
         digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
     )

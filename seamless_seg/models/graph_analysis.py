@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from ..graphs.onnx_graph import GRAPH_ERRORS, Graph, Integers, Node, read_graph
+from ..graphs.onnx_graph import Graph, GraphError, Integers, Node, read_graph, reading_graph
 from .base import Model
 from .ensemble import Ensemble
 from .onnx_model import OnnxModel
@@ -65,10 +65,10 @@ def final_activation(model: Model) -> str | None:
     if not isinstance(model, OnnxModel):
         return None
     try:
-        graph = read_graph(model.spec.name)
-    except GRAPH_ERRORS:
+        with reading_graph(model.spec.name):
+            return _activation_before(read_graph(model.spec.name), model.output)
+    except GraphError:
         return None
-    return _activation_before(graph, model.output)
 
 
 def _activation_before(graph: Graph, name: str) -> str | None:
@@ -90,9 +90,10 @@ def tile_wide_nodes(model: Model) -> str | None:
     if not isinstance(model, OnnxModel) or model.other_graph is not None:
         return None
     try:
-        graph = read_graph(model.spec.name)
-        counts = Counter(_tile_wide_kinds(graph, _ancestors(graph, {model.output})))
-    except GRAPH_ERRORS:
+        with reading_graph(model.spec.name):
+            graph = read_graph(model.spec.name)
+            counts = Counter(_tile_wide_kinds(graph, _ancestors(graph, {model.output})))
+    except GraphError:
         return None
     listed = (f"{count} {kind} node{'s' * (count > 1)}" for kind, count in counts.items())
     return " and ".join(listed) or None

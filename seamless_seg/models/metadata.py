@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ..boundary import boundary, is_text
 from ..decisions import METADATA, SIDECAR
 from ..errors import ModelError
 from ..normalization import Scaling
@@ -134,21 +135,18 @@ class _Properties:
         if text is None:
             return None
         try:
-            value = json.loads(text)
-        except (ValueError, RecursionError):
-            value = _python_literal(text)
-        try:
-            return parser(value)
-        except (TypeError, ValueError):
+            with boundary(ModelError, key):
+                return parser(_value_of(text))
+        except ModelError:
             self.notes.append(f"the model's metadata has {key} {text:.60}, which is ignored")
             return None
 
 
 def text_of(value: Any) -> str:
     """Return a value that is text; raise ``TypeError`` for any other."""
-    if not isinstance(value, str):
+    if not is_text(value):
         raise TypeError(value)
-    return value
+    return str(value)
 
 
 def _positive(value: Any) -> float:
@@ -183,10 +181,11 @@ def _numbers(value: Any) -> tuple[float, ...]:
     return tuple(float(number) for number in value)
 
 
-def _python_literal(text: str) -> Any:
-    """Return the value of a Python literal, as some exporters write dicts; else the text."""
-    with suppress(ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
-        return ast.literal_eval(text)
+def _value_of(text: str) -> Any:
+    """Return the value of JSON, or of a Python literal, as some exporters write; else the text."""
+    for parse in (json.loads, ast.literal_eval):
+        with suppress(ModelError), boundary(ModelError, "metadata"):
+            return parse(text)
     return text
 
 
@@ -207,7 +206,7 @@ def classes_of(value: Any) -> tuple[tuple[str, ...], tuple[int, ...]]:
     if isinstance(value, list) and value and isinstance(value[0], Mapping):
         value = value[0]
     if isinstance(value, Mapping):
-        by_number = {int(key): str(name) for key, name in value.items()}
+        by_number = {int(key): text_of(str(name)) for key, name in value.items()}
         numbers = tuple(sorted(by_number))
         if len(by_number) < len(value) or any(not 0 <= n <= MAX_CLASS for n in numbers):
             raise ValueError(value)

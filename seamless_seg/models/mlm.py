@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ..boundary import MAX_SHOWN, boundary, is_text, shown
 from ..decisions import SIDECAR
 from ..errors import ModelError
 from ..inputs.regular import require_regular
@@ -51,15 +52,15 @@ def with_sidecar(metadata: ModelMetadata, model: Any) -> ModelMetadata:
     """
     for path in sidecar_paths(model):
         try:
-            properties = _properties(path)
-        except FileNotFoundError:
-            continue
-        except (OSError, ValueError, RecursionError) as error:
-            note = f"{path} cannot be read as JSON and is ignored: {error!s:.100}"
-            metadata = metadata.with_note(note)
+            with boundary(ModelError, f"{path} cannot be read as JSON and is ignored"):
+                properties = _properties(path)
+        except ModelError as error:
+            if not isinstance(error.__cause__, FileNotFoundError):
+                metadata = metadata.with_note(str(error))
             continue
         if properties:
-            return _overridden(metadata, path, properties)
+            with boundary(ModelError, f"{path} cannot be read"):
+                return _overridden(metadata, path, properties)
     return metadata
 
 
@@ -107,9 +108,10 @@ class _Document:
         if value is None:
             return None
         try:
-            return parser(value)
-        except (LookupError, TypeError, ValueError, OverflowError):
-            self.note(f"{key} {json.dumps(value):.100}, which is ignored")
+            with boundary(ModelError, key):
+                return parser(value)
+        except ModelError:
+            self.note(f"{key} {shown(value)}, which is ignored")
             return None
 
     def note(self, what: str) -> None:
@@ -143,14 +145,16 @@ class _Document:
         for key in ("norm_type", "norm_clip", "statistics"):
             if first.get(key) is not None:
                 self.note(f"{key}, of an old version of MLM, which is ignored")
-        if first.get("resize_type") not in (None, "crop", "pad"):
-            self.note(f"resize_type {first['resize_type']}, which is not done: tiles keep pixels")
+        resize = first.get("resize_type")
+        if resize not in (None, "crop", "pad"):
+            named = resize if is_text(resize) and len(resize) < MAX_SHOWN else shown(resize)
+            self.note(f"resize_type {named}, which is not done: tiles keep pixels")
 
     def _scaling(self, first: Mapping[str, Any]) -> Any:
         """Return the scaling, which null states to be none at all; None where none is stated."""
         function = first.get("pre_processing_function")
         if function is not None:
-            self.note(f"pre_processing_function {json.dumps(function):.100}, which is not called")
+            self.note(f"pre_processing_function {shown(function)}, which is not called")
         if "value_scaling" not in first or (first["value_scaling"] is None and function):
             return None
         if first["value_scaling"] is None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..boundary import boundary
 from ..errors import ModelError, OptionError, SeamlessError
 from ..foreign_files import identify
 from ..graphs.onnx_graph import with_output
@@ -57,10 +58,11 @@ class OnnxFile:
         self.threads = threads
         self._more_output: str | None = None
         self._graph: bytes | None = None
-        self.session = _open_session(Path(path), provider, threads)
-        self.inputs = [to_tensor(node) for node in self.session.get_inputs()]
-        self.outputs = [to_tensor(node) for node in self.session.get_outputs()]
-        self.properties: dict[str, str] = self.session.get_modelmeta().custom_metadata_map
+        with boundary(ModelError, f"{path} is not a model that onnxruntime can load"):
+            self.session = _open_session(Path(path), provider, threads)
+            self.inputs = [to_tensor(node) for node in self.session.get_inputs()]
+            self.outputs = [to_tensor(node) for node in self.session.get_outputs()]
+            self.properties: dict[str, str] = self.session.get_modelmeta().custom_metadata_map
         self._session_threads = threads or cores()
         self._holds_memory = False
 

@@ -9,6 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ..boundary import boundary
+from ..errors import ModelError
 from ..inputs.regular import require_regular
 from .metadata import NAMES_KEYS, ModelMetadata, classes_of
 from .mlm import MAX_DOCUMENT_LENGTH, sidecar_paths, with_sidecar
@@ -67,7 +69,7 @@ def _with_names(metadata: ModelMetadata, model: Path) -> ModelMetadata:
 
 def _json(path: Path) -> Any:
     """Return what a JSON file holds; None where there is no such file, or none that is JSON."""
-    with suppress(OSError, ValueError, RecursionError):
+    with suppress(ModelError), boundary(ModelError, f"{path} is ignored"):
         require_regular(path)
         with path.open(encoding="utf-8") as file:
             return json.loads(file.read(MAX_DOCUMENT_LENGTH))
@@ -79,7 +81,7 @@ def _names(document: Any) -> tuple[tuple[str, ...], tuple[int, ...]] | None:
     if not isinstance(document, Mapping):
         return None
     for key in NAMES_KEYS:
-        with suppress(TypeError, ValueError):
+        with suppress(ModelError), boundary(ModelError, key):
             names, numbers = classes_of(document[key]) if key in document else ((), ())
             if names:
                 return names, numbers

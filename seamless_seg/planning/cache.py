@@ -77,9 +77,12 @@ def save_cached(kind: str, model: Any, document: Any, variant: str = "") -> None
         if folder is None:
             return
         partial = folder / f"{secrets.token_hex(8)}.partial"
-        with _new_file(partial) as file:
-            os.write(file, json.dumps(_entry(document)).encode())
-        partial.replace(folder / _name(model, variant))
+        try:
+            with _new_file(partial) as file:
+                os.write(file, json.dumps(_entry(document)).encode())
+            partial.replace(folder / _name(model, variant))
+        finally:
+            partial.unlink(missing_ok=True)
 
 
 def _entry(document: Any) -> dict[str, Any]:

@@ -79,7 +79,7 @@ def _rows(path: Path, text: str) -> list[Mapping[str, Any]]:
     if text.lstrip()[:1] in ("{", "["):
         try:
             return _of_json(json.loads(text))
-        except (ValueError, TypeError, RecursionError):
+        except Exception:  # the file may hold anything
             raise OptionError(f"classes: {path} lists no classes in JSON: {EXPECTED}") from None
     return _of_csv(path, text)
 

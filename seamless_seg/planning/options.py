@@ -364,7 +364,8 @@ def _named(options: Sequence[str]) -> str:
 
 
 def _listed(value: Any) -> list[Any]:
-    return list(value) if isinstance(value, Sequence | np.ndarray) else [value]
+    is_list = isinstance(value, Sequence | np.ndarray) and not isinstance(value, str | bytes)
+    return list(value) if is_list else [value]
 
 
 def _check_lengths(lengths: list[Any]) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Unpack
 
 import numpy as np
 
+from ..arrays import Floats
 from ..errors import ModelError, OptionError
 from ..models.base import Model
 from ..models.files import has_functions
@@ -19,6 +20,7 @@ from ..probes.receptive_field import Probe, Side
 from ..probes.receptive_field import probe as probe_model
 from ..raster.source import gaps_extended, read_extended
 from ..signatures import showing_fields
+from ..validation import pair
 from .cache import load_cached, save_cached
 from .open_raster import open_raster
 from .options import READING_OPTIONS, Options, ReadingChoices
@@ -281,21 +283,28 @@ def from_json(document: dict[str, Any]) -> Probe:
     if document["version"] != JSON_VERSION:
         raise ValueError(f"a probe of version {document['version']}, not {JSON_VERSION}")
     sides = {
-        name: Side(np.array(side["curve"], np.float64), side["reaches_across"])
+        name: Side(_curve(side["curve"]), bool(side["reaches_across"]))
         for name, side in document["sides"].items()
     }
     return Probe(
         **sides,
-        stride=(document["stride"][0], document["stride"][1]),
-        size=(document["size"][0], document["size"][1]),
-        equivariant=(document["equivariant"][0], document["equivariant"][1]),
-        depends_on_size=document["depends_on_size"],
-        rounding=document["rounding"],
-        depends_on_batch=document["depends_on_batch"],
-        batch_rounding=document["batch_rounding"],
-        deterministic=document["deterministic"],
+        stride=pair("stride", tuple(document["stride"]), 1),
+        size=pair("size", tuple(document["size"]), 1),
+        equivariant=(bool(document["equivariant"][0]), bool(document["equivariant"][1])),
+        depends_on_size=bool(document["depends_on_size"]),
+        rounding=float(document["rounding"]),
+        depends_on_batch=bool(document["depends_on_batch"]),
+        batch_rounding=float(document["batch_rounding"]),
+        deterministic=bool(document["deterministic"]),
         graph=_graph_from_json(document["graph"]),
     )
+
+
+def _curve(values: Any) -> Floats:
+    curve = np.array(values, np.float64)
+    if curve.ndim != 1:
+        raise ValueError(values)
+    return curve
 
 
 def _graph_from_json(document: dict[str, Any]) -> GraphVerdict:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import OptionError, SeamlessError
+from ..errors import OptionError
 from ..inputs.regular import refusal_as_file
 from ..models.cut_model import TracedShape
 from ..models.files import fingerprint
@@ -106,10 +106,6 @@ class StoredStatistics:
             )
 
 
-UNREADABLE = (ValueError, TypeError, AttributeError)
-"""Exceptions of reading a document of another kind, beside those of files and numbers."""
-
-
 def statistics_path(output: Path) -> Path:
     """Return the path of the file of statistics beside an output."""
     return output.with_name(output.stem + ENDING)
@@ -136,7 +132,7 @@ def read_statistics(path: str | PathLike[str]) -> StoredStatistics:
             return _from_document(document)
     except FileNotFoundError:
         raise OptionError(f"{path}: there is no such file of statistics") from None
-    except (OSError, SeamlessError, ArithmeticError, LookupError, *UNREADABLE) as error:
+    except Exception as error:  # the file may hold anything
         raise OptionError(refusal) from error
     raise OptionError(
         f"{path} holds statistics in the form of another version of this program: measure them "
@@ -149,7 +145,7 @@ def holds_statistics(path: Path) -> bool:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
         return isinstance(document, dict) and {"model_sha256", "members"} <= document.keys()
-    except (OSError, *UNREADABLE):
+    except Exception:  # the file may hold anything
         return False
 
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import rasterio
 from rasterio.enums import ColorInterp, MaskFlags
-from rasterio.errors import RasterioError
 
+from ..errors import RasterError
 from .blocks import BlockLayout
-from .gdal import ignoring_missing_georeference
+from .gdal import ignoring_missing_georeference, reading_file
 from .georeference import pixel_size
 
 
@@ -55,9 +55,13 @@ def _layout_of_file(file: Any, bands: Sequence[int]) -> BlockLayout:
     if not sources:
         return layout
     try:
-        with ignoring_missing_georeference(), rasterio.open(sources[0]) as source:
+        with (
+            reading_file(f"cannot open {sources[0]}"),
+            ignoring_missing_georeference(),
+            rasterio.open(sources[0]) as source,
+        ):
             found = _layout(source, [min(band, source.count) for band in bands])
-    except RasterioError:  # the error is raised when its pixels are read
+    except RasterError:  # the error is raised when its pixels are read
         return layout
     return BlockLayout(*(max(lengths) for lengths in zip(layout, found, strict=True)))
 

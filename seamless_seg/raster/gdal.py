@@ -11,10 +11,12 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from typing import Any
 
 import rasterio
+from rasterio._err import CPLE_BaseError
 from rasterio.env import getenv, hasenv
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
-from ..errors import RasterError
+from ..boundary import boundary, in_words
+from ..errors import RasterError, SeamlessError
 from .blocks import MIN_CACHE_BYTES
 
 # GDAL has a faster way to read a whole PNG, which gives uninitialized memory for what is cut off.
@@ -92,21 +94,49 @@ def user_cache() -> int | None:
 
 
 @contextmanager
-def reporting(failure: str, details: Callable[[], str] = str) -> Iterator[None]:
-    """Turn errors of rasterio and the system into a ``RasterError``.
+def reading_file(failure: str) -> Iterator[None]:
+    """Turn whatever reading a raster raises into a ``RasterError``.
 
     Parameters
     ----------
     failure : str
         What has failed then, such as ``cannot open in.tif``.
+    """
+    with boundary(RasterError, failure), keeping_quiet():
+        try:
+            yield
+        except RasterioError as error:
+            raise _cause(error) from error
+
+
+@contextmanager
+def reporting(failure: str, details: Callable[[], str] = str) -> Iterator[None]:
+    """Turn errors of GDAL and of the system, when a raster is written, into a ``RasterError``.
+
+    Parameters
+    ----------
+    failure : str
+        What has failed then, such as ``cannot write out.tif``.
     details : callable, optional
         Gives text to add after that.
     """
     try:
-        yield
-    except RasterError:  # it says what has failed
+        with keeping_quiet():
+            yield
+    except SeamlessError:
         raise
-    except (RasterioError, OSError, UnicodeError) as error:
-        # rasterio's own text may only point to the error that GDAL gave.
-        reason = error.__cause__ if "See previous" in str(error) and error.__cause__ else error
-        raise RasterError(f"{failure}{details()}: {reason}") from error
+    # Errors of GDAL's own, which rasterio lets through, have no public base class.
+    except (RasterioError, CPLE_BaseError, OSError, UnicodeError) as error:
+        raise RasterError(f"{failure}{details()}: {in_words(_cause(error))}") from error
+
+
+def _cause(error: Exception) -> BaseException:
+    """Return the error that GDAL gave where rasterio's own text only points to it."""
+    return error.__cause__ if "See previous" in str(error) and error.__cause__ else error
+
+
+@contextmanager
+def keeping_quiet() -> Iterator[None]:
+    """Send GDAL's messages in this thread to rasterio's log: it prints them outside of an Env."""
+    with nullcontext() if hasenv() else rasterio.Env():
+        yield

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Array, Floats
+from ..errors import RasterError
 from ..windows import Window
 
 METERS_PER_DEGREE = 111_000.0
@@ -64,6 +65,35 @@ class Georeference:
         # Summed in GDAL's order, which is not that of `apply_affine`: on a rotated grid the last
         # bits depend on it.
         return np.stack([c + cols * a + rows * b, f + cols * d + rows * e], axis=1)
+
+
+def check_place(dataset: Any) -> None:
+    """Raise where nothing can be computed with the transform or the CRS of a dataset."""
+    transform = dataset.transform
+    if not (all(map(math.isfinite, transform[:6])) and _has_area(transform)):
+        raise RasterError(
+            f"{dataset.name} has a geotransform whose pixels have no area: set it with "
+            f"gdal_edit.py -a_ullr, or remove it with gdal_edit.py -unsetgt"
+        )
+    gcps_crs = dataset.gcps[1]
+    for crs in (dataset.crs, gcps_crs):
+        if not crs:
+            continue
+        crs.to_wkt()
+        if not crs.is_geographic and not crs.is_projected:
+            continue
+        factor = float(crs.units_factor[1])
+        if not (math.isfinite(factor) and factor > 0):
+            raise RasterError(
+                f"{dataset.name} has a CRS whose unit has no length: set it with gdal_edit.py "
+                f"-a_srs"
+            )
+
+
+def _has_area(transform: Any) -> bool:
+    """Whether a transform can be inverted, with finite numbers."""
+    area = abs(float(transform.determinant))
+    return 0 < area < math.inf and all(map(math.isfinite, (~transform)[:6]))
 
 
 def cropped(georeference: Georeference, window: Window) -> Georeference:

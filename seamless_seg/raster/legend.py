@@ -14,7 +14,7 @@ import rasterio.shutil
 from rasterio.io import MemoryFile
 
 from ..publishing.destination import AUX, beside
-from .gdal import NAMESPACE, ignoring_missing_georeference, reporting
+from .gdal import NAMESPACE, ignoring_missing_georeference, reading_file
 
 NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that XML cannot hold."""
@@ -66,7 +66,7 @@ def category_names(path: Any) -> list[str]:
         Where the raster cannot be opened.
     """
     with (
-        reporting(f"cannot open {path}"),
+        reading_file(f"cannot open {path}"),
         ignoring_missing_georeference(),
         rasterio.open(path) as dataset,
         MemoryFile(ext=".vrt") as memory,

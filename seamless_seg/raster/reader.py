@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,8 +21,9 @@ from .band_names import BandNames, names_of, number_of_band
 from .block_layout import layout_of
 from .blocks import BlockLayout
 from .decode import CHANNELS, COLORS, Palette, Unscaling, has_palette
-from .gdal import NAMESPACE, ignoring_missing_georeference, reporting
-from .georeference import Georeference
+from .gdal import NAMESPACE, ignoring_missing_georeference, reading_file
+from .georeference import Georeference, check_place
+from .guarded import GuardedDataset
 from .input_files import InputFiles
 from .masks import Validity, check_nodata
 from .source import Reading
@@ -74,6 +75,8 @@ class RasterReader:
                 )
             if any(dtype.startswith("complex") for dtype in self._file.dtypes):
                 raise RasterError(f"{path} has complex pixels, which no model takes")
+            with reading_file(f"cannot read the georeference of {path}"):
+                check_place(self._file)
             nodata = self.reading.nodata.value if self.reading.nodata else None
             check_nodata(self._file, nodata)
             mask_band = self._checked_mask_band()
@@ -236,8 +239,7 @@ class RasterReader:
 
     def read(self, rows: slice, cols: slice) -> Pixels:
         """Read the pixels of a window inside the raster, shape ``(bands, height, width)``."""
-        with self._reading(rows, cols):
-            pixels = self._stored(Window.from_slices(rows, cols))
+        pixels = self._stored(Window.from_slices(rows, cols))
         if self._palette:
             return self._palette.colors(pixels[0], self.bands)
         if self._unscaling:
@@ -252,8 +254,7 @@ class RasterReader:
         """
         if not self.may_have_nodata:
             return None
-        with self._reading(rows, cols):
-            return self._validity.valid(rows, cols, self._stored_bands)
+        return self._validity.valid(rows, cols, self._stored_bands)
 
     @property
     def may_have_gaps(self) -> bool:
@@ -264,8 +265,7 @@ class RasterReader:
         """Read which values are valid, ``(bands or 1, height, width)``; None where all are."""
         if not self.may_have_gaps:
             return None
-        with self._reading(rows, cols):
-            return self._validity.valid_values(rows, cols, self._stored_bands)
+        return self._validity.valid_values(rows, cols, self._stored_bands)
 
     def check_unchanged(self) -> None:
         """Raise ``RasterError`` if one of the raster's files has changed since it was opened."""
@@ -285,9 +285,11 @@ class RasterReader:
         return np.stack(parts).astype(self._stored_dtype, copy=False)
 
     def _open(self) -> Any:
-        with reporting(f"cannot open {self.path}"), ignoring_missing_georeference():
+        with reading_file(f"cannot open {self.path}"), ignoring_missing_georeference():
             dataset, level = rasterio.open(self.path), self.reading.level
-            return overview(dataset, self.path, level.value) if level else dataset
+            if level:
+                dataset = overview(dataset, self.path, level.value)
+        return GuardedDataset(dataset, self.path)
 
     def _checked_mask_band(self) -> int | None:
         """The mask band; raise ``OptionError`` where the file has no such band, or no other."""
@@ -306,14 +308,13 @@ class RasterReader:
             return self._file
         from .resample import resampled
 
-        with reporting(f"cannot resample {self.path}"):
-            dataset = resampled(self._file, wanted.value, nodata, mask_band)
-        if dataset is not self._file:
-            length = " x ".join(format_length(length) for length in wanted.value)
-            self.notes.append(
-                f"pixels are resampled to {length} units of the CRS ({wanted.origin})"
-            )
-        return dataset
+        with reading_file(f"cannot resample {self.path}"):
+            dataset = resampled(self._file.unguarded, wanted.value, nodata, mask_band)
+        if dataset is self._file.unguarded:
+            return self._file
+        length = " x ".join(format_length(length) for length in wanted.value)
+        self.notes.append(f"pixels are resampled to {length} units of the CRS ({wanted.origin})")
+        return GuardedDataset(dataset, self.path)
 
     def _unscaled(self) -> Unscaling | None:
         if self.reading.unscale is None:
@@ -323,10 +324,6 @@ class RasterReader:
             self.notes.append(f"{self.path} states no scale or offset: unscale changes nothing")
             return None
         return unscaling
-
-    def _reading(self, rows: slice, cols: slice) -> AbstractContextManager[None]:
-        window = f"rows {rows.start} to {rows.stop}, columns {cols.start} to {cols.stop}"
-        return reporting(f"cannot read {window} of {self.path}, which may be damaged")
 
     @property
     def _stored_bands(self) -> tuple[int, ...]:

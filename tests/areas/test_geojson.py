@@ -131,3 +131,26 @@ def test_pixels_are_where_rasterio_would_burn_them(write, place):
     burnt = rasterio.features.geometry_mask([shape], size, where.transform, invert=True)
     rows, cols = np.mgrid[: size[0], : size[1]] + 0.5
     assert (shapely.contains_xy(area, rows, cols) == burnt).mean() > 0.999
+
+
+@pytest.mark.parametrize("crossings", ["few", "many"])
+def test_an_outline_that_crosses_itself_is_mended_or_refused(write, crossings):
+    count = 25 if crossings == "few" else 400
+    corners = np.random.default_rng(0).integers(0, 60, (count, 2)).tolist()
+    path = write(polygon([(x, y) for x, y in [*corners, corners[0]]]))
+    if crossings == "many":
+        with pytest.raises(OptionError, match=r"crosses itself more than 1000 times: repair it"):
+            read_area(path, (60, 60))
+        return
+    expected = shapely.make_valid(shapely.Polygon(corners))
+    found = shapely.transform(read_area(path, (60, 60)), lambda own: own[:, ::-1])
+    assert found.symmetric_difference(expected).area < 1e-9 * expected.area
+
+
+@pytest.mark.parametrize("number", ["1" * 400, "1e400", '"x"', "[[]]", "null", "NaN"])
+def test_what_is_no_coordinate_is_refused(write, tmp_path, number):
+    text = json.dumps(polygon([(1, 1), (9, 1), (9, 9), (1, 1)])).replace("9", number, 1)
+    path = tmp_path / "area.geojson"
+    path.write_text(text)
+    with pytest.raises(OptionError, match=r"area .*area\.geojson"):
+        read_area(path, (20, 20))

@@ -1,10 +1,14 @@
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 import seamless_seg
 from builders.command import RUN
+
+CORPUS = Path(__file__).parents[2] / "fuzz" / "corpus"
+"""Files that have once failed."""
 
 
 def test_without_arguments_it_shows_its_help(cli):
@@ -59,3 +63,11 @@ def test_importing_the_library_loads_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout == "[]\n"
+
+
+def test_lines_that_libraries_print_are_not_on_stderr(folder):
+    odd = CORPUS / "rasters" / "geokey_counted_wrongly.jp2"  # libgeotiff prints what it thinks
+    command = [sys.executable, "-m", "seamless_seg", "stats", str(odd)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("seamless-seg: error: ")

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from builders import made, networks
 from seamless_seg import probe
-from seamless_seg.graphs.onnx_graph import read_graph
+from seamless_seg.graphs.onnx_graph import GraphError, read_graph
 from seamless_seg.models.graph_analysis import tile_wide_nodes
 from seamless_seg.models.load import open_models
 
@@ -21,7 +21,7 @@ LAYERS = {
     "everything": [("conv", 3, 1), ("norm",), *((kind,) for kind in networks.TILE_WIDE)],
     "deconv": [("strided", 3, 2), ("relu",), ("deconv", 4, 2)],
 }
-DAMAGE = (OSError, ValueError, LookupError, TypeError, RecursionError)
+DAMAGE = GraphError
 """What the reader may raise."""
 
 

@@ -2,6 +2,7 @@ from dataclasses import fields
 
 import pytest
 
+from builders import made
 from seamless_seg import GeometryError, OptionError, Options, check, forecast, segment
 from seamless_seg.inference.segment import SegmentChoices
 from seamless_seg.planning.options import OptionChoices, ReadingChoices
@@ -67,3 +68,13 @@ def test_one_number_stands_for_height_and_width():
     options = Options(tile=512, overlap=(64, 32), margin="auto")
     assert (options.pair("tile"), options.pair("overlap")) == ((512, 512), (64, 32))
     assert options.pair("margin") is options.pair("align") is None
+
+
+@pytest.mark.parametrize(
+    "name", ["mean", "std", "scale", "fill", "tolerance", "tile", "resolution"]
+)
+def test_text_is_no_number_and_no_list_of_numbers(tmp_path, name):
+    raster = made.raster(tmp_path / "in.tif", made.pixels(3, 40, 40))
+    model, _ = made.pointwise(tmp_path / "model.onnx", 3, 2)
+    with pytest.raises((OptionError, GeometryError), match=rf"{name} must be .*not .*123"):
+        segment(raster, model, tmp_path / "out.tif", **{name: "123"})

@@ -9,6 +9,7 @@ from rasterio.crs import CRS
 from rasterio.transform import Affine, from_origin
 
 from builders import made
+from seamless_seg import RasterError, class_stats
 from seamless_seg.raster.ellipsoid import WGS84, Ellipsoid, ellipsoid_of
 from seamless_seg.raster.georeference import Georeference, apply_affine, cropped, pixel_size
 from seamless_seg.windows import Window
@@ -63,3 +64,10 @@ def test_a_raster_is_read_without_planning_or_models(tmp_path, call):
     own = {name.split(".")[1] for name in done.stdout.split() if name.startswith("seamless_seg.")}
     assert not own & {"areas", "evaluation", "inference", "models", "planning", "tiling"}
     assert "onnxruntime" not in done.stdout.split()
+
+
+@pytest.mark.parametrize("numbers", [(1, 1, 0, 1, 1, 0), (1, 0, np.inf, 0, 1, 0)])
+def test_a_transform_without_area_is_refused(tmp_path, numbers):
+    path = made.raster(tmp_path / "in.tif", made.pixels(1, 20, 20), transform=Affine(*numbers))
+    with pytest.raises(RasterError, match=r"in\.tif has a geotransform whose pixels have no area"):
+        class_stats(path)
