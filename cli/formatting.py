@@ -46,7 +46,7 @@ def schedule(chosen: Schedule | None) -> Iterator[str]:
     workers = max(1, min(chosen.workers, -(-chosen.plan.tiles // chosen.batch_size)))
     batches = f"{workers} of {counted(chosen.batch_size, 'tile')} at a time"
     yield f"{'batches':<12}{batches}"
-    parts = ", ".join(f"{size(count)} {part}" for part, count in footprint.parts())
+    parts = ", ".join(f"{size(count)} {part}" for part, count in footprint.parts() if count)
     yield f"{'memory':<12}{size(footprint.total)}: {parts}"
 
 

@@ -10,6 +10,7 @@ from contextlib import suppress
 import click
 
 from seamless_seg import GeometryError, OptionError, SeamlessError, __version__
+from seamless_seg.system import memory_exhausted
 
 from .interruption import is_interrupted, report_interruption
 from .keywords import in_options
@@ -94,7 +95,10 @@ def run_program(arguments: list[str]) -> int:
     except ModuleNotFoundError as error:
         message = f"{error.name} is not installed: pip install 'seamless-seg[cpu]' (or [gpu])"
         return _complain(message, FAILED, debug)
-    except (MemoryError, OSError) as error:
+    except MemoryError:
+        message = in_options(memory_exhausted(), _command_of(arguments))
+        return _complain(message, FAILED, debug)
+    except OSError as error:
         return _complain(f"{type(error).__name__}: {error}", FAILED, debug)
     except Exception as error:
         if is_interrupted():  # a module that was being imported

@@ -48,6 +48,37 @@ def available_bytes(root: Path = ROOT) -> float:
     return left
 
 
+def group_limit(root: Path = ROOT) -> int | None:
+    """Return the bytes that control groups let this process have, with those that it has now.
+
+    None if no group limits them.
+
+    Parameters
+    ----------
+    root : Path
+        Folder that holds ``proc`` and ``sys``.
+    """
+    left = memory_left(root)
+    return None if math.isinf(left) else int(left) + resident_bytes()
+
+
+def memory_exhausted() -> str:
+    """Return a sentence on a failed allocation that names the limit of the process, if any."""
+    limits = {"ulimit -v": "RLIMIT_AS", "ulimit -d": "RLIMIT_DATA"}
+    with suppress(ModuleNotFoundError):  # Windows
+        import resource
+
+        for command, name in limits.items():
+            limit, _ = resource.getrlimit(getattr(resource, name))
+            if limit != resource.RLIM_INFINITY:
+                return (
+                    f"memory is exhausted: {command} limits this process to {limit / 1e6:.0f} MB "
+                    f"of addresses, of which a run needs far more than of memory; raise that "
+                    f"limit, and give max_memory= in its place"
+                )
+    return "memory is exhausted: give max_memory=, or smaller tiles"
+
+
 def reports_memory() -> bool:
     """Return whether the system reports the memory that the process has now."""
     return Path("/proc/self/statm").exists()

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from seamless_seg.system import available_bytes, cores
+from seamless_seg.system import available_bytes, cores, group_limit, resident_bytes
 
 MB = 2**20
 UNLIMITED = 9223372036854771712
@@ -122,3 +122,10 @@ def test_a_quota_of_version_1(root, folder, quota, expected):
     files = group(f"/{folder}/job", cpu_cfs_quota_us=quota, cpu_cfs_period_us=100_000)
     machine = root(**{"proc/self/cgroup": "2:cpu,cpuacct:/job"}, **files)
     assert cores(machine) == min(len(os.sched_getaffinity(0)), expected)
+
+
+def test_a_group_limits_what_the_process_has_and_may_take(root):
+    assert group_limit(root(**{"proc/self/cgroup": "0::/jobs/mine"})) is None
+    nested = group("/jobs", memory_max=1000 * MB, memory_current=400 * MB)
+    limit = group_limit(root(**nested))
+    assert abs(limit - 600 * MB - resident_bytes()) < 50 * MB

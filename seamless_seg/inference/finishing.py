@@ -16,13 +16,17 @@ from ..progress import OnProgress, Progress
 from ..raster.gdal import ignoring_missing_georeference
 from ..raster.geotiff import Output, check_cog_options, copy_to_cog
 from ..raster.writer import RasterFile, Step
+from .finishing_memory import limits_within
 
 MEGAPIXEL = 1_000_000
 """Pixels per unit of progress."""
 
 
 def steps_of(
-    output: Output, cleanup: Mapping[str, Any], on_progress: OnProgress | None = None
+    output: Output,
+    cleanup: Mapping[str, Any],
+    on_progress: OnProgress | None = None,
+    spare: float = math.inf,
 ) -> list[Step]:
     """List the processing steps of an output, in their order.
 
@@ -34,6 +38,8 @@ def steps_of(
         ``smooth``, ``smooth_by`` and ``sieve`` for classes; empty for other outputs.
     on_progress : callable, optional
         Called with a ``Progress`` while classes are smoothed and sieved.
+    spare : float
+        Bytes beside the program's that the steps may use. The files do not depend on it.
 
     Returns
     -------
@@ -45,6 +51,7 @@ def steps_of(
         If GDAL's COG driver refuses a creation option.
     """
     steps: list[Step] = []
+    limits = limits_within(output, spare)
     if radius := cleanup.get("smooth"):
 
         def smooth_band(source: Path, target: Path) -> None:
@@ -60,12 +67,14 @@ def steps_of(
             from ..postprocess.sieve import sieve
 
             with _cleaning(source, target, output, "Mpx sieved", on_progress) as (band, write):
-                sieve(band, write, least, nodata=_nodata(output))
+                window = limits.sieved_window
+                sieve(band, write, least, nodata=_nodata(output), window_size=window)
 
         steps.append(sieve_band)
     if output.encoding.cog:
         check_cog_options(output)
-        steps.append(lambda source, target: copy_to_cog(source, target, output))
+        cog_limits = limits.cog_cache, limits.cog_threads
+        steps.append(lambda source, target: copy_to_cog(source, target, output, *cog_limits))
     return steps
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -33,6 +33,7 @@ from ..raster.writer import RasterWriter
 from ..windows import Window, common
 from .extent import Part
 from .finishing import steps_of
+from .finishing_memory import least_bytes
 from .prepared import PreparedRun
 from .provenance import EXACTNESS, KIND, to_tags
 
@@ -128,6 +129,23 @@ def bytes_per_pixel(files: Sequence[OutputFile]) -> int:
     return sum(file.output.count * file.output.dtype.itemsize for file in files)
 
 
+def finishing_bytes(files: Sequence[OutputFile], cleanup: Mapping[str, Any]) -> int:
+    """Return the bytes beside the program's that finishing the files needs at least.
+
+    Parameters
+    ----------
+    files : sequence of OutputFile
+        The files, which are finished one after the other.
+    cleanup : mapping
+        ``smooth`` and ``sieve`` for classes.
+    """
+    return max(least_bytes(file.output, _cleanup_of(file, cleanup)) for file in files)
+
+
+def _cleanup_of(file: OutputFile, cleanup: Mapping[str, Any]) -> Mapping[str, Any]:
+    return cleanup if file.kind == CLASSES else {}
+
+
 def check_destination_of_raster(path: Any, inputs: Sequence[Any], overwrite: bool) -> Path:
     """Return the real path of a new GeoTIFF; raise ``OptionError`` if none can be written there.
 
@@ -202,6 +220,8 @@ class OutputWriter:
         Files that appear together with the others.
     check_inputs : callable, optional
         Called when all files are complete; what it raises is a reason not to publish them.
+    spare : float
+        Bytes beside the program's for smoothing, sieving and overviews.
     """
 
     def __init__(
@@ -215,6 +235,7 @@ class OutputWriter:
         on_progress: OnProgress | None = None,
         documents: Sequence[TextFile] = (),
         check_inputs: Callable[[], None] = lambda: None,
+        spare: float = math.inf,
     ) -> None:
         self._documents = documents
         self._check_inputs = check_inputs
@@ -228,7 +249,7 @@ class OutputWriter:
                 file.output,
                 overwrite,
                 open_blocks,
-                steps_of(file.output, cleanup or {} if file.kind == CLASSES else {}, on_progress),
+                steps_of(file.output, _cleanup_of(file, cleanup or {}), on_progress, spare),
                 list(stale_statistics(file.path)),
             )
             for file in files

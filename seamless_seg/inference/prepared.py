@@ -28,12 +28,19 @@ from ..planning.global_context import (
     forecast_with_statistics,
     with_global_statistics,
 )
-from ..planning.memory import MemoryNeeds, Schedule, least_footprint, refusal, schedule
+from ..planning.memory import (
+    MemoryNeeds,
+    Schedule,
+    check_classes,
+    least_footprint,
+    refusal,
+    schedule,
+)
 from ..planning.options import LEAST_BYTES, Execution, Options
 from ..planning.outputs import WORKING_COPIES
 from ..probes.receptive_field import Probe
 from ..raster.blocks import FLOAT32, block_shape, cache_bytes
-from ..system import release_bytes, reports_memory, resident_bytes
+from ..system import group_limit, release_bytes, reports_memory, resident_bytes
 from ..threads import ReadAhead
 from ..tiling.grid import Index
 from ..tiling.plan import Plan
@@ -73,6 +80,8 @@ class PreparedRun:
     """The model's receptive field; None if it was not measured."""
     max_memory: int | None = None
     """Bytes that the process may use."""
+    group_memory: int | None = None
+    """Bytes that control groups let the process have; None for no limit, or with the user's."""
     fill: float | None = None
     """Pixel value for the model in place of nodata; the mean if None."""
     global_context: GlobalContext | None = None
@@ -88,6 +97,16 @@ class PreparedRun:
     def plan(self) -> Plan:
         """The plan for the whole raster."""
         return self.forecast.plan
+
+    @property
+    def limit(self) -> int | None:
+        """Bytes that the process may use: the user's limit, or else that of a control group."""
+        return self.group_memory if self.max_memory is None else self.max_memory
+
+    def release(self, workers: int) -> None:
+        """Return the memory of the model's computations to the system."""
+        self.model.tune(self.plan.grid.tile_shape, workers)
+        release_bytes()
 
     def noting(self, *notes: str) -> PreparedRun:
         """Return the run with more notes. Trial runs of the model are not kept."""
@@ -156,8 +175,8 @@ class PreparedRun:
         self.model.tune(self.plan.grid.tile_shape)
         release_bytes()
         program = resident_bytes()
-        if self.max_memory is not None and not self._is_smallest:
-            self._check_tile_memory(program, self.max_memory)
+        if self.limit is not None and not self._is_smallest:
+            self._check_tile_memory(program, self.limit)
         return program
 
     def schedule(
@@ -166,6 +185,7 @@ class PreparedRun:
         pixel_bytes: int | None = None,
         block: Pair | None = None,
         copies: int = 0,
+        finishing: int = 0,
     ) -> Schedule:
         """Choose panels, batches and threads: the fastest that fit into memory.
 
@@ -179,6 +199,8 @@ class PreparedRun:
             Pixels of the outputs' blocks.
         copies : int
             Windows as large as one of logits that are needed to compute the outputs.
+        finishing : int
+            Bytes that smoothing, sieving and overviews need at least.
 
         Returns
         -------
@@ -187,17 +209,17 @@ class PreparedRun:
         Raises
         ------
         BudgetError
-            If every schedule needs more than ``max_memory``.
+            If every schedule needs more than ``limit``.
         """
         # With a memory limit, the memory of a larger batch is extrapolated from two tiles.
-        tried = min(self.batch_size, 2) if self.max_memory else self.batch_size
+        tried = min(self.batch_size, 2) if self.limit else self.batch_size
         working = self.fitted.working_memory(tried)
         needs = self._memory_needs(program, pixel_bytes, block, copies, self.fitted, working)
-        chosen = schedule(needs, self.batch_size, self.model.workers, self.max_memory)
+        needs = replace(needs, finishing=finishing)
+        is_of_group = self.max_memory is None
+        chosen = schedule(needs, self.batch_size, self.model.workers, self.limit, is_of_group)
         if (chosen.workers, chosen.batch_size) != (self.model.workers, self.batch_size):
-            # Tuning again frees the memory of the trials.
-            self.model.tune(self.plan.grid.tile_shape, chosen.workers)
-            release_bytes()
+            self.release(chosen.workers)  # the memory of the trials
         return chosen
 
     def block_cache(self, plan: Plan | None = None) -> AbstractContextManager[object]:
@@ -223,7 +245,8 @@ class PreparedRun:
             working = WorkingMemory(expected, expected)
             needs = self._memory_needs(program, None, None, WORKING_COPIES, small, working)
             needs = replace(needs, input_shape=shape)
-            raise refusal(needs, least_footprint(needs), limit, is_measured=False)
+            least, is_of_group = least_footprint(needs), self.max_memory is None
+            raise refusal(needs, least, limit, is_measured=False, is_of_group=is_of_group)
 
     @property
     def _is_smallest(self) -> bool:
@@ -372,6 +395,9 @@ def prepare(
     execution = execution or Execution()
     network = model.opened
     channels = count_bands(options, network, reader)
+    if not is_empty:
+        side = min(*reader.size, *(options.pair("tile") or ()), TRIAL_SIDE)
+        check_classes(network.spec.classes, side, resident_bytes(), execution.max_memory)
     if not is_empty or network.spec.classes is None:
         network = network.resolved(channels)
     measured, context = Measurements(), None
@@ -421,6 +447,7 @@ def _planned(
         forecast,
         measured.probe,
         execution.max_memory,
+        group_limit() if execution.max_memory is None else None,
         number_of("fill", options.fill),
         context,
         is_empty,

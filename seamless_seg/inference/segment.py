@@ -18,6 +18,7 @@ from ..inputs.unchanged import Unchanged
 from ..planning.class_scheme import ClassScheme, notes_on
 from ..planning.exactness import Basis
 from ..planning.forecast import Forecast
+from ..planning.memory import spare_bytes
 from ..planning.open_raster import open_raster, with_band_numbers
 from ..planning.options import Execution, OptionChoices, Options, merged, pop_options
 from ..planning.outputs import (
@@ -279,7 +280,7 @@ def _decide(
     command: str | None,
 ) -> _Decided:
     """Tune the model, decide on the outputs and schedule the run."""
-    from .output_files import bytes_per_pixel, output_files
+    from .output_files import bytes_per_pixel, finishing_bytes, output_files
 
     program = None if run.is_empty else run.tune()
     decided = outputs.decide(run.model, run.classes)
@@ -290,7 +291,9 @@ def _decide(
     schedule = None
     if program is not None:
         block = files[0].output.block
-        schedule = run.schedule(program, bytes_per_pixel(files), block, copies_of(outputs.kinds))
+        finishing = finishing_bytes(files, {name: own.value for name, own in decided.items()})
+        stored, copies = bytes_per_pixel(files), copies_of(outputs.kinds)
+        schedule = run.schedule(program, stored, block, copies, finishing)
         settings = settings.noting(*schedule.notes)
     return _Decided(run, replace(run.forecast, settings=settings, schedule=schedule), files, scheme)
 
@@ -326,7 +329,7 @@ def _run(
     watched: Unchanged,
 ) -> RunCounts:
     """Run all tiles through the model into the outputs."""
-    from .output_files import OutputWriter
+    from .output_files import OutputWriter, finishing_bytes
 
     run, schedule, files = decided.run, decided.forecast.schedule, decided.files
     outputs = decided.forecast.settings.outputs
@@ -341,6 +344,7 @@ def _run(
         on_progress=on_progress,
         documents=_documents(decided, overwrite),
         check_inputs=lambda: _check_unchanged(run.reader, watched),
+        spare=spare_bytes(run.limit, schedule.footprint) if schedule else math.inf,
     )
     if schedule is None:
         with writer:  # no pixel of the raster is valid: the outputs are nodata
@@ -350,7 +354,11 @@ def _run(
         activation = ACTIVATIONS[values["activation"]]
     seams: Spill[int] = Spill(files[0].path.parent)
     with run.block_cache(schedule.plan), seams, writer:
-        return Pipeline(run, schedule, writer, seams, activation).run(on_progress)
+        counts = Pipeline(run, schedule, writer, seams, activation).run(on_progress)
+        if run.limit is not None and finishing_bytes(files, values):
+            # What the model has used is left to finishing.
+            run.release(schedule.workers)
+        return counts
 
 
 def _check_unchanged(reader: RasterReader, watched: Unchanged) -> None:

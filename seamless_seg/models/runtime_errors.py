@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from ..system import memory_exhausted
+
 MAX_LENGTH = 400
 """Characters of a reason: longer ones lose their beginning, since the cause stands at the end."""
 
@@ -19,6 +21,8 @@ _SOURCE = re.compile(r"\S*\w\.(?:cc|cpp|cu|cuh|h|hpp):\d+ ")
 _SIGNATURE = re.compile(r"[^().]*::[^().]*\(")
 _CONDITION = re.compile(r"^[^.]{1,120}? was false\. ")
 _DEVICE_DETAILS = re.compile(r" ?; (?:GPU|hostname|file)=.*", re.S)
+
+_ALLOCATION = re.compile(r"bad_alloc|bad allocation|Failed to allocate memory|Unable to allocate")
 
 _EXPLAINED: list[tuple[re.Pattern[str], Callable[[re.Match[str]], str]]] = [
     (
@@ -80,6 +84,8 @@ def reason_of(error: Exception) -> str:
     files before it go. Of any other exception, the first line is kept.
     """
     text = str(error).strip()
+    if isinstance(error, MemoryError) or _ALLOCATION.search(text):
+        return memory_exhausted()
     if "[ONNXRuntimeError]" not in text:
         lines = text.splitlines() or [type(error).__name__]
         return lines[0][:MAX_LENGTH]

@@ -34,8 +34,19 @@ HEAP_BYTES = 3_000_000
 """Bytes that the allocator reserves for each thread beyond what is in use."""
 
 
+LEAST_LOGITS = 6
+"""Tiles of logits that every run has in memory: see ``_footprint``."""
+
+MEASURED_BYTES = 500_000_000
+"""Bytes of logits below which a model is measured under any limit, to name the least exactly."""
+
+
 def schedule(
-    needs: MemoryNeeds, batch_size: int, workers: int, limit: int | None = None
+    needs: MemoryNeeds,
+    batch_size: int,
+    workers: int,
+    limit: int | None = None,
+    is_of_group: bool = False,
 ) -> Schedule:
     """Choose panels; with a memory limit, also smaller batches and fewer at a time.
 
@@ -47,6 +58,8 @@ def schedule(
         The fastest batch size and number of concurrent batches.
     limit : int, optional
         Bytes that the process may use.
+    is_of_group : bool
+        Whether that is the limit of a control group, and not the user's.
 
     Returns
     -------
@@ -62,8 +75,9 @@ def schedule(
         return _with_note(needs, tried)
     for tried in _smaller(needs, batch_size, workers):
         if tried.fits(limit):
-            return _with_note(needs, tried)
-    raise refusal(needs, tried.footprint, limit)
+            noted = _with_note(needs, tried)
+            return noted.noting(_kept_to_group(limit)) if is_of_group else noted
+    raise refusal(needs, tried.footprint, limit, is_of_group=is_of_group)
 
 
 def least_footprint(needs: MemoryNeeds) -> Footprint:
@@ -78,7 +92,11 @@ def enough_bytes(footprint: Footprint) -> int:
 
 
 def refusal(
-    needs: MemoryNeeds, least: Footprint, limit: int, is_measured: bool = True
+    needs: MemoryNeeds,
+    least: Footprint,
+    limit: int,
+    is_measured: bool = True,
+    is_of_group: bool = False,
 ) -> BudgetError:
     """Return the error for a limit that is less than a run's least footprint.
 
@@ -92,6 +110,8 @@ def refusal(
         Bytes that the process may use.
     is_measured : bool
         Whether the model's memory was measured in tiles of that size, and not extrapolated.
+    is_of_group : bool
+        Whether that is the limit of a control group, and not the user's.
     """
     mb = 1e6
     height, width = needs.plan.grid.tile_shape
@@ -99,8 +119,10 @@ def refusal(
     if max(height, width) == needs.smallest_tile:
         tiles += ", the smallest that are chosen automatically,"
     about = "at least" if is_measured else "about"
+    given = f"{limit / mb:.0f} MB"
+    given = f"the container's {given} of memory" if is_of_group else f"max_memory={given}"
     sentence = (
-        f"max_memory={limit / mb:.0f} MB is too little: in {tiles} this run needs {about} "
+        f"{given} {'are' if is_of_group else 'is'} too little: in {tiles} this run needs {about} "
         f"{enough_bytes(least) / mb:.0f} MB, of which "
         f"{(least.program + least.model) / mb:.0f} MB are for the program and the model"
     )
@@ -143,6 +165,8 @@ class MemoryNeeds:
     """Bytes of GDAL's block cache, if the user has set its size."""
     smallest_tile: int | None = None
     """Side of the smallest exact tile in pixels; None if the output depends on the tile size."""
+    finishing: int = 0
+    """Bytes beyond the program's that smoothing, sieving and overviews need at least."""
 
     @property
     def is_striped(self) -> bool:
@@ -163,6 +187,10 @@ class Schedule:
     footprint: Footprint
     notes: tuple[str, ...] = ()
     """Sentences on memory that could be saved."""
+
+    def noting(self, note: str) -> Schedule:
+        """Return the schedule with one more note."""
+        return replace(self, notes=(*self.notes, note))
 
     def fits(self, limit: int) -> bool:
         """Whether the run stays within a limit in bytes."""
@@ -185,6 +213,9 @@ class Footprint:
     """Decoded blocks of the raster that are still needed."""
     blocks: int
     """Blocks of the outputs that are not complete."""
+    finishing: int = 0
+    """What smoothing, sieving and overviews need beyond all parts but the program, whose memory
+    they use again."""
 
     def parts(self) -> Iterator[tuple[str, int]]:
         """Yield each part's name and bytes."""
@@ -198,7 +229,7 @@ class Footprint:
     @property
     def total(self) -> int:
         """Bytes of all parts."""
-        return self.program + self.model + self.tiles + self.rows
+        return self.program + self.model + self.tiles + self.rows + self.finishing
 
 
 def _fastest(needs: MemoryNeeds, batch_size: int, workers: int) -> Schedule:
@@ -296,11 +327,64 @@ def _footprint(needs: MemoryNeeds, batch_size: int, workers: int) -> Footprint:
     working = workers * needs.working.on(batch_size)
     if needs.statistics:  # a pass runs tiles one by one
         working = max(working, needs.working.on(1) + needs.statistics)
-    return Footprint(
+    footprint = Footprint(
         program=needs.program,
         model=int(MODEL_GROWTH * working),
         tiles=pixels + (workers + 1) * inputs + (2 * workers + 1) * outputs + windows + heaps,
         carry=(plan.grid.rows.carried * plan.held_columns + 2 * seam) * logit_bytes,
         cache=cache,
         blocks=_open_blocks(needs) * math.prod(needs.block_shape) * needs.pixel_bytes,
+    )
+    beyond = needs.finishing - (footprint.total - footprint.program)
+    return replace(footprint, finishing=max(0, beyond))
+
+
+def check_classes(classes: int | None, tile_side: int, program: int, limit: int | None) -> None:
+    """Refuse a limit that cannot hold the logits of a few tiles, before the model is measured.
+
+    Parameters
+    ----------
+    classes : int or None
+        Number of classes; None if it is unknown.
+    tile_side : int
+        Height and width in pixels of the smallest tile.
+    program : int
+        Bytes of the process.
+    limit : int or None
+        Bytes that the process may use; None for no limit.
+
+    Raises
+    ------
+    BudgetError
+        If the limit is too little. Measuring the model might take more than that itself.
+    """
+    if classes is None or limit is None:
+        return
+    logits = LEAST_LOGITS * tile_side**2 * classes * FLOAT32
+    if logits < MEASURED_BYTES or LIMIT_HEADROOM * (program + logits) <= limit:
+        return
+    raise BudgetError(
+        f"max_memory={limit / 1e6:.0f} MB is too little for {classes} classes: {LEAST_LOGITS} "
+        f"tiles of {tile_side} x {tile_side} px of their logits, which any run holds, take "
+        f"{logits / 1e6:.0f} MB alone"
+    )
+
+
+def spare_bytes(limit: int | None, footprint: Footprint) -> float:
+    """Return the bytes that are left to finishing, once the model and all queues are gone.
+
+    Parameters
+    ----------
+    limit : int or None
+        Bytes that the process may use; None for no limit.
+    footprint : Footprint
+        The run's.
+    """
+    return math.inf if limit is None else limit / LIMIT_HEADROOM - footprint.program
+
+
+def _kept_to_group(limit: int) -> str:
+    return (
+        f"the container leaves {limit / 1e6:.0f} MB of memory to this process: the run keeps to "
+        f"that, as with max_memory="
     )

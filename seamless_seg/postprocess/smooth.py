@@ -54,6 +54,11 @@ def smooth(
         write(rows, cols, smoothed.read(rows, cols)[..., None])
 
 
+def window_size(radius: int) -> int:
+    """Return the height and width in pixels of windows that are large compared with their halo."""
+    return OUTPUT_BLOCK * max(2, -(-4 * radius // OUTPUT_BLOCK))
+
+
 class SmoothedRaster:
     """A ``ClassRaster`` whose pixels are the majority or median of the square around each pixel.
 
@@ -95,7 +100,7 @@ class SmoothedRaster:
     @property
     def window_size(self) -> int:
         """Height and width in pixels of windows that are large compared with their halo."""
-        return OUTPUT_BLOCK * max(2, -(-4 * self._radius // OUTPUT_BLOCK))
+        return window_size(self._radius)
 
     def read(self, rows: slice, cols: slice) -> Pixels:
         """Return the smoothed pixels of a window, shape ``(height, width)``."""

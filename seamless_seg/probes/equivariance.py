@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from ..errors import ModelError
 from ..models.layout import SIZE_MULTIPLES, SIZE_PERIOD
-from .agreement import Agreement, absolute_difference, agreement, spread
+from .agreement import Agreement, agreement, largest_differences, spread
 from .probed_model import LENGTHS, ProbedModel, rounded_up
 
 COMMON_MULTIPLES = (384, 640, 720, 672, 700, 756, 660, 572, 646, 667, 496, 736, 783)
@@ -184,7 +184,7 @@ class _Shifted:
         pair = self._outputs(shift, length, longest)
         if pair is None:
             return None
-        return float(absolute_difference(*pair).max()) / spread(pair[0])
+        return float(largest_differences(*pair).max()) / spread(pair[0])
 
     def _outputs(
         self, shift: int, length: int, longest: int
@@ -297,9 +297,15 @@ def rounding_in_a_small_tile(probed: ProbedModel, radius: int, stride: int) -> f
     small, large = (
         rounded_up(radius + probed.spec.border + length, step) for length in (shown, LENGTHS[0])
     )
-    image = probed.source(np.random.default_rng(9), (probed.channels, large, large))
+    narrow = max(
+        small, rounded_up(probed.breadth(1), step)
+    )  # as a square, it would take the most memory of all
+    image = probed.source(np.random.default_rng(9), (probed.channels, narrow, large))
     try:
-        own, other = (probed.logits(1, image[:, :side, :side]) for side in (small, large))
+        own, other = (
+            probed.logits(1, image[:, :height, :width])[:, :shown, :shown].copy()
+            for height, width in ((small, small), (narrow, large))
+        )
     except ModelError:  # it takes no image as small as that
         return 0.0
-    return agreement(own[:, :shown, :shown], other[:, :shown, :shown]).rounding
+    return agreement(own, other).rounding

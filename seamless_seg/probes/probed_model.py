@@ -24,6 +24,13 @@ Like the others they are multiples of 3 and of powers of 2, as the strides of mo
 """
 
 
+NARROW_BREADTHS = (96, 48)
+"""The same for models of many classes, whose outputs would take too much memory."""
+
+MAX_OUTPUT_BYTES = 50_000_000
+"""Bytes of the output for the shortest image, above which a narrower one is tried."""
+
+
 class ProbedModel:
     """A model that is run along one axis at a time, which is the last of the images here.
 
@@ -130,15 +137,33 @@ class ProbedModel:
         """
         failure: ModelError | None = None
         for multiple, breadth in self._candidates():
-            shapes = [self._shape_across(axis, breadth, multiple) for axis in (0, 1)]
             try:
-                for shape in shapes:
-                    self.batch([np.zeros((self.channels, *shape), np.float32)])
+                breadths, output_bytes = self._try(multiple, breadth)
             except ModelError as error:
                 failure = failure or error
             else:
-                return multiple, (shapes[0][0], shapes[1][1])
+                return multiple, self._narrower(multiple, breadths, output_bytes)
         raise failure or ModelError(f"{self.spec.name} takes no tile of any size that was tried")
+
+    def _narrower(
+        self, multiple: int, breadths: tuple[int, int], output_bytes: int
+    ) -> tuple[int, int]:
+        """Return breadths for which the model's outputs take little memory, if it takes them."""
+        for breadth in NARROW_BREADTHS:
+            if output_bytes <= MAX_OUTPUT_BYTES:
+                break
+            try:
+                breadths, output_bytes = self._try(multiple, breadth)
+            except ModelError:
+                break
+        return breadths
+
+    def _try(self, multiple: int, breadth: int) -> tuple[tuple[int, int], int]:
+        """Run the model on images of a breadth; return both breadths and the output's bytes."""
+        shapes = [self._shape_across(axis, breadth, multiple) for axis in (0, 1)]
+        outputs = (self.batch([np.zeros((self.channels, *own), np.float32)]) for own in shapes)
+        output_bytes = max(output.nbytes // max(1, len(output)) for output in outputs)
+        return (shapes[0][0], shapes[1][1]), output_bytes
 
     def _candidates(self) -> Iterator[tuple[int, int]]:
         """Yield multiples and breadths to try."""

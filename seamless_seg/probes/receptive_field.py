@@ -20,7 +20,7 @@ from ..errors import ModelError
 from ..models.base import DEFAULT_CHANNELS, Model
 from ..models.ensemble import Ensemble
 from ..models.load import open_models
-from .agreement import Agreement, absolute_difference, agreement, spread
+from .agreement import Agreement, agreement, largest_differences, same_bits, spread
 from .equivariance import (
     Reproduced,
     confirm_stride,
@@ -350,7 +350,7 @@ def _sides_at(
             beyond = slice(cuts[1], length) if after else slice(0, cuts[0])
             replaced = image.copy()
             replaced[..., beyond] = other[..., beyond]
-            change = absolute_difference(probed.logits(axis, replaced), logits).max(axis=(0, 1))
+            change = largest_differences(probed.logits(axis, replaced), logits)
             own.append((change[: cuts[1]][::-1] if after else change[cuts[0] :], scale))
     border = _common_border(probed.model)
     return _side(changes[0], border), _side(changes[1], border)
@@ -384,14 +384,14 @@ def _agreement_in_batches(probed: ProbedModel) -> Agreement:
     length = probed.lengths(1)[0]
     first, second, third = (probed.image(1, length, seed) for seed in (0, 1, 2))
     try:
-        one, other = probed.batch([first, second]), probed.batch([first, third])
+        one = probed.batch([first, second])[0].copy()
+        if not same_bits(one, probed.batch([first, third])[0]):
+            return Agreement(False, np.inf)
     except ModelError:  # a batch of 1 is built into the graph
         return Agreement(False, np.inf)
-    if not np.array_equal(one[0], other[0], equal_nan=True):
-        return Agreement(False, np.inf)
-    return agreement(probed.batch([first])[0], one[0])
+    return agreement(probed.batch([first])[0], one)
 
 
 def _is_deterministic(probed: ProbedModel) -> bool:
     image = probed.image(1, probed.lengths(1)[0], 0)
-    return np.array_equal(probed.logits(1, image), probed.logits(1, image), equal_nan=True)
+    return same_bits(probed.logits(1, image), probed.logits(1, image))

@@ -40,6 +40,9 @@ COG_CACHE_BYTES = 64_000_000
 MAX_COG_THREADS = 8
 """Threads that make a COG at most: more would wait for the one that reads."""
 
+COG_BLOCK = 512
+"""Height and width in pixels of a COG's blocks, as GDAL's driver has them by default."""
+
 MAX_TEST_SIDE = 2048
 """Height and width in pixels, at most, of a raster with which creation options are tested."""
 
@@ -163,7 +166,19 @@ def check_complete(path: Path, output: Output, written: int | None = None) -> No
             raise OSError(f"{missing} of {expected} blocks did not reach the disk")
 
 
-def copy_to_cog(source: Path, target: Path, output: Output) -> None:
+def cog_block(output: Output) -> int:
+    """Return the height and width of a COG's blocks in pixels: its creation option or GDAL's."""
+    given = output.encoding.creation_options.get("BLOCKSIZE", "")
+    return int(given) if given.isdecimal() else COG_BLOCK
+
+
+def copy_to_cog(
+    source: Path,
+    target: Path,
+    output: Output,
+    cache: int = COG_CACHE_BYTES,
+    most_threads: int = MAX_COG_THREADS,
+) -> None:
     """Copy a raster into a Cloud Optimized GeoTIFF with overviews: GDAL cannot write one directly.
 
     Parameters
@@ -172,15 +187,19 @@ def copy_to_cog(source: Path, target: Path, output: Output) -> None:
         The raster, and the new file.
     output : Output
         Size, encoding and metadata of the raster.
+    cache : int
+        Bytes of GDAL's block cache. The copy does not depend on it.
+    most_threads : int
+        Threads that compress, at most.
 
     Raises
     ------
     OSError
         Where the copy is incomplete.
     """
-    own = {"sparse_ok": output.is_sparse, "num_threads": min(cores(), MAX_COG_THREADS)}
+    own = {"sparse_ok": output.is_sparse, "num_threads": min(cores(), most_threads)}
     options = own | output.encoding.as_cog(output.dtype)
-    with ignoring_missing_georeference(), block_cache(COG_CACHE_BYTES):
+    with ignoring_missing_georeference(), block_cache(cache):
         rasterio.shutil.copy(source, target, driver="COG", **options)
         with rasterio.open(target) as copy:
             found = (copy.shape, copy.count, copy.tags(ns=NAMESPACE))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from builders import made, networks
 from seamless_seg import BudgetError, OptionError, plan_run_grid, segment
 from seamless_seg.models.tile_model import WorkingMemory
-from seamless_seg.planning.memory import MemoryNeeds, schedule
+from seamless_seg.planning.memory import MemoryNeeds, schedule, spare_bytes
 from seamless_seg.raster.blocks import BlockLayout
 from seamless_seg.system import peak_bytes, resident_bytes
 
@@ -239,3 +239,46 @@ def test_a_run_that_has_been_stopped_leaves_nothing_put_aside(tmp_path):
             max_memory=10**10,
         )
     assert made.names(tmp_path / "out") == []
+
+
+def test_what_finishing_needs_beyond_the_run_stands_in_the_footprint():
+    plain = schedule(needs(), 4, 2).footprint
+    little = schedule(replace(needs(), finishing=10 * MB), 4, 2).footprint
+    much = schedule(replace(needs(), finishing=900 * MB), 4, 2).footprint
+    assert (little.finishing, little.total) == (0, plain.total), "it uses the model's memory again"
+    assert much.total == much.program + 900 * MB == sum(count for _, count in much.parts())
+    assert spare_bytes(int(1.08 * much.total) + 1, much) >= 900 * MB
+    with pytest.raises(BudgetError, match=r"at least 10[789]0 MB"):
+        schedule(replace(needs(), finishing=900 * MB), 4, 2, 800 * MB)
+
+
+def test_the_limit_of_a_container_is_kept_and_named():
+    unlimited = schedule(needs(), 4, 2)
+    enough = int(1.09 * unlimited.footprint.total)
+    assert schedule(needs(), 4, 2, enough, is_of_group=True) == unlimited
+    smaller = schedule(needs(), 4, 2, int(0.9 * enough), is_of_group=True)
+    assert smaller.footprint.total <= 0.9 * enough
+    assert re.search(r"the container leaves \d+ MB of memory", smaller.notes[-1])
+    with pytest.raises(BudgetError, match=r"container.s 50 MB of memory are too little: .*at le"):
+        schedule(needs(), 4, 2, 50 * MB, is_of_group=True)
+
+
+def test_cleaned_classes_and_overviews_are_the_same_under_a_limit(tmp_path, steady):
+    raster = made.raster(tmp_path / "in.tif", made.pixels(3, 700, 600))
+    model = made.convolutions(tmp_path / "model.onnx", 3, 4, layers=1)
+    options = {"tile": 128, "kind": "classes", "smooth": 2, "sieve": 30, "cog": True}
+    segment(raster, model, tmp_path / "free.tif", **options)
+    with pytest.raises(BudgetError) as error:
+        segment(raster, model, tmp_path / "least.tif", **options, max_memory=MB)
+    segment(raster, model, tmp_path / "least.tif", **options, max_memory=error.value.least)
+    expected, found = made.read(tmp_path / "free.tif"), made.read(tmp_path / "least.tif")
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_a_limit_below_the_logits_of_a_few_tiles_is_refused_before_the_model_runs(tmp_path):
+    raster = made.raster(tmp_path / "in.tif", made.pixels(3, 300, 300))
+    model = made.pointwise(tmp_path / "model.onnx", 3, 1000)
+    before = peak_bytes()
+    with pytest.raises(BudgetError, match=r"too little for 1000 classes: 6 tiles of 256 x 256 px"):
+        segment(raster, model, tmp_path / "out.tif", max_memory=500 * MB)
+    assert peak_bytes() <= before + 50 * MB
