@@ -65,7 +65,7 @@ def weight_files(path: Path) -> list[Path]:
 
     Empty where the weights are in the file itself, and for a file that holds no ONNX graph.
     """
-    with suppress(GraphError):
+    with suppress(GraphError, OSError):
         require_regular(path)
         return [path.parent / location for location in external_locations(path)]
     return []
