@@ -23,6 +23,9 @@ INTERRUPTED = 130
 GRACE_SECONDS = 1.0
 """Seconds that the program has to end tidily after the second signal."""
 
+INTERVAL_SECONDS = 0.1
+"""Seconds between two attempts to end runs of onnxruntime."""
+
 _was_received = threading.Event()
 _is_reported, _reporting = threading.Event(), threading.Lock()
 
@@ -71,10 +74,15 @@ def _ignore_signals() -> None:
 def _watch(receiver: socket.socket, sender: socket.socket) -> None:
     """Read the numbers of signals; ``sender`` is kept open as long."""
     count = 0
-    while numbers := receiver.recv(1):
-        count += numbers[0] in ENDINGS
+    while True:
+        try:
+            count += receiver.recv(1)[0] in ENDINGS
+        except TimeoutError:  # a run may have begun after the signal
+            end_active_runs()
+            continue
         if count == 1:
             end_active_runs()
+            receiver.settimeout(INTERVAL_SECONDS)
         elif count == 2:
             _leave()
 

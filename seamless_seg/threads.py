@@ -15,6 +15,9 @@ T = TypeVar("T")
 R = TypeVar("R")
 """Type of results."""
 
+INTERRUPT_SECONDS = 0.05
+"""Seconds between two attempts to end what threads are doing."""
+
 
 class _Worker(ABC):
     """A thread that works inside a ``with`` block and has ended after it.
@@ -45,6 +48,10 @@ class _Worker(ABC):
             self._work()
         finally:
             self._ended.set()
+
+    def has_ended(self, seconds: float) -> bool:
+        """Return whether the thread has ended, after waiting for that at most so long."""
+        return self._ended.wait(seconds)
 
     def _wait(self) -> None:
         """Wait until the thread has ended; Ctrl-C meanwhile is raised afterwards."""
@@ -166,10 +173,14 @@ class ParallelMap(Generic[T, R]):
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, KeyboardInterrupt) and self._interrupt is not None:
-            self._stop()
-            self._interrupt()
-        self._entered.close()
+        try:
+            if isinstance(error, KeyboardInterrupt) and self._interrupt is not None:
+                self._stop()
+                # Again and again, as a thread may just begin with an item.
+                while not all(worker.has_ended(INTERRUPT_SECONDS) for worker in self._workers):
+                    self._interrupt()
+        finally:
+            self._entered.close()
 
     def __iter__(self) -> Iterator[R]:
         return self

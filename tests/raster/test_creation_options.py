@@ -191,7 +191,10 @@ def test_a_cog_of_an_area_leaves_out_what_is_not_in_it(paths):
             "creation option DRIVER: it is not an option of GDAL's",
         ),
         ({"creation_options": "A=B"}, "creation_options must be a mapping, not 'A=B'"),
-        ({"compress": "lerc", "max_error": "much"}, "max_error= must be a finite number, not 'much'"),
+        (
+            {"compress": "lerc", "max_error": "much"},
+            "max_error= must be a finite number, not 'much'",
+        ),
         ({"creation_options": {"BLOCKXSIZE": "100"}}, "must be a multiple of 16, not 100"),
         ({"creation_options": {"BLOKSIZE": "128"}}, "does not support creation option BLOKSIZE"),
         (
