@@ -9,7 +9,6 @@ from rasterio.windows import Window
 
 from .gdal import reading_file
 
-
 TEXT_GRIDS = ("AAIGrid", "GRASSASCIIGrid", "ISG")
 """Drivers of grids in text, whose rows GDAL finds by reading all rows before them."""
 
