@@ -9,6 +9,20 @@ from rasterio.windows import Window
 
 from .gdal import reading_file
 
+TEXT_GRIDS = ("AAIGrid", "GRASSASCIIGrid", "ISG")
+"""Drivers of grids in text, whose rows GDAL finds by reading all rows before them."""
+
+
+def check_rows(dataset: Any) -> None:
+    """Read the rows of a grid in text in order: the first that is damaged raises.
+
+    Of a later row, GDAL would try each row before it again, and again for each of these: for
+    hundreds of rows that does not end.
+    """
+    if dataset.driver in TEXT_GRIDS:
+        for row in range(dataset.height):
+            dataset.read(1, window=Window(0, row, dataset.width, 1))
+
 
 class GuardedDataset:
     """An open dataset; all that its attributes and methods raise becomes a ``RasterError``.

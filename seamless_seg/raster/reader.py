@@ -23,7 +23,7 @@ from .blocks import BlockLayout
 from .decode import CHANNELS, COLORS, Palette, Unscaling, has_palette
 from .gdal import NAMESPACE, ignoring_missing_georeference, reading_file
 from .georeference import Georeference, check_place
-from .guarded import GuardedDataset
+from .guarded import GuardedDataset, check_rows
 from .input_files import InputFiles
 from .masks import Validity, check_nodata
 from .source import Reading
@@ -289,6 +289,7 @@ class RasterReader:
             dataset, level = rasterio.open(self.path), self.reading.level
             if level:
                 dataset = overview(dataset, self.path, level.value)
+            check_rows(dataset)
         return GuardedDataset(dataset, self.path)
 
     def _checked_mask_band(self) -> int | None:

@@ -248,7 +248,7 @@ class TestResolution:
                 "resolution must be the height and width of a pixel, .*, not 1,2,3",
             ),
             ({"resolution": math.nan}, "resolution must be .*, not nan"),
-            ({"resolution": "1m"}, "resolution must be .*, not 1,m"),
+            ({"resolution": "1m"}, "resolution must be .*, not 1m"),
             ({"resolution": 150}, "pixels of 150 x 150 are larger than all of .*in.tif, 50 x 50"),
             (
                 {"resolution": 1, "level": 0},
