@@ -174,7 +174,8 @@ class TestMemory:
     def test_what_a_run_takes_is_told_part_by_part(self, folder, cli):
         figures = self.memory(cli)
         assert figures["memory_bytes"] == sum(figures["memory"].values())
-        assert figures["memory"].keys() == {"program", "model", "tiles", "carry", "cache", "blocks"}
+        parts = {"program", "model", "tiles", "carry", "cache", "blocks", "finishing"}
+        assert figures["memory"].keys() == parts
         assert (figures["panels"], figures["batch_size"] >= 1, figures["workers"] >= 1) == (1, 1, 1)
         out = cli("plan", "in.tif", "model.onnx", "--tile", "64")[1]
         assert re.search(r"^panels      1, of 2 columns of tiles at most$", out, re.M)
