@@ -73,8 +73,8 @@ def memory_exhausted() -> str:
             if limit != resource.RLIM_INFINITY:
                 return (
                     f"memory is exhausted: {command} limits this process to {limit / 1e6:.0f} MB "
-                    f"of addresses, of which a run needs far more than of memory; raise that "
-                    f"limit, and give max_memory= in its place"
+                    f"of addresses, and a run reserves more addresses than it uses memory: raise "
+                    f"that limit, and give max_memory= in its place"
                 )
     return "memory is exhausted: give max_memory=, or smaller tiles"
 

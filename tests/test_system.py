@@ -2,6 +2,8 @@
 
 import math
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -129,3 +131,19 @@ def test_a_group_limits_what_the_process_has_and_may_take(root):
     nested = group("/jobs", memory_max=1000 * MB, memory_current=400 * MB)
     limit = group_limit(root(**nested))
     assert abs(limit - 600 * MB - resident_bytes()) < 50 * MB
+
+
+@pytest.mark.parametrize(("name", "command"), [("RLIMIT_AS", "-v"), ("RLIMIT_DATA", "-d")])
+def test_memory_that_is_exhausted_is_explained_by_the_limit_of_the_process(name, command):
+    program = (
+        "import resource, sys\n"
+        f"resource.setrlimit(resource.{name}, (3 * 10**9, 3 * 10**9))\n"
+        "from seamless_seg.models.runtime_errors import reason_of\n"
+        "print(reason_of(MemoryError()), reason_of(RuntimeError('std::bad_alloc')), sep='\\n')\n"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    ).stdout.splitlines()
+    assert len(said) == 2
+    for sentence in said:
+        assert f"memory is exhausted: ulimit {command} limits this process to 3000 MB" in sentence

@@ -131,6 +131,11 @@ def refusal(
             f" and {least.rows / mb:.0f} MB for whole rows of the raster, which is stored in "
             f"strips: a tiled copy needs less (gdal_translate -co TILED=YES)"
         )
+    elif least.finishing:
+        sentence += (
+            f" and {least.finishing / mb:.0f} MB for smoothing, sieving or overviews, beyond what "
+            f"the tiles need before"
+        )
     elif least.model > least.program and needs.smallest_tile is None:
         sentence += "; smaller tiles need less"
     return BudgetError(sentence, enough_bytes(least))
