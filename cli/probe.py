@@ -89,6 +89,7 @@ def sentence(found: Probe) -> str:
     stride = max(found.reach(axis).stride for axis in (0, 1))
     overlap = overlap_for(radius)
     one = "one by one (--batch-size 1) " if found.depends_on_batch else ""
+    bits = "" if found.bitwise else ", but for the last bits"
     if found.depends_on_size or graph.obstacle == "size":
         reason = f" ({graph.reason})" if graph.obstacle == "size" else ""
         return (
@@ -99,7 +100,7 @@ def sentence(found: Probe) -> str:
         f"The receptive-field radius is {radius} px and the total stride {stride} px, "
         f"{_basis(found)}: --margin {radius} --align {stride} --overlap {overlap} or more, with "
         f"tile sizes that are multiples of {stride}, {one}give the result of one run over the "
-        f"whole image."
+        f"whole image{bits}."
     )
 
 

@@ -46,9 +46,18 @@ GLOBAL_CONTEXT = "not exact: the model has global context, so its output depends
 
 ROUNDED = (
     f"tiling exact within rounding, {{basis}}: equal to {ON_WHOLE_IMAGE}, but for the last bits"
-    f"{{figure}}, which the runtime rounds differently in images of other sizes"
+    f"{{figure}}, which the runtime rounds differently {{where}}"
 )
 """The sentence for tiles that would be exact if floats were."""
+
+AT_SIZES = "in images of other sizes"
+"""Where a runtime rounds differently, as was measured."""
+
+AT_PLACES = "by where a value lies in memory"
+"""Where onnxruntime rounds the values of some types of nodes differently."""
+
+FLIPPED = "and a step at few pixels"
+"""What rounding changes in an output with few values, such as class numbers."""
 
 BASES = {"graph": "proven from the graph", "measurement": "as far as measured"}
 """What exactness rests on, in words."""
@@ -100,14 +109,15 @@ def exactness(
         for n, axis in enumerate((plan.grid.rows, plan.grid.cols))
         if axis.count > 1
     ]
-    if obstacle := _obstacle(probe, axes, batch_size):
+    if obstacle := _obstacle(probe, axes, batch_size, model):
         return Exactness(False, obstacle)
     if not axes:
         whole = "tiling exact: one tile holds the whole image"
         return Exactness(True, f"{whole}{_padding(plan, model)}", "graph")
     change = max(_change(axis, field, plan.trust) for axis, field in axes)
     if change == 0:
-        rounding = max(probe.rounding, probe.batch_rounding if batch_size > 1 else 0.0)
+        in_image = probe.rounding_in(plan.image_size)
+        rounding = max(in_image, probe.batch_rounding if batch_size > 1 else 0.0)
         return _exact(probe, plan, axes, rounding)
     if tolerance is not None and change < tolerance:
         return Exactness(
@@ -125,16 +135,32 @@ def _exact(probe: Probe, plan: Plan, axes: list[tuple[Axis, Reach]], rounding: f
         for axis, field in axes
     )
     basis: Basis = "graph" if is_proven else "measurement"
-    if not rounding:
-        sentence = PROVEN if is_proven else MEASURED
-    else:
-        is_logit = rounding < MAX_ROUNDING
-        figure = f" (by up to {rounding:.1g} of the logits' standard deviation)" * is_logit
-        sentence = ROUNDED.format(basis=BASES[basis], figure=figure)
+    is_same = not rounding and not probe.graph.rounded
+    same_bits = PROVEN if is_proven else MEASURED
+    sentence = same_bits if is_same else _rounded(probe, basis, rounding)
     if not is_proven:
         sentence += f" ({probe.graph.reason or _proof_instead(axes)})"
     where = ON_WHOLE_IMAGE + _extension(plan, probe)
-    return Exactness(not rounding, sentence.replace(ON_WHOLE_IMAGE, where), basis)
+    return Exactness(is_same, sentence.replace(ON_WHOLE_IMAGE, where), basis)
+
+
+def _rounded(probe: Probe, basis: Basis, rounding: float) -> str:
+    """Say that last bits differ, why, and by how much as far as that was measured."""
+    where = AT_SIZES
+    if probe.graph.rounded:
+        where = f"{AT_PLACES} ({', '.join(probe.graph.rounded)})"
+    figure = ""
+    if max(probe.rounding, probe.batch_rounding) >= MAX_ROUNDING:
+        figure = f" {FLIPPED}"
+    elif rounding:
+        figure = f" (by up to {_rounded_up(rounding)} of the logits' standard deviation)"
+    return ROUNDED.format(basis=BASES[basis], figure=figure, where=where)
+
+
+def _rounded_up(share: float) -> str:
+    """Return a number above 0 with one digit, which is no less."""
+    unit = 10.0 ** math.floor(math.log10(share))
+    return f"{math.ceil(share / unit * (1 - 1e-9)) * unit:.1g}"
 
 
 def _proof_instead(axes: list[tuple[Axis, Reach]]) -> str:
@@ -143,7 +169,9 @@ def _proof_instead(axes: list[tuple[Axis, Reach]]) -> str:
     return f"the graph allows a radius of up to {margin} px: margin={margin} is proven to be enough"
 
 
-def _obstacle(probe: Probe, axes: list[tuple[Axis, Reach]], batch_size: int) -> str | None:
+def _obstacle(
+    probe: Probe, axes: list[tuple[Axis, Reach]], batch_size: int, model: Model | None
+) -> str | None:
     """Say why no margin makes tiles exact that are cut along these axes; None if one does."""
     if probe.depends_on_batch and batch_size > 1:
         return (
@@ -160,32 +188,48 @@ def _obstacle(probe: Probe, axes: list[tuple[Axis, Reach]], batch_size: int) -> 
         return NOT_EQUIVARIANT
     if axes and probe.depends_on_size:
         return DEPENDS_ON_SIZE
-    stride = max((field.stride for _, field in axes), default=1)
-    if too_small := _too_small(axes):
+    return _off_the_stride(axes, is_fixed=model is not None and any(model.spec.tile))
+
+
+def _off_the_stride(axes: list[tuple[Axis, Reach]], is_fixed: bool) -> str | None:
+    """Say that tiles are too small, or do not lie on the model's stride; None if they do.
+
+    Parameters
+    ----------
+    axes : list
+        Axes that have several tiles, and the model's receptive field along each.
+    is_fixed : bool
+        Whether the model takes tiles of one size alone, so that no other is proposed.
+    """
+    if too_small := _too_small(axes, is_fixed):
         return too_small
+    stride = max((field.stride for _, field in axes), default=1)
     if any(axis.align % field.stride for axis, field in axes):
+        advice = f"; use align={stride}"
+        if any(axis.tile - axis.overlap < field.stride for axis, field in axes):
+            advice = "" if is_fixed else f"; give tile={_smallest_tile(axes)} and align={stride}"
         return (
-            f"not exact: tiles do not start at multiples of the model's stride of {stride} px; use "
-            f"align={stride}"
+            f"not exact: tiles do not start at multiples of the model's stride of {stride} px"
+            f"{advice}"
         )
     if any(axis.tile % field.stride for axis, field in axes):
         return (
-            f"not exact: the tile size is not a multiple of the model's stride of {stride} px; "
-            f"choose such a tile="
+            f"not exact: the tile size is not a multiple of the model's stride of {stride} px"
+            + "; choose such a tile=" * (not is_fixed)
         )
     return None
 
 
-def _too_small(axes: list[tuple[Axis, Reach]]) -> str | None:
+def _too_small(axes: list[tuple[Axis, Reach]], is_fixed: bool) -> str | None:
     """Say which tile is exact if one is too small for the overlap that makes it so."""
     for axis, field in axes:
         # An overlap that is left open is less than half of the tile.
         is_capped = axis.overlap == (axis.tile - 1) // 2 <= 2 * field.radius
         if is_capped or axis.tile < field.stride:
+            advice = f"; give tile={_smallest_tile(axes)}, the smallest that is exact"
             return (
                 f"not exact: tiles of {axis.tile} px are too small for the receptive-field radius "
-                f"of {field.radius} px and the stride of {field.stride} px; give "
-                f"tile={_smallest_tile(axes)}, the smallest that is exact"
+                f"of {field.radius} px and the stride of {field.stride} px{advice * (not is_fixed)}"
             )
     return None
 
@@ -194,10 +238,11 @@ def _smallest_tile(axes: list[tuple[Axis, Reach]]) -> int:
     """Side of the smallest exact tile of which less than half overlaps.
 
     In tiles of less than two overlaps, each pixel runs through the model four times and more.
+    Tiles on the stride share no more than what it leaves of them.
     """
     overlap = overlap_for(max(field.exact_margin for _, field in axes))
     stride = math.lcm(*(field.stride for _, field in axes))
-    return math.ceil((2 * overlap + 1) / stride) * stride
+    return math.ceil(max(2 * overlap + 1, overlap + stride) / stride) * stride
 
 
 DYNAMIC_QUANTIZATION = "DynamicQuantize"

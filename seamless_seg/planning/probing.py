@@ -35,7 +35,7 @@ NOISE_SHARE = 0.1
 NOT_MEASURED = "the receptive field could not be measured"
 """Start of the note on a probe that failed."""
 
-JSON_VERSION = 4
+JSON_VERSION = 5
 """Version of a probe as JSON: to be raised when a probe measures more, or otherwise."""
 
 
@@ -257,6 +257,7 @@ def to_json(probe: Probe) -> dict[str, Any]:
         "equivariant": list(probe.equivariant),
         "depends_on_size": probe.depends_on_size,
         "rounding": probe.rounding,
+        "far_rounding": probe.far_rounding,
         "depends_on_batch": probe.depends_on_batch,
         "batch_rounding": probe.batch_rounding,
         "deterministic": probe.deterministic,
@@ -297,6 +298,7 @@ def from_json(document: dict[str, Any]) -> Probe:
         batch_rounding=float(document["batch_rounding"]),
         deterministic=bool(document["deterministic"]),
         graph=_graph_from_json(document["graph"]),
+        far_rounding=document["far_rounding"],
     )
 
 
@@ -317,4 +319,5 @@ def _graph_from_json(document: dict[str, Any]) -> GraphVerdict:
         (top, bottom, left, right),
         document["reductions"],
         document["levels"],
+        tuple(document["rounded"]),
     )

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from ..errors import ModelError
 from ..models.layout import SIZE_MULTIPLES, SIZE_PERIOD
-from .agreement import Agreement, agreement, largest_differences, spread
+from .agreement import Agreement, agreement, has_steps, largest_differences, spread, tolerance
 from .probed_model import LENGTHS, ProbedModel, rounded_up
 
 COMMON_MULTIPLES = (384, 640, 720, 672, 700, 756, 660, 572, 646, 667, 496, 736, 783)
@@ -34,6 +34,13 @@ MIN_SHOWN = 64
 
 FACTORS = (1, 2, 3, 4, 5, 6, 7, 8, 16, 32)
 """Multiples of the stride that may have to divide a length for its output not to depend on it."""
+
+FAR, NARROW = 16384, 32
+"""Length and breadth in px of an image that shows how far coordinates are rounded."""
+
+FAR_ROUNDING = 1e-2
+"""Share of the logits' standard deviation that the rounding of coordinates may change there: as
+much as a thousandth of a pixel does."""
 
 LARGEST_STRIDE = 256
 """Pixels: no stride beyond is worth tiles on its grid."""
@@ -285,21 +292,29 @@ def _agreement_at_sizes(
     return agreement(one, other)
 
 
-def rounding_in_a_small_tile(probed: ProbedModel, radius: int, stride: int) -> float:
-    """Return by how much a small square differs from the same pixels in a larger one.
+def agreement_in_a_small_tile(probed: ProbedModel, radius: int, stride: int) -> Agreement:
+    """Compare a small square with the same pixels in a larger one.
 
-    Some runtimes choose by the size of an image how they compute, and so how they round. The
-    difference is a share of the logits' standard deviation.
+    Some runtimes choose by the size of an image how they compute, and so how they round. What
+    differs by more depends on the size.
+
+    Parameters
+    ----------
+    probed : ProbedModel
+        The model.
+    radius : int
+        Receptive-field radius, across any cut, px.
+    stride : int
+        Total stride, px.
     """
     if probed.spec.tile != (None, None) or probed.spec.remainder != (0, 0):
-        return 0.0
+        return Agreement(True, 0.0)
     step, shown = math.lcm(stride, probed.multiple), MIN_SHOWN
     small, large = (
         rounded_up(radius + probed.spec.border + length, step) for length in (shown, LENGTHS[0])
     )
-    narrow = max(
-        small, rounded_up(probed.breadth(1), step)
-    )  # as a square, it would take the most memory of all
+    # Narrow: as a square, it would take the most memory of all.
+    narrow = max(small, rounded_up(probed.breadth(1), step))
     image = probed.source(np.random.default_rng(9), (probed.channels, narrow, large))
     try:
         own, other = (
@@ -307,5 +322,35 @@ def rounding_in_a_small_tile(probed: ProbedModel, radius: int, stride: int) -> f
             for height, width in ((small, small), (narrow, large))
         )
     except ModelError:  # it takes no image as small as that
-        return 0.0
-    return agreement(own, other).rounding
+        return Agreement(True, 0.0)
+    return agreement(own, other)
+
+
+def agreement_far_away(probed: ProbedModel, axis: int, radius: int, stride: int) -> Agreement:
+    """Compare pixels at the end of a long image with the same in a short one.
+
+    Coordinates of float32 have fewer digits behind the point, the farther they are from the start:
+    so a resizing rounds more there. What differs by more depends on the size.
+
+    Parameters
+    ----------
+    probed, radius, stride
+        As for ``agreement_in_a_small_tile``.
+    axis : int
+        0 for down, 1 for across.
+    """
+    if probed.spec.tile != (None, None) or probed.spec.remainder != (0, 0):
+        return Agreement(True, 0.0)
+    step, around = math.lcm(stride, probed.multiple), radius + probed.spec.border
+    breadth = rounded_up(NARROW, step)
+    short, length = (rounded_up(own, step) for own in (around + LENGTHS[0], FAR))
+    if length <= short:
+        return Agreement(True, 0.0)
+    image = probed.source(np.random.default_rng([10, axis]), (probed.channels, breadth, length))
+    try:
+        own, other = probed.logits(axis, image[..., -short:]), probed.logits(axis, image)
+    except ModelError:  # it takes no image as narrow or as long as that
+        return Agreement(True, 0.0)
+    own, other = own[..., around:], other[..., around - short :]
+    share = agreement(own, other).rounding
+    return Agreement(has_steps(own) or share <= max(FAR_ROUNDING, tolerance(own)), share)

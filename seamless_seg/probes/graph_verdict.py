@@ -46,6 +46,8 @@ class GraphVerdict:
     """Nodes that reduce the whole image; without them the numbers would hold."""
     levels: int = 0
     """Those of them that depend on one another, one after the other."""
+    rounded: tuple[str, ...] = ()
+    """Types of its nodes whose last bits depend on where values lie in memory."""
 
     @property
     def is_proof(self) -> bool:
@@ -81,19 +83,23 @@ def graph_verdict(model: Model, channels: int | None = None, multiple: int = 1) 
         return _oriented(graph_verdict(model.model, channels, multiple), model.symmetry)
     if not isinstance(model, OnnxModel):
         return GraphVerdict("unknown", NO_GRAPH)
+    rounded: tuple[str, ...] = ()
     try:
         from ..graphs.interpreter import LoadedGraph
+        from ..graphs.rounded import rounded_kinds
         from ..graphs.tensors import BoundError
 
         graph = LoadedGraph(model.spec.name, model.output, model.other_graph)
+        rounded = rounded_kinds(graph.nodes)
         found = _bound_of(model, channels or DEFAULT_CHANNELS, multiple, graph)
     except ImportError:
         return GraphVerdict("unknown", "the package onnx is not installed, which reads graphs")
     except BoundError as error:
-        return GraphVerdict(error.kind, str(error))
+        return GraphVerdict(error.kind, str(error), rounded=rounded)
     except Exception as error:  # onnx and protobuf raise what they like of a damaged file
-        return GraphVerdict("unknown", f"its graph cannot be read ({type(error).__name__})")
-    return _verdict_of(found)
+        reason = f"its graph cannot be read ({type(error).__name__})"
+        return GraphVerdict("unknown", reason, rounded=rounded)
+    return replace(_verdict_of(found), rounded=rounded)
 
 
 def size_obstacle(model: OnnxModel, channels: int) -> str | None:
@@ -198,6 +204,7 @@ def _combined(verdicts: list[GraphVerdict]) -> GraphVerdict:
         radius=tuple(map(max, zip(*(own.radius for own in verdicts), strict=True))),
         reductions=_reductions(verdicts),
         levels=max(own.levels for own in verdicts),
+        rounded=tuple(sorted({kind for own in verdicts for kind in own.rounded})),
     )
     for kind in ("position", "global", "size", "unknown"):
         reasons = dict.fromkeys(own.reason for own in verdicts if own.obstacle == kind)

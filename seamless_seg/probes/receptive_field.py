@@ -22,11 +22,13 @@ from ..models.ensemble import Ensemble
 from ..models.load import open_models
 from .agreement import Agreement, agreement, largest_differences, same_bits, spread
 from .equivariance import (
+    FAR,
     Reproduced,
+    agreement_far_away,
+    agreement_in_a_small_tile,
     confirm_stride,
     measure_stride,
     nearest_stride,
-    rounding_in_a_small_tile,
 )
 from .graph_verdict import NOT_READ, GraphVerdict, graph_verdict
 from .probe_images import Source, noise
@@ -137,11 +139,25 @@ class Probe:
     """Whether the same input gave the same bits twice."""
     graph: GraphVerdict = NOT_READ
     """What the graph proves, or which of its nodes stands in the way."""
+    far_rounding: float = 0.0
+    """The same as ``rounding`` in images 16,384 px long, where coordinates have fewer digits."""
 
     @property
     def bitwise(self) -> bool:
-        """Whether shifts and sizes gave the same bits."""
-        return self.rounding == 0
+        """Whether shifts and sizes gave the same bits, and no node is known to round otherwise."""
+        return self.rounding == 0 and not self.graph.rounded
+
+    def rounding_in(self, size: tuple[int, int]) -> float:
+        """Return by how much rounding may change logits of an image of a size, ``rounding``'s unit.
+
+        Parameters
+        ----------
+        size : (height, width)
+            Pixels of the image.
+        """
+        # A coordinate has half the digits' precision from each power of 2 on.
+        doublings = math.ceil(math.log2(max(size) / FAR))
+        return max(self.rounding, 2 * self.far_rounding * 2.0**doublings)
 
     @property
     def sides(self) -> tuple[Side, Side, Side, Side]:
@@ -209,11 +225,7 @@ def probe(
     verdict = graph_verdict(opened, probed.channels, probed.multiple)
     down, across = (_measure_axis(probed, axis, verdict) for axis in (0, 1))
     strides = down.reproduced, across.reproduced
-    rounding = max(strides[0].rounding, strides[1].rounding)
-    if strides[0].by_shifts and strides[1].by_shifts:
-        radius = max(side.radius for axis in (down, across) for side in (axis.before, axis.after))
-        stride = math.lcm(strides[0].stride, strides[1].stride)
-        rounding = max(rounding, rounding_in_a_small_tile(probed, radius, stride))
+    sizes = _agreement_at_sizes(probed, (down, across), verdict)
     batch = _agreement_in_batches(probed)
     return Probe(
         down.before,
@@ -223,13 +235,46 @@ def probe(
         stride=(strides[0].stride, strides[1].stride),
         size=(down.length, across.length),
         equivariant=(strides[0].by_shifts, strides[1].by_shifts),
-        depends_on_size=not (strides[0].at_sizes and strides[1].at_sizes),
-        rounding=rounding,
+        depends_on_size=not sizes.same,
+        rounding=sizes.rounding,
+        far_rounding=sizes.far_rounding,
         depends_on_batch=not batch.same,
         batch_rounding=batch.rounding if batch.same else 0.0,
         deterministic=_is_deterministic(probed),
         graph=_within_bound(verdict, (down, across), probed),
     )
+
+
+class _SizeAgreement(NamedTuple):
+    """How far outputs for the same pixels agree, shifted and in images of other sizes."""
+
+    same: bool
+    rounding: float
+    far_rounding: float
+
+
+def _agreement_at_sizes(
+    probed: ProbedModel, axes: tuple[_MeasuredAxis, _MeasuredAxis], verdict: GraphVerdict
+) -> _SizeAgreement:
+    """Say whether the size of an image is no matter, but for rounding; if so, measure that."""
+    found = [axis.reproduced for axis in axes]
+    same, rounding = all(own.at_sizes for own in found), max(own.rounding for own in found)
+    if not (same and all(own.by_shifts for own in found)):
+        return _SizeAgreement(same, rounding, rounding)
+    stride = math.lcm(found[0].stride, found[1].stride)
+    radius = max(side.radius for axis in axes for side in (axis.before, axis.after))
+    # Across a cut off the stride, the radius is less than a stride larger.
+    allowed = max(verdict.radius) if verdict.is_proof else 0
+    radius = max(radius + stride - 1, allowed)
+    small = agreement_in_a_small_tile(probed, radius, stride)
+    if not small.same:
+        return _SizeAgreement(False, rounding, rounding)
+    rounding = max(rounding, small.rounding)
+    if not rounding:
+        return _SizeAgreement(True, 0.0, 0.0)
+    far = [agreement_far_away(probed, n, radius, stride) for n in (0, 1)]
+    farthest = max(rounding, *(own.rounding for own in far))
+    return _SizeAgreement(all(own.same for own in far), rounding, farthest)
 
 
 def _within_bound(
@@ -249,6 +294,7 @@ def _within_bound(
                 "unknown",
                 f"the measured radius of {found} px is beyond the {allowed} px that the graph "
                 f"allows: an error of this program, please report it",
+                rounded=verdict.rounded,
             )
     return verdict
 
