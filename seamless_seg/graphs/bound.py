@@ -133,7 +133,8 @@ def _first_look(
     for length in (period, period * RARE_STRIDES):
         lengths = (length + remainder[0], 2 * length + remainder[1])
         try:
-            return _looked_at(graph, image, finish, _with_fixed(lengths, fixed))
+            sides = _with_fixed(lengths, fixed)
+            return _looked_at(graph, image, finish, sides, None not in fixed)
         except BoundError as obstacle:
             failure = failure or obstacle
             if failure.kind != "position" or None not in fixed:
@@ -144,15 +145,19 @@ def _first_look(
 def _other_lengths(
     found: GraphBound, trace: Trace, step: int, remainder: Lengths
 ) -> Iterator[Lengths]:
-    """Yield sides of other images: one, or more where numbers are computed from the size."""
+    """Yield sides of other images: one, or more, and small ones, where their size is divided."""
     border = sum(found.before) + sum(found.after)
-    lengths = [LEAST_LENGTH]
-    if any(own.kind == "constant" for own in trace.signature):
+    lengths, kinds = [LEAST_LENGTH], {own.kind for own in trace.signature}
+    if kinds & {"constant", "remainder"}:
         lengths += [3 * step, 3 * LEAST_LENGTH]
     for length in lengths:
         rows = _prime_to_factors(-(-(border + length) // step) + 2)
         cols = _prime_to_factors(rows + 1)
         yield rows * step + remainder[0], cols * step + remainder[1]
+    if "remainder" in kinds:  # the same of numbers one after the other is the same of all
+        for times in (2, 3):
+            rows = -(-border // step) + times
+            yield rows * step + remainder[0], (rows + 2) * step + remainder[1]
 
 
 def _prime_to_factors(least: int) -> int:
@@ -166,9 +171,13 @@ def _with_fixed(lengths: Lengths, fixed: tuple[int | None, int | None]) -> Lengt
 
 
 def _looked_at(
-    graph: LoadedGraph, image: ImageMaker, finish: Finish, lengths: Lengths
+    graph: LoadedGraph,
+    image: ImageMaker,
+    finish: Finish,
+    lengths: Lengths,
+    is_fixed: bool = False,
 ) -> tuple[GraphBound, Trace]:
-    output, trace = graph.run(image(lengths))
+    output, trace = graph.run(image(lengths), is_fixed)
     axes = finish(output)
     for axis, length in zip(axes, lengths, strict=True):
         if axis.step != 1 or axis.length != length:
@@ -188,10 +197,12 @@ def _compare(one: Trace, other: Trace, sizes_are_given: bool) -> None:
     unlike = [
         own
         for own, another in pairs
-        if own != another and not (sizes_are_given and own.kind == another.kind == "constant")
+        if (own != another or own.kind == "constant")
+        and not (sizes_are_given and own.kind == another.kind == "constant")
     ]
     is_same_nodes = len(one.signature) == len(other.signature)
     if unlike:
+        unlike.sort(key=lambda own: own.kind == "remainder")
         is_size = is_same_nodes and all(own.kind != "axes" for own in unlike)
         reason = "what it computes depends on the size of the image"
         raise BoundError("size" if is_size else "position", reason, unlike[0].label)

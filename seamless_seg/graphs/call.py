@@ -68,8 +68,9 @@ class Noted(NamedTuple):
 
     label: str
     """Type and name of the node that it is noted of."""
-    kind: Literal["axes", "constant", "repeats"]
-    """Axes of its output, or the value or the number of values that it computes with."""
+    kind: Literal["axes", "constant", "repeats", "remainder"]
+    """Axes of its output, or the value or the number of values that it computes with, or what its
+    division of a size leaves."""
     value: object
 
 
@@ -81,6 +82,8 @@ class Trace:
     signature: list[Noted] = field(default_factory=list)
     sizes: list[SizedInput] = field(default_factory=list)
     """Inputs that follow from the image's size."""
+    is_fixed: bool = False
+    """Whether all images have the size of this one, so that nothing depends on it."""
 
 
 @dataclass
@@ -121,6 +124,8 @@ class Call:
             value = self.attributes[name]
             return tuple(value) if isinstance(value, (list, tuple)) else (int(value),)
         given = None if index is None else self.optional(index)
+        if given is not None and given.by_size and name in ("axes", "steps", "split"):
+            raise BoundError("size", f"its {name} follow from the size of the image")
         return None if given is None else given.integers()
 
     def integer(self, name: str, default: int) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from onnx import external_data_helper, inliner, numpy_helper
 from . import pointwise, products, reductions, resizing, shaping, sliding  # noqa: F401  # rules
 from .call import RULES, Call, Noted, Trace
 from .image_axis import ImageAxis
+from .sizes import MOVED, with_sizes
 from .tensors import BoundError, Part, Tensor, as_repeated, constant, plain_axes
 
 MAX_VALUES = 2**20
@@ -76,8 +77,10 @@ class LoadedGraph:
             self.constants[sparse.values.name] = Tensor(plain_axes(sparse.dims))
         self.inputs = [own.name for own in model.graph.input if own.name not in self.constants]
 
-    def run(self, image: Tensor) -> tuple[Tensor, Trace]:
+    def run(self, image: Tensor, is_fixed: bool = False) -> tuple[Tensor, Trace]:
         """Return what is known of the output for an image, and what was noted on the way.
+
+        With ``is_fixed`` all images have this one's size, so that no number depends on it.
 
         Raises
         ------
@@ -86,7 +89,7 @@ class LoadedGraph:
         """
         if not self.inputs:
             raise BoundError("unknown", "it has no input")
-        trace = Trace()
+        trace = Trace(is_fixed=is_fixed)
         known = {**self.constants, self.inputs[0]: image, "": None}
         _run(self.nodes, known, self.opset, trace)
         found = known.get(self.output)
@@ -154,19 +157,42 @@ def _outputs_of(
         by_size = any(own.by_size for own in given)
         values = _folded(node, inputs, opset, MAX_SHAPE if by_size else MAX_VALUES)
         if values is not None:
-            sized = _sized(node, inputs, opset)
-            by_size = by_size if sized is None else bool(sized.any())
-            return [replace(constant(value, by_size), sized=sized) for value in values]
+            return with_sizes(
+                node.op_type,
+                label,
+                inputs,
+                values,
+                lambda others: _folded(node, list(others), opset, MAX_VALUES),
+            )
     rule = RULES.get(node.op_type) if node.domain in DOMAINS else None
     if rule is None:
         raise BoundError("unknown", "there is no rule for this operator")
     attributes = {own.name: onnx.helper.get_attribute_value(own) for own in node.attribute}
     outputs, names = list(node.output), list(node.input)
     call = Call(node.op_type, label, attributes, inputs, outputs, opset, trace, names)
+    noted = len(trace.sizes)
     found = list(rule(call))
+    if node.op_type not in POINTWISE:
+        _note_shapes(call, {own.tensor for own in trace.sizes[noted:]})
     if node.op_type in POINTWISE and len(found) == 1:
         return [_with_repeated(node, inputs, found[0], opset)]
     return found
+
+
+def _note_shapes(call: Call, numbers: Container[str]) -> None:
+    """Note how inputs follow from the image's size that are no numbers, but a shape or places."""
+    moved = () if call.kind == "ConstantOfShape" else MOVED.get(call.kind, (0,))
+    for n, (name, own) in enumerate(zip(call.names, call.inputs, strict=True)):
+        if own is None or own.varies or not own.by_size or name in numbers:
+            continue
+        if moved is None or n in moved:
+            continue
+        if own.tested is not None:
+            reason = f"a shape or a place follows from the size of the image by {own.tested}"
+            raise BoundError("size", reason)
+        call.trace.signature.extend(
+            Noted(label, "remainder", value) for label, value in own.remainders
+        )
 
 
 def _with_repeated(
@@ -196,6 +222,8 @@ def _branch(
     condition = known[node.input[0]]
     if condition is None or condition.value is None:
         raise BoundError("unknown", "pixels decide which of its branches is taken")
+    if condition.by_size:
+        raise BoundError("size", "the size of the image decides which of its branches is taken")
     wanted = "then_branch" if condition.value.all() else "else_branch"
     graph = {own.name: own.g for own in node.attribute}[wanted]
     inner = dict(known)
@@ -203,17 +231,6 @@ def _branch(
     _run(graph.node, inner, opset, trace)
     outputs = [inner[own.name] for own in graph.output]
     return [own if own is not None else Tensor(()) for own in outputs]
-
-
-def _sized(
-    node: onnx.NodeProto, inputs: list[Tensor | None], opset: int
-) -> npt.NDArray[np.bool_] | None:
-    """Tell which lengths depend on the image's size of those that are taken from a shape."""
-    shape = inputs[0] if node.op_type in ("Gather", "Slice") else None
-    if shape is None or shape.sized is None:
-        return None
-    moved = _folded(node, [replace(shape, value=shape.sized), *inputs[1:]], opset, MAX_SHAPE)
-    return None if moved is None else moved[0]
 
 
 def _can_be_folded(node: onnx.NodeProto, given: list[Tensor]) -> bool:

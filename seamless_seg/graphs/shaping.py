@@ -11,6 +11,7 @@ from onnx import numpy_helper
 from .call import Call, rule
 from .image_axis import Taps
 from .pointwise import broadcast
+from .sizes import is_sized
 from .tensors import (
     Axis,
     BoundError,
@@ -29,14 +30,16 @@ def shape(call: Call) -> list[Tensor]:
     """Known here, since the size of the image is."""
     image = call.tensor()
     lengths = np.array(image.shape, np.int64)
+    sized = np.array([not all(isinstance(part, int) for part in axis) for axis in image.axes])
+    sized &= not call.trace.is_fixed
+    least = np.where(sized, 1, lengths)
     if call.kind == "Size":
-        is_sized = any(not isinstance(part, int) for axis in image.axes for part in axis)
-        return [constant(lengths.prod(keepdims=False), is_sized)]
+        found = constant(lengths.prod(keepdims=False), bool(sized.any()))
+        return [replace(found, least=least.prod(keepdims=False))]
     start, end = call.integer("start", 0), call.integer("end", image.rank)
     shown = slice(*slice(start, end).indices(image.rank))
-    sized = np.array([not all(isinstance(part, int) for part in axis) for axis in image.axes])
     found = constant(lengths[shown], bool(sized[shown].any()))
-    return [replace(found, sized=sized[shown])]
+    return [replace(found, sized=sized[shown], least=least[shown])]
 
 
 @rule("Reshape")
@@ -168,8 +171,11 @@ def slice_(call: Call) -> list[Tensor]:
     numbers = call.integers("axes", 3) or tuple(range(len(starts)))
     steps = call.integers("steps", 4) or (1,) * len(starts)
     axes = list(image.axes)
-    for start, end, number, step in zip(starts, ends, numbers, steps, strict=True):
+    by_size = [_follow_size(call.optional(index), len(starts)) for index in (1, 2)]
+    for n, (start, end, number, step) in enumerate(zip(starts, ends, numbers, steps, strict=True)):
         number %= image.rank
+        if any(own[n] for own in by_size) and not has_image(axes[number]):
+            raise BoundError("size", "which channels it takes follows from the size of the image")
         taken = range(image.shape[number])[start:end:step]
         axes[number] = _taken(call, axes[number], taken)
     return call.out(axes, image)
@@ -228,6 +234,10 @@ def space_to_depth(call: Call) -> list[Tensor]:
     channels = _of(image.shape[1] * size**2)
     rows, cols = (call.taken(image.axes[n], taps, image.shape[n] // size) for n in (2, 3))
     return call.out([image.axes[0], channels, rows, cols])
+
+
+def _follow_size(places: Tensor | None, count: int) -> list[bool]:
+    return [False] * count if places is None else list(is_sized(places).reshape(-1))
 
 
 def _taken(call: Call, axis: Axis, taken: range) -> Axis:

@@ -6,7 +6,7 @@ import math
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -48,6 +48,15 @@ class Uniform:
     length: int
 
 
+class Remainder(NamedTuple):
+    """What has to be the same at all sizes of an image."""
+
+    label: str
+    """Type and name of the node that it is of."""
+    value: bytes
+    """What is left by its division, say."""
+
+
 Part: TypeAlias = "int | Uniform | ImageAxis"
 """A part of an axis: channels, say, or the same value often, or one axis of the image."""
 
@@ -67,7 +76,13 @@ class Tensor:
     by_size: bool = False
     """Whether it depends on the image's height or width."""
     sized: npt.NDArray[np.bool_] | None = None
-    """Which of its values do, where these are a shape or a part of one."""
+    """Which of its values do, where not all of them."""
+    least: npt.NDArray[Any] | None = None
+    """Numbers that its values are at no size of the image less than."""
+    tested: str | None = None
+    """The node by which it depends on the size in another way than by arithmetic, if any."""
+    remainders: tuple[Remainder, ...] = ()
+    """What its dependence on the size is only known for."""
     level: int = 0
     """Reductions of the whole image that it depends on, one after the other."""
     once: npt.NDArray[Any] | None = None
