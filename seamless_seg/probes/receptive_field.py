@@ -225,7 +225,7 @@ def probe(
         equivariant=(strides[0].by_shifts, strides[1].by_shifts),
         depends_on_size=not (strides[0].at_sizes and strides[1].at_sizes),
         rounding=rounding,
-        depends_on_batch=not batch.same,
+        depends_on_batch=verdict.mixes_batch or not batch.same,
         batch_rounding=batch.rounding if batch.same else 0.0,
         deterministic=_is_deterministic(probed),
         graph=_within_bound(verdict, (down, across), probed),
