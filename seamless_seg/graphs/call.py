@@ -20,10 +20,15 @@ RULES: dict[str, Rule] = {}
 
 
 def rule(*kinds: str) -> Callable[[Rule], Rule]:
-    """Register the rule of some types of nodes."""
+    """Register the rule of some types of nodes; none may overlook an input."""
 
     def register(function: Rule) -> Rule:
-        RULES.update(dict.fromkeys(kinds, function))
+        def complete(call: Call) -> Sequence[Tensor]:
+            outputs = function(call)
+            call.refuse_overlooked()
+            return outputs
+
+        RULES.update(dict.fromkeys(kinds, complete))
         return function
 
     return register
@@ -100,6 +105,10 @@ class Call:
     trace: Trace
     names: list[str]
     """Names of the inputs."""
+    _seen: set[int] = field(default_factory=set)
+    """Indices of inputs that the rule has asked for."""
+    _used: set[int] = field(default_factory=set)
+    """Indices of inputs that an output is said to be computed from."""
 
     def tensor(self, index: int = 0) -> Tensor:
         """Return an input.
@@ -116,7 +125,26 @@ class Call:
 
     def optional(self, index: int) -> Tensor | None:
         """Return an input, or None where it is left out."""
+        self._seen.add(index)
         return self.inputs[index] if index < len(self.inputs) else None
+
+    def given(self, *indices: int) -> list[Tensor]:
+        """Return those inputs of some indices, or of all, that are not left out."""
+        wanted = indices or range(len(self.inputs))
+        return [own for own in map(self.optional, wanted) if own is not None]
+
+    def refuse_overlooked(self) -> None:
+        """Raise if an input that may differ from tile to tile was not accounted for.
+
+        An input along the image has to be asked for, as its axes count. Any other that depends on
+        pixels or on the size may also be among those that an output is computed from.
+        """
+        for index, own in enumerate(self.inputs):
+            if own is None or index in self._seen:
+                continue
+            if own.image_axes or (index not in self._used and (own.varies or own.by_size)):
+                name = self.names[index]
+                raise BoundError("unknown", f"there is no rule for its input {name}")
 
     def integers(self, name: str, index: int | None = None) -> tuple[int, ...] | None:
         """Return whole numbers of an attribute, or of an input in later versions of an operator."""
@@ -147,6 +175,7 @@ class Call:
         """
         found = Tensor(tuple(map(fused, axes)))
         used = [own for own in inputs or self.inputs if own is not None]
+        self._used |= {n for n, own in enumerate(self.inputs) if any(own is one for one in used)}
         varies = any(own.varies for own in used)
         if varies:
             broadcasts &= any(own.varies and own.shape == found.shape for own in used)

@@ -13,6 +13,9 @@ import math
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+BATCH = 2
+"""Number of the axis along the images of a batch, which must not be mixed either."""
+
 MAX_PERIOD = 4096
 """Pixels: no tile is cut on a grid beyond."""
 
@@ -43,7 +46,7 @@ class ImageAxis:
     """An axis of a tensor that runs down or across the image."""
 
     axis: int
-    """0 for down, 1 for across."""
+    """0 for down, 1 for across; or ``BATCH``."""
     length: int
     step: Fraction
     """Pixels of the image from one index to the next."""

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import onnx
 from onnx import external_data_helper, inliner, numpy_helper
 
-from . import pointwise, products, reductions, resizing, shaping, sliding  # noqa: F401  # rules
+from . import normalizing, picking, pointwise, products, reductions, resizing, shaping, sliding  # noqa: F401  # rules  # noqa: F401  # rules
 from .call import RULES, Call, Noted, Trace
 from .image_axis import ImageAxis
 from .sizes import MOVED, with_sizes
@@ -28,17 +28,14 @@ MAX_SHAPE = 64
 REPEATING = ("ConstantOfShape", "Expand", "Tile")
 """Types of nodes that repeat values, for which a rule knows that these are the same."""
 
-NEVER_FOLDED = ("Resize", "Upsample", "Pad", "EyeLike", "OneHot")
-"""Types of nodes whose output may be far larger than what they are computed from."""
+NEVER_FOLDED = ("Resize", "Upsample", "Pad", "EyeLike", "OneHot", "Dropout", *picking.RANDOM)
+"""Types of nodes whose output may be far larger than what they are computed from, or random."""
 
 POINTWISE = (*pointwise.EACH, *pointwise.BROADCAST)
 """Types of nodes whose values that are repeated follow from those of their inputs."""
 
 DOMAINS = ("", "ai.onnx", "com.microsoft")
 """Domains of operators that there are rules for."""
-
-RANDOM = ("RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Multinomial")
-"""Types of nodes that are never the same."""
 
 
 class LoadedGraph:
@@ -149,8 +146,6 @@ def _outputs_of(
 ) -> list[Tensor]:
     inputs = [known[name] for name in node.input]
     given = [own for own in inputs if own is not None]
-    if node.op_type in RANDOM:
-        raise BoundError("unknown", "it draws values at random")
     if node.op_type == "If":
         return _branch(node, known, opset, trace)
     if _can_be_folded(node, given):

@@ -8,13 +8,12 @@ import numpy as np
 
 from .call import Call, rule
 from .image_axis import ImageAxis
-from .reductions import reduced
 from .tensors import Axis, BoundError, Part, Tensor, Uniform, has_image, is_uniform, length_of
 
 EACH = (
-    *("Abs", "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "Bernoulli", "BitwiseNot", "Cast"),
-    *("Ceil", "Celu", "Clip", "Cos", "Cosh", "Dropout", "Elu", "Erf", "Exp", "FastGelu", "Floor"),
-    *("Gelu", "HardSigmoid", "HardSwish", "Identity", "IsInf", "IsNaN", "LeakyRelu", "Log", "Mish"),
+    *("Abs", "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "BitwiseNot", "Cast"),
+    *("Ceil", "Celu", "Clip", "Cos", "Cosh", "Elu", "Erf", "Exp", "Floor", "Gelu"),
+    *("HardSigmoid", "HardSwish", "Identity", "IsInf", "IsNaN", "LeakyRelu", "Log", "Mish"),
     *("Neg", "Not", "QuickGelu", "Reciprocal", "Relu", "Round", "Selu", "Shrink", "Sigmoid"),
     *("Sign", "Sin", "Sinh", "Softplus", "Softsign", "Sqrt", "Swish", "Tan", "Tanh"),
     *("ThresholdedRelu", "QLinearSigmoid", "QLinearLeakyRelu"),
@@ -23,8 +22,8 @@ EACH = (
 
 BROADCAST = (
     *("Add", "And", "BiasGelu", "BitShift", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "Div"),
-    *("Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Max", "Mean", "Min", "Mod"),
-    *("Mul", "Or", "Pow", "PRelu", "Sub", "Sum", "Where", "Xor"),
+    *("Equal", "FastGelu", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Max", "Mean"),
+    *("Min", "Mod", "Mul", "Or", "Pow", "PRelu", "Sub", "Sum", "Where", "Xor"),
 )
 """Types of nodes that combine tensors value by value."""
 
@@ -32,112 +31,19 @@ BROADCAST = (
 @rule(*EACH)
 def each(call: Call) -> list[Tensor]:
     """One value each."""
-    if (
-        call.kind == "Dropout"
-        and call.optional(2) is not None
-        and call.tensor(2).integers() != (0,)
-    ):
-        raise BoundError("unknown", "it drops values at random")
-    if call.kind == "Bernoulli":
-        raise BoundError("unknown", "it draws values at random")
     return call.out(call.tensor().axes)
 
 
 @rule(*BROADCAST)
 def combined(call: Call) -> list[Tensor]:
     """Value by value, each input repeated where its length is 1."""
-    tensors = [own for own in call.inputs if own is not None]
-    return call.out(broadcast(tensors), broadcasts=True)
+    return call.out(broadcast(call.given()), broadcasts=True)
 
 
 @rule("QLinearAdd", "QLinearMul")
 def combined_quantized(call: Call) -> list[Tensor]:
     """The same for 8-bit numbers, each followed by its scale and zero point."""
     return call.out(broadcast([call.tensor(0), call.tensor(3)]), call.tensor(0), call.tensor(3))
-
-
-@rule("QuantizeLinear", "DequantizeLinear")
-def quantized(call: Call) -> list[Tensor]:
-    """By one scale, or by one for each channel."""
-    image = call.tensor()
-    scale = call.tensor(1)
-    axis = call.integer("axis", 1) % max(image.rank, 1)
-    if image.varies and scale.shape not in ((), (1,)) and has_image(image.axes[axis]):
-        raise BoundError("position", "its scales differ along the image")
-    return call.out(image.axes, image, scale)
-
-
-@rule("BatchNormalization")
-def batch_normalization(call: Call) -> list[Tensor]:
-    """By the statistics of its training, for each channel."""
-    image = call.tensor()
-    if call.integer("training_mode", 0):
-        raise BoundError("global", "it is in training mode, and normalizes by the batch")
-    if has_image(image.axes[1]):
-        raise BoundError("position", "it scales pixels by where they lie in the image")
-    return call.out(image.axes)
-
-
-@rule("LRN")
-def local_response_normalization(call: Call) -> list[Tensor]:
-    """Over neighboring channels."""
-    return _along(call, 1)
-
-
-@rule("Softmax", "LogSoftmax", "Hardmax")
-def softmax(call: Call) -> list[Tensor]:
-    """Over an axis; before version 13, over all axes from one on."""
-    image = call.tensor()
-    if call.opset >= 13:
-        return _along(call, call.integer("axis", -1))
-    first = call.integer("axis", 1) % image.rank
-    return _along(call, *range(first, image.rank))
-
-
-@rule("QLinearSoftmax", "LpNormalization", "CumSum", "SkipLayerNormalization")
-@rule("SkipSimplifiedLayerNormalization", "RMSNormalization", "SimplifiedLayerNormalization")
-def along_an_axis(call: Call) -> list[Tensor]:
-    """Over one axis, usually that of channels."""
-    if call.kind == "CumSum":
-        numbers = call.tensor(1).integers()
-        if any(isinstance(part, Uniform) for n in numbers for part in call.tensor().axes[n]):
-            raise BoundError("position", "it counts places of the image")
-        return _along(call, *numbers, used=call.tensor())
-    return _along(call, call.integer("axis", -1), used=None)
-
-
-@rule("ArgMax", "ArgMin")
-def argmax(call: Call) -> list[Tensor]:
-    """Over one axis, usually that of classes."""
-    image = call.tensor()
-    axis = call.integer("axis", 0) % image.rank
-    if has_image(image.axes[axis]):
-        raise BoundError("global", "it searches the whole image")
-    axes = list(image.axes)
-    axes[axis : axis + 1] = [()] if call.integer("keepdims", 1) else []
-    return call.out(axes)
-
-
-@rule("LayerNormalization")
-def layer_normalization(call: Call) -> list[Tensor]:
-    """Over the last axes."""
-    image = call.tensor()
-    first = call.integer("axis", -1) % image.rank
-    axes = tuple(range(first, image.rank))
-    if not any(has_image(image.axes[axis]) for axis in axes):
-        return call.out(image.axes, image)
-    for weights in call.inputs[1:]:
-        if weights is not None:
-            broadcast([image, weights])  # raises where they differ along the image
-    return reduced(call, image, axes, keep=None)
-
-
-def _along(call: Call, *axes: int, used: Tensor | None = None) -> list[Tensor]:
-    image = call.tensor()
-    if any(has_image(image.axes[axis % image.rank]) for axis in axes):
-        raise BoundError("global", f"it is over the whole image ({call.kind})")
-    call.note_repeats(*(image.axes[axis % image.rank] for axis in axes))
-    return call.out(image.axes, *([used] if used is not None else []))
 
 
 def broadcast(tensors: list[Tensor]) -> list[Axis]:

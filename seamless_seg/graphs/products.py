@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from .call import Call, rule
 from .pointwise import broadcast
-from .tensors import Axis, BoundError, Tensor, has_image
+from .tensors import Axis, BoundError, Tensor, has_image, is_of_image
 
 QUANTIZED = {"QLinearMatMul": (0, 3), "MatMulInteger": (0, 1), "MatMulIntegerToFloat": (0, 1)}
 """Indices of the two factors among the inputs."""
@@ -33,13 +33,18 @@ def matrix_product(call: Call) -> list[Tensor]:
 
 @rule("Gemm", "QGemm")
 def general_product(call: Call) -> list[Tensor]:
-    """``(M, K)`` times ``(K, N)``, either of them transposed."""
-    one, other = call.tensor(0), call.tensor(3 if call.kind == "QGemm" else 1)
+    """``(M, K)`` times ``(K, N)``, either of them transposed, plus what is broadcast to it."""
+    is_quantized = call.kind == "QGemm"
+    one, other = call.tensor(0), call.tensor(3 if is_quantized else 1)
+    added = call.given(6 if is_quantized else 2)
     left = one.axes[::-1] if call.integer("transA", 0) else one.axes
     right = other.axes[::-1] if call.integer("transB", 0) else other.axes
     _refuse_image(one, other, left[1], right[0])
     call.note_repeats(left[1], right[0])
-    return call.out([left[0], right[1]], one, other)
+    if has_image(left[0]) and has_image(right[1]):
+        raise BoundError("global", "it compares all pixels with each other (attention)")
+    product = replace(one, axes=(left[0], right[1]), value=None, varies=one.varies or other.varies)
+    return call.out(broadcast([product, *added]))
 
 
 @rule("Einsum")
@@ -49,7 +54,7 @@ def einsum(call: Call) -> list[Tensor]:
     if "..." in equation or "->" not in equation:
         raise BoundError("unknown", "there is no rule for its equation")
     terms, output = equation.split("->")
-    tensors = [call.tensor(n) for n in range(len(call.inputs))]
+    tensors = call.given()
     axes: dict[str, Axis] = {}
     for labels, own in zip(terms.split(","), tensors, strict=True):
         for label, axis in zip(labels, own.axes, strict=True):
@@ -60,7 +65,8 @@ def einsum(call: Call) -> list[Tensor]:
     call.note_repeats(*(axis for label, axis in axes.items() if label not in output))
     if any(has_image(axis) for label, axis in axes.items() if label not in output):
         raise BoundError("global", "it sums over the whole image")
-    if len([label for label in output if has_image(axes[label])]) > 2:
+    down_and_across = [label for label in output for part in axes[label] if is_of_image(part)]
+    if len(down_and_across) > 2:
         raise BoundError("global", "it compares all pixels with each other (attention)")
     return call.out([axes[label] for label in output])
 

@@ -159,7 +159,7 @@ def reduced(call: Call, image: Tensor, axes: tuple[int, ...], keep: bool | None)
             shape.append(axis)
         elif keep:
             shape.append(())
-    return [replace(own, level=level) for own in call.out(shape)]
+    return [replace(own, level=max(level, own.level)) for own in call.out(shape)]
 
 
 def _refuse_parts(call: Call, image: Tensor, axes: tuple[int, ...], normalizes: bool) -> None:

@@ -15,6 +15,10 @@ from .tensors import Axis, BoundError, Tensor, Uniform, has_image
 MAX_PHASES = 1024
 """Outputs after which the places between pixels repeat: more is no fixed ratio."""
 
+MAX_NEAREST_PHASES = 16
+"""The same where a place is rounded to a pixel, unless it is exact in float32: with more, places
+are so close to where rounding changes that in images of 100,000 px an error of float32 decides."""
+
 HALF = Fraction(1, 2)
 
 
@@ -22,6 +26,9 @@ HALF = Fraction(1, 2)
 def resize(call: Call) -> list[Tensor]:
     """By scales or to sizes, in every mode whose result does not depend on the image's size."""
     image = call.tensor()
+    if call.text("coordinate_transformation_mode", "") == "tf_crop_and_resize":
+        raise BoundError("position", "it resizes a part of the image (tf_crop_and_resize)")
+    call.optional(1)  # the part, which no other mode looks at
     ratios, lengths = _ratios(call, image)
     axes = [
         _resized(call, axis, image.shape[n], lengths[n], ratios[n])
@@ -50,9 +57,10 @@ def _ratios(call: Call, image: Tensor) -> tuple[list[Fraction], list[int]]:
         stated = scales.value.reshape(-1).tolist()
     for axis, scale in zip(axes, stated, strict=True):
         ratio = Fraction(float(scale)).limit_denominator(MAX_PHASES)
-        if not math.isclose(ratio, scale, rel_tol=1e-6):
-            raise BoundError("position", f"its scale of {scale:g} is no simple fraction")
-        ratios[axis], lengths[axis] = ratio, math.floor(image.shape[axis] * scale)
+        if np.float32(ratio) != np.float32(scale):
+            raise BoundError("position", f"its scale of {scale:.9g} is no simple fraction")
+        scaled = np.float32(image.shape[axis]) * np.float32(scale)  # as onnxruntime has it
+        ratios[axis], lengths[axis] = ratio, math.floor(scaled)
     return ratios, lengths
 
 
@@ -76,7 +84,7 @@ def _place_of(call: Call, ratio: Fraction, length: int, wanted: int) -> Callable
     """Return the function from an output's index to its place on the input."""
     is_old = call.kind == "Upsample" or len(call.inputs) == 2
     mode = call.text("coordinate_transformation_mode", "asymmetric" if is_old else "half_pixel")
-    if mode in ("align_corners", "tf_crop_and_resize"):
+    if mode == "align_corners":
         raise BoundError("position", f"it resizes with {mode}, so where it samples depends on size")
     if mode == "asymmetric":
         return lambda index: index / ratio
@@ -102,6 +110,9 @@ def _taken_by(
     be found on either side of it.
     """
     if mode == "nearest":
+        is_dyadic = is_exact and not ratio.numerator & (ratio.numerator - 1)
+        if not is_dyadic and ratio.numerator > MAX_NEAREST_PHASES:
+            raise BoundError("position", f"its scale of {ratio} is no simple fraction")
         return _nearest(call, is_exact)
     if mode not in ("linear", "cubic"):
         raise BoundError("unknown", f"there is no rule for its mode, {mode}")

@@ -137,8 +137,8 @@ def tile(call: Call) -> list[Tensor]:
 @rule("Concat", "QLinearConcat")
 def concat(call: Call) -> list[Tensor]:
     """One tensor after the other, along an axis that is none of the image."""
-    own = call.inputs[2::3] if call.kind == "QLinearConcat" else call.inputs
-    tensors = [tensor for tensor in own if tensor is not None]
+    first, every = (2, 3) if call.kind == "QLinearConcat" else (0, 1)
+    tensors = call.given(*range(first, len(call.inputs), every))
     number = call.integer("axis", 1) % tensors[0].rank
     if any(has_image(tensor.axes[number]) for tensor in tensors):
         raise BoundError("position", "it joins pieces along the image")

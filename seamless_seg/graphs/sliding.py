@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .call import Call, rule
 from .image_axis import sliding_taps, transposed_taps
+from .pointwise import broadcast
 from .reductions import reduced
 from .tensors import Axis, BoundError, Tensor, has_image
 
@@ -19,7 +20,10 @@ def convolution(call: Call) -> list[Tensor]:
     _refuse_image_in_channels(image)
     axes = [image.axes[0], _channels(weights.shape[0])]
     axes += _slid(call, image, lengths)
-    return call.out(axes)
+    added = call.given(3) if call.kind == "FusedConv" else []
+    if any(own.shape != Tensor(tuple(axes)).shape for own in added):
+        raise BoundError("unknown", "it adds a tensor of another shape")
+    return call.out(broadcast([Tensor(tuple(axes), varies=image.varies), *added]))
 
 
 @rule("ConvTranspose")

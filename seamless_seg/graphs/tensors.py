@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from .image_axis import ImageAxis
+from .image_axis import BATCH, ImageAxis
 
 Obstacle: TypeAlias = Literal["position", "size", "global", "unknown"]
 """Why there is no bound: values depend on where they lie, or on the image's size alone, or on the
@@ -152,6 +152,11 @@ def length_of(part: Part) -> int:
 def has_image(axis: Axis) -> bool:
     """Tell whether an axis runs along the image, even in part."""
     return any(isinstance(part, ImageAxis) for part in axis)
+
+
+def is_of_image(part: Part) -> bool:
+    """Tell whether a part of an axis runs down or across the image, and not along the batch."""
+    return isinstance(part, ImageAxis) and part.axis != BATCH
 
 
 def regrouped(axes: Iterable[Axis], shape: Sequence[int]) -> tuple[Axis, ...]:

@@ -35,7 +35,7 @@ NOISE_SHARE = 0.1
 NOT_MEASURED = "the receptive field could not be measured"
 """Start of the note on a probe that failed."""
 
-JSON_VERSION = 5
+JSON_VERSION = 6
 """Version of a probe as JSON: to be raised when a probe measures more, or otherwise."""
 
 
@@ -320,4 +320,5 @@ def _graph_from_json(document: dict[str, Any]) -> GraphVerdict:
         document["reductions"],
         document["levels"],
         tuple(document["rounded"]),
+        document["mixes_batch"],
     )

@@ -48,6 +48,8 @@ class GraphVerdict:
     """Those of them that depend on one another, one after the other."""
     rounded: tuple[str, ...] = ()
     """Types of its nodes whose last bits depend on where values lie in memory."""
+    mixes_batch: bool = False
+    """Whether the output for a tile may depend on the other tiles of its batch."""
 
     @property
     def is_proof(self) -> bool:
@@ -92,6 +94,7 @@ def graph_verdict(model: Model, channels: int | None = None, multiple: int = 1) 
         graph = LoadedGraph(model.spec.name, model.output, model.other_graph)
         rounded = rounded_kinds(graph.nodes)
         found = _bound_of(model, channels or DEFAULT_CHANNELS, multiple, graph)
+        mixed = _mixed_batch(model, channels or DEFAULT_CHANNELS, graph, found)
     except ImportError:
         return GraphVerdict("unknown", "the package onnx is not installed, which reads graphs")
     except BoundError as error:
@@ -99,7 +102,9 @@ def graph_verdict(model: Model, channels: int | None = None, multiple: int = 1) 
     except Exception as error:  # onnx and protobuf raise what they like of a damaged file
         reason = f"its graph cannot be read ({type(error).__name__})"
         return GraphVerdict("unknown", reason, rounded=rounded)
-    return replace(_verdict_of(found), rounded=rounded)
+    if mixed is not None and model.spec.batch is not None:
+        return GraphVerdict("global", f"{mixed}, among the tiles of a batch", rounded=rounded)
+    return replace(_verdict_of(found), rounded=rounded, mixes_batch=mixed is not None)
 
 
 def size_obstacle(model: OnnxModel, channels: int) -> str | None:
@@ -131,19 +136,39 @@ def _bound_of(
     sizes_are_given: bool = False,
 ) -> GraphBound:
     from ..graphs.bound import bound
-    from ..graphs.interpreter import images_of
 
     spec, layout = model.spec, model.logits_layout
 
     def image(lengths: tuple[int, int]) -> Tensor:
-        height, width = (length + 2 * spec.border for length in lengths)
-        last = model.image_layout.channels_last
-        return images_of(spec.batch or 1, spec.channels or channels, height, width, last)
+        return _images(model, channels, spec.batch or 1, lengths)
 
     def finish(output: Tensor) -> tuple[ImageAxis, ImageAxis]:
         return _logits_axes(output, layout, spec.gives_classes)
 
     return bound(graph, image, finish, multiple, spec.remainder, spec.tile, sizes_are_given)
+
+
+def _mixed_batch(
+    model: OnnxModel, channels: int, graph: LoadedGraph, found: GraphBound
+) -> str | None:
+    """Say which node mixes the images of a batch, and how; None for none."""
+    from ..graphs.batch import mixed_by
+
+    spec = model.spec
+
+    def images(batch: int, lengths: tuple[int, int]) -> Tensor:
+        return _images(model, channels, batch, lengths)
+
+    return mixed_by(graph, images, found, spec.batch, spec.remainder, spec.tile)
+
+
+def _images(model: OnnxModel, channels: int, batch: int, lengths: tuple[int, int]) -> Tensor:
+    """Return a batch of the model's input for logits of a height and width."""
+    from ..graphs.interpreter import images_of
+
+    spec, last = model.spec, model.image_layout.channels_last
+    height, width = (length + 2 * spec.border for length in lengths)
+    return images_of(batch, spec.channels or channels, height, width, last)
 
 
 def _logits_axes(
@@ -205,6 +230,7 @@ def _combined(verdicts: list[GraphVerdict]) -> GraphVerdict:
         reductions=_reductions(verdicts),
         levels=max(own.levels for own in verdicts),
         rounded=tuple(sorted({kind for own in verdicts for kind in own.rounded})),
+        mixes_batch=any(own.mixes_batch for own in verdicts),
     )
     for kind in ("position", "global", "size", "unknown"):
         reasons = dict.fromkeys(own.reason for own in verdicts if own.obstacle == kind)

@@ -238,7 +238,7 @@ def probe(
         depends_on_size=not sizes.same,
         rounding=sizes.rounding,
         far_rounding=sizes.far_rounding,
-        depends_on_batch=not batch.same,
+        depends_on_batch=verdict.mixes_batch or not batch.same,
         batch_rounding=batch.rounding if batch.same else 0.0,
         deterministic=_is_deterministic(probed),
         graph=_within_bound(verdict, (down, across), probed),
