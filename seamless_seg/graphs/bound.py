@@ -145,7 +145,7 @@ def _first_look(
 def _other_lengths(
     found: GraphBound, trace: Trace, step: int, remainder: Lengths
 ) -> Iterator[Lengths]:
-    """Yield sides of other images: one, or more, and small ones, where their size is divided."""
+    """Yield sides of other images: one, or more where numbers are computed from the size."""
     border = sum(found.before) + sum(found.after)
     lengths, kinds = [LEAST_LENGTH], {own.kind for own in trace.signature}
     if kinds & {"constant", "remainder"}:
@@ -154,10 +154,9 @@ def _other_lengths(
         rows = _prime_to_factors(-(-(border + length) // step) + 2)
         cols = _prime_to_factors(rows + 1)
         yield rows * step + remainder[0], cols * step + remainder[1]
-    if "remainder" in kinds:  # the same of numbers one after the other is the same of all
-        for times in (2, 3):
-            rows = -(-border // step) + times
-            yield rows * step + remainder[0], (rows + 2) * step + remainder[1]
+        if "remainder" in kinds and length == LEAST_LENGTH:
+            # what is the same for two multiples, one after the other, is the same for all
+            yield (rows + 1) * step + remainder[0], (cols + 1) * step + remainder[1]
 
 
 def _prime_to_factors(least: int) -> int:

@@ -75,7 +75,7 @@ class Noted(NamedTuple):
     """Type and name of the node that it is noted of."""
     kind: Literal["axes", "constant", "repeats", "remainder"]
     """Axes of its output, or the value or the number of values that it computes with, or what its
-    division of a size leaves."""
+    division of a size leaves, or how far beyond the image it cuts."""
     value: object
 
 

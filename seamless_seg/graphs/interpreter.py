@@ -16,7 +16,7 @@ from onnx import external_data_helper, inliner, numpy_helper
 from . import normalizing, picking, pointwise, products, reductions, resizing, shaping, sliding  # noqa: F401  # rules  # noqa: F401  # rules
 from .call import RULES, Call, Noted, Trace
 from .image_axis import ImageAxis
-from .sizes import MOVED, with_sizes
+from .sizes import SHAPES, with_sizes
 from .tensors import BoundError, Part, Tensor, as_repeated, constant, plain_axes
 
 MAX_VALUES = 2**20
@@ -168,19 +168,22 @@ def _outputs_of(
     noted = len(trace.sizes)
     found = list(rule(call))
     if node.op_type not in POINTWISE:
-        _note_shapes(call, {own.tensor for own in trace.sizes[noted:]})
+        numbers = {own.tensor for own in trace.sizes[noted:]}
+        _note_shapes(call, numbers, any(own.varies for own in found))
     if node.op_type in POINTWISE and len(found) == 1:
         return [_with_repeated(node, inputs, found[0], opset)]
     return found
 
 
-def _note_shapes(call: Call, numbers: Container[str]) -> None:
+def _note_shapes(call: Call, numbers: Container[str], varies: bool) -> None:
     """Note how inputs follow from the image's size that are no numbers, but a shape or places."""
-    moved = () if call.kind == "ConstantOfShape" else MOVED.get(call.kind, (0,))
+    shapes = SHAPES.get(call.kind, ())
     for n, (name, own) in enumerate(zip(call.names, call.inputs, strict=True)):
         if own is None or own.varies or not own.by_size or name in numbers:
             continue
-        if moved is None or n in moved:
+        if n not in shapes:
+            if varies:
+                raise BoundError("size", "it computes with the size of the image")
             continue
         if own.tested is not None:
             reason = f"a shape or a place follows from the size of the image by {own.tested}"

@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from .call import Call, rule
+from .call import Call, Noted, rule
 from .image_axis import Taps
 from .pointwise import broadcast
 from .sizes import is_sized
@@ -23,6 +23,9 @@ from .tensors import (
     has_image,
     regrouped,
 )
+
+ENDLESS = 2**31 - 1
+"""The least number that exporters write for the end of an axis, however long."""
 
 
 @rule("Shape", "Size")
@@ -176,6 +179,7 @@ def slice_(call: Call) -> list[Tensor]:
         number %= image.rank
         if any(own[n] for own in by_size) and not has_image(axes[number]):
             raise BoundError("size", "which channels it takes follows from the size of the image")
+        _note_clamped(call, axes[number], image.shape[number], (start, end))
         taken = range(image.shape[number])[start:end:step]
         axes[number] = _taken(call, axes[number], taken)
     return call.out(axes, image)
@@ -234,6 +238,15 @@ def space_to_depth(call: Call) -> list[Tensor]:
     channels = _of(image.shape[1] * size**2)
     rows, cols = (call.taken(image.axes[n], taps, image.shape[n] // size) for n in (2, 3))
     return call.out([image.axes[0], channels, rows, cols])
+
+
+def _note_clamped(call: Call, axis: Axis, length: int, places: tuple[int, int]) -> None:
+    """Note places beyond an image, which in a larger one may lie within it."""
+    if not has_image(axis):
+        return
+    beyond = tuple(abs(own) - length for own in places if length < abs(own) < ENDLESS)
+    if beyond:
+        call.trace.signature.append(Noted(call.label, "remainder", beyond))
 
 
 def _follow_size(places: Tensor | None, count: int) -> list[bool]:

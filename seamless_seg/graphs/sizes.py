@@ -33,6 +33,15 @@ MOVED = {"Concat": None, "Where": (1, 2)} | dict.fromkeys(
 )
 """Types of nodes that move values, and which of their inputs are moved; None for all."""
 
+SHAPES = {
+    **dict.fromkeys(("Reshape", "Expand", "Tile", "Upsample", "Gather", "CenterCropPad"), (1,)),
+    "ConstantOfShape": (0,),
+    "Slice": (1, 2),
+    "Pad": (1,),
+    "Resize": (1, 2, 3),
+}
+"""Inputs that are a shape or places, of the types of nodes that have such."""
+
 REDUCED = ("ReduceProd", "ReduceSum")
 
 ROUNDED = ("Floor", "Ceil", "Cast")

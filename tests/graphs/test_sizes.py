@@ -276,3 +276,40 @@ def test_a_branch_by_the_size_is_no_number_that_can_be_given(made):
     mean = net.add("GlobalAveragePool", net.last)
     net.last = net.add("Mul", net.add("Add", net.last, mean), made(net, 300))
     assert verdict(net) == ("size", "If")
+
+
+@pytest.mark.parametrize(("start", "end"), [(0, 50_000), (-50_000, 2**62), (-5000, 2**31 - 1)])
+def test_a_cut_at_a_place_that_only_large_images_have(start, end):
+    net = layers.Network()
+    shape = net.add("Shape", net.last)
+    cut = net.add("Slice", net.last, np.array([start]), np.array([end]), np.array([3]))
+    net.last = net.add("Resize", cut, "", "", shape, mode="nearest")
+    assert not isinstance(verdict(net), int)
+
+
+def test_a_cut_beyond_the_end_of_all_images_cuts_nothing():
+    net = layers.Network()
+    end = net.add("Add", layers.lengths_of(net)[1], np.array([1]))
+    net.last = net.add("Slice", net.last, np.array([0]), end, np.array([3]))
+    assert verdict(net) == 1
+
+
+@pytest.mark.parametrize("kind", ["Gemm", "LayerNormalization", "InstanceNormalization"])
+def test_every_input_that_follows_from_the_size_is_seen(kind):
+    net = layers.Network()
+    width = net.add("Cast", layers.lengths_of(net)[1], to=TensorProto.FLOAT)
+    numbers = net.add("Concat", width, width, axis=0)
+    ones = np.ones(2, np.float32)
+    if kind == "InstanceNormalization":
+        net.last = net.add(kind, net.last, ones, numbers)
+        assert verdict(net) == 1  # of the whole image, as its mean
+        return
+    last = net.add("Transpose", net.last, perm=[0, 2, 3, 1])
+    if kind == "LayerNormalization":
+        found = net.add(kind, last, ones, numbers)
+    else:
+        flat = net.add("Reshape", last, np.array([-1, 2]))
+        flat = net.add(kind, flat, np.eye(2, dtype=np.float32), numbers)
+        found = net.add("Reshape", flat, net.add("Shape", last))
+    net.last = net.add("Transpose", found, perm=[0, 3, 1, 2])
+    assert verdict(net) == ("size", kind)
