@@ -89,6 +89,8 @@ def squeeze(call: Call) -> list[Tensor]:
         return call.out([axis for n, axis in enumerate(image.axes) if n not in numbers], image)
     rank = image.rank + len(named or ())
     added = {axis % rank for axis in named or ()}
+    if len(added) < rank - image.rank:
+        raise BoundError("unknown", "it adds an axis twice")
     rest = iter(image.axes)
     return call.out([() if n in added else next(rest) for n in range(rank)], image)
 

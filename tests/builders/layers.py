@@ -20,6 +20,9 @@ MEASURED = 144
 COARSEST, FINEST = 12, Fraction(1, 3)
 """Steps, in pixels, beyond which no layer goes."""
 
+MICROSOFT = "com.microsoft"
+"""Domain of onnxruntime's own operators."""
+
 LAYERS = {}
 """Functions that append a layer to a network, by their names."""
 
@@ -84,9 +87,9 @@ class Network:
         self.step = Fraction(1)
         return self
 
-    def model(self, lengths=("height", "width")):
+    def model(self, lengths=("height", "width"), batch=1):
         """The ONNX model of the network as it is."""
-        shape = [1, self.inputs, *lengths]
+        shape = [batch, self.inputs, *lengths]
         return _model(self, self.nodes, ("image", shape), self.last)
 
     def coarser(self, random, most=3):
@@ -127,7 +130,7 @@ def _model(network, nodes, given, output):
         [helper.make_tensor_value_info(output, TensorProto.FLOAT, None)],
         network.constants,
     )
-    opsets = [helper.make_opsetid("", network.opset)]
+    opsets = [helper.make_opsetid("", network.opset), helper.make_opsetid(MICROSOFT, 1)]
     return helper.make_model(graph, opset_imports=opsets, ir_version=8)
 
 

@@ -76,3 +76,22 @@ def test_slices_and_pads_of_version_9():
     net.last = net.add("Pad", net.last, pads=[0, 0, 3, 0, 0, 0, 1, 2], mode="reflect")
     net.last = net.add("Slice", net.last, axes=[2, 3], starts=[1, 2], ends=[-3, 2**31 - 1])
     assert compared(net.model())[1]
+
+
+@pytest.mark.parametrize("scale", [2.000001, 1.9999999, 3.000001, 1.0000001, 0.3333, 1 / 3 + 1e-7])
+@pytest.mark.parametrize("mode", ["nearest", "linear"])
+def test_a_scale_near_a_fraction_is_another_scale(scale, mode):
+    net = layers.Network()
+    net.last = net.add("Resize", net.last, "", np.float32([1, 1, scale, scale]), mode=mode)
+    with pytest.raises(BoundError, match="no simple fraction") as error:
+        bound_of(net.model())
+    assert (error.value.kind, error.value.node) == ("position", "Resize node Resize_0_0")
+
+
+def test_nearest_of_a_fine_ratio_is_decided_by_rounding_in_wide_images():
+    options = {"nearest_mode": "floor", "coordinate_transformation_mode": "asymmetric"}
+    net = layers.Network()
+    scales = np.float32([1, 1, 101, 101])
+    net.last = net.add("Resize", net.last, "", scales, **options)
+    with pytest.raises(BoundError, match="no simple fraction"):
+        bound_of(net.model())
