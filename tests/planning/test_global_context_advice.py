@@ -74,4 +74,6 @@ def test_a_tile_without_room_for_the_statistics_is_refused_with_one_that_is_exac
     advised = int(re.search(r"give tile=(\d+), the smallest that is exact", str(error.value))[1])
     found = forecast(tile=advised, **options)
     assert found.exact
-    assert any(": 1 pass over the raster, about as long as a run" in own for own in found.notes)
+    assert any(
+        ": 1 pass over the raster, about as long as a run" in own for own in found.settings.notes
+    )
