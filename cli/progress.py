@@ -36,7 +36,7 @@ class ProgressBar:
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr  # None where the program was started without one
         self._terminal = self._stream is not None and self._stream.isatty()
-        self._started = self._shown = time.monotonic()
+        self._started = self._shown = self._called = time.monotonic()
         self._unit = ""
         self._drawn = 0
 
@@ -44,7 +44,8 @@ class ProgressBar:
         """Show ``progress`` if it is time to."""
         now = time.monotonic()
         if progress.unit != self._unit:  # another part of the work: its speed is another
-            self._unit, self._started = progress.unit, now if self._unit else self._started
+            self._unit, self._started = progress.unit, self._called
+        self._called = now
         due = now - self._shown >= (DRAW_EVERY if self._terminal else LINE_EVERY)
         if not due and not (self._terminal and progress.done == progress.total):
             return

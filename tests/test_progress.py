@@ -56,3 +56,15 @@ def test_a_short_run_leaves_no_line_in_a_log(clock):
 )
 def test_durations(seconds, text):
     assert duration(seconds) == text
+
+
+def test_another_part_of_the_work_is_timed_from_the_end_of_the_part_before(clock):
+    stream = Terminal()
+    with ProgressBar(stream) as bar:
+        for unit in ("tiles (statistics 1 of 1)", "tiles"):
+            for done in (1, 2, 3, 4):
+                clock[0] += 1.0
+                bar(Progress(done, 4, done * 1_000_000, unit))
+    states = stream.getvalue().split("\r")[1:]
+    assert len(states) == 8
+    assert all("1.00 Mpx/s" in state for state in states)

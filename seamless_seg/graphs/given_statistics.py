@@ -13,6 +13,9 @@ from .call import Reduction
 from .node_writer import NodeWriter
 from .whole_image import MEAN, VARIANCE, Statistic
 
+LARGE_MEAN = 16
+"""Standard deviations beyond which a mean of float32 is off by more than 1e-6 of them."""
+
 Batch: TypeAlias = "tuple[str, int]"
 """Name of the graph's input, and the images of the batch that a statistic is for."""
 
@@ -90,14 +93,33 @@ def _normalized(
 
     In this order, as ``image * scale - mean * scale`` loses digits where the mean is large.
     """
-    mean, inverse = (writer.constant(own, dtype) for own in moments)
+    *means, inverse = (
+        writer.constant(own, dtype) for own in (*_mean_in_parts(*moments, dtype), moments[1])
+    )
     if moments[0].shape[0] > 1:
-        mean, inverse = (writer.repeated(own, moments[0].ndim, *batch) for own in (mean, inverse))
+        *means, inverse = (
+            writer.repeated(own, moments[0].ndim, *batch) for own in (*means, inverse)
+        )
+    centered = node.input[0]
+    for mean in means:
+        centered = writer.add("Sub", [centered, mean])
     scaled = inverse if not scales or not scales[0] else writer.add("Mul", [inverse, scales[0]])
-    normalized = writer.add("Mul", [writer.add("Sub", [node.input[0], mean]), scaled])
+    normalized = writer.add("Mul", [centered, scaled])
     if len(scales) > 1 and scales[1]:
         normalized = writer.add("Add", [normalized, scales[1]])
     writer.add("Identity", [normalized], node.output[0])
+
+
+def _mean_in_parts(
+    mean: npt.NDArray[np.float64], inverse: npt.NDArray[np.float64], dtype: np.dtype[Any]
+) -> list[npt.NDArray[np.float64]]:
+    """Return a mean as numbers to subtract: two where one of the type has too few digits.
+
+    Of features near a large mean, the first leaves small differences without any rounding.
+    """
+    if np.all(np.abs(mean * inverse) <= LARGE_MEAN):
+        return [mean]
+    return [mean, mean - mean.astype(dtype).astype(np.float64)]
 
 
 def _mean_and_inverse(

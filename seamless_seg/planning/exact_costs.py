@@ -25,6 +25,9 @@ MUCH_LARGER = 1.25
 MUCH_LARGER_PIXELS = 16
 """Pixels by which it is larger at least, too."""
 
+MAX_SENSIBLE_REDUNDANCY = 20
+"""Pixels of all tiles over pixels of the raster from which on a run is warned of."""
+
 
 @dataclass(frozen=True)
 class ExactTiles:
@@ -40,6 +43,31 @@ class ExactTiles:
     """The model's receptive field."""
     replanned: Callable[[Options], Plan]
     """Returns the plan of the same raster with other options."""
+
+
+def overlap_warnings(plan: Plan, is_fixed: bool) -> Iterator[str]:
+    """Yield a warning if tiles overlap so much that a run takes many times as long as need be.
+
+    Parameters
+    ----------
+    plan : Plan
+        The tiles.
+    is_fixed : bool
+        Whether the model takes tiles of one size alone.
+    """
+    axes = [axis for axis in (plan.grid.rows, plan.grid.cols) if axis.count > 1]
+    # Of the whole raster: tiles at an area of a few pixels run many times its pixels.
+    redundancy = math.prod(axis.count * axis.length / axis.size for axis in axes)
+    if redundancy <= MAX_SENSIBLE_REDUNDANCY:
+        return
+    needed = max(max(4 * axis.overlap, axis.overlap + axis.align) for axis in axes)
+    step = math.lcm(8, *(axis.align for axis in axes))
+    larger = f"tile={math.ceil(needed / step) * step} or more"
+    yield (
+        f"tiles of {_tile(plan)} px run {redundancy:.0f} x the raster's pixels, as they overlap by "
+        f"{max(axis.overlap for axis in axes)} px: give "
+        f"{'a smaller overlap=' if is_fixed else larger}"
+    )
 
 
 def cost_notes(tiles: ExactTiles) -> Iterator[str]:

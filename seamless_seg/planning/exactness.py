@@ -226,7 +226,11 @@ def _too_small(axes: list[tuple[Axis, Reach]], is_fixed: bool) -> str | None:
         # An overlap that is left open is less than half of the tile.
         is_capped = axis.overlap == (axis.tile - 1) // 2 <= 2 * field.radius
         if is_capped or axis.tile < field.stride:
+            stride = math.lcm(*(own.stride for _, own in axes))
+            # In smaller tiles the alignment was left out for want of room, and comes by itself.
+            aligned = any(own.align % stride for own, _ in axes if axis.tile >= 2 * stride)
             advice = f"; give tile={_smallest_tile(axes)}, the smallest that is exact"
+            advice += f", and align={stride}" * aligned
             return (
                 f"not exact: tiles of {axis.tile} px are too small for the receptive-field radius "
                 f"of {field.radius} px and the stride of {field.stride} px{advice * (not is_fixed)}"

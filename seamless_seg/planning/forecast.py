@@ -20,7 +20,7 @@ from ..tiling.trust import name_of
 from ..validation import pair
 from ..windows import Pair, Size
 from .autotune import Measurements, TileCosts
-from .exact_costs import ExactTiles, cost_notes
+from .exact_costs import ExactTiles, cost_notes, overlap_warnings
 from .exactness import NOT_DETERMINISTIC, Basis, exactness, warned
 from .memory import Schedule
 from .options import Options
@@ -284,6 +284,7 @@ def _forecast(
     if area is not None and not plan.tiles:
         raise OptionError(f"the area contains no pixel center of the raster{reason}")
     classes = model.spec.classes if model else None
+    settings = settings.warning(*overlap_warnings(plan, model is not None and any(model.spec.tile)))
     forecast = Forecast(settings, plan, classes, pricing=measured.tile_costs)
     if model is not None:
         forecast = with_exactness(forecast, model, measured.probe, options)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..decisions import Decision
-from ..errors import OptionError
+from ..errors import GeometryError, OptionError
 from ..models.base import Model
 from ..models.cut_model import CutModel, TracedShape, cut_models, in_orientations
 from ..models.partial_sums import PartialSums
@@ -190,7 +190,10 @@ def forecast_with_statistics(
     found = _enlarged(forecast, context, options)
     if found:
         values: dict[str, Any] = {name: own.value for name, own in found.items()}
-        forecast = make(replace(options, **values))
+        try:
+            forecast = make(replace(options, **values))
+        except GeometryError as error:
+            raise _without_room(forecast, error) from error
         settings = forecast.settings
         tiling = replace(settings.tiling, **found)  # type: ignore[arg-type]  # margin and align
         forecast = replace(forecast, settings=replace(settings, tiling=tiling))
@@ -201,6 +204,14 @@ def forecast_with_statistics(
     if chosen_tiles(tiles, context.sample) == tiles:
         context = replace(context, sample=1.0)
     return _told(forecast, context), context
+
+
+def _without_room(forecast: Forecast, error: GeometryError) -> OptionError:
+    """Return the error where tiles have no room for the margin or the grid of the statistics."""
+    said = forecast.exactness or ""
+    if not said.startswith("not exact: "):
+        return OptionError(f"the whole image's statistics need a margin and a grid: {error}")
+    return OptionError(f'exact="global" has no room: {said.removeprefix("not exact: ")}')
 
 
 def chosen_tiles(tiles: int, share: float) -> int:
@@ -244,9 +255,10 @@ def _told(forecast: Forecast, context: GlobalContext) -> Forecast:
             f"measured{sampled}"
         )
     rows, cols = forecast.plan.grid.shape
+    each = "each " if context.levels > 1 else ""
     note = (
         f'exact="global" first measures the {listed}: '
-        f"{_counted(context.levels, 'pass', 'passes')} over the raster, each about as long "
+        f"{_counted(context.levels, 'pass', 'passes')} over the raster, {each}about as long "
         f"as a run of {_counted(rows * cols, 'tile')}{sampled}"
     )
     forecast = replace(forecast, statistics_passes=context.levels)

@@ -274,3 +274,20 @@ def test_tiles_with_too_little_context_say_so_beside_whose_statistics_they_have(
     assert said.endswith(
         "; after the first level, statistics are those of 20% of the tiles (2 nodes in 2 levels)"
     )
+
+
+@pytest.mark.parametrize(
+    ("first", "opset", "signs"),
+    [(("instance_norm",), 18, [1, -1, 1]), (("group_norm_node", 3), 21, [1, -1, 1])],
+)
+def test_features_near_a_large_mean_keep_their_digits(paths, first, opset, signs):
+    raster, model, output = paths
+    noise = np.random.default_rng(0).standard_normal((3, 90, 101))
+    large = np.array(signs).reshape(3, 1, 1) * 1e5
+    image = (noise + large).astype(np.float32)
+    made.raster(raster, image)
+    networks.save(model, [first, *BLOCK], opset=opset)
+    segment(raster, model, output, exact="global", tile=64, scale=1.0, mean=0.0, std=1.0)
+    centered = (image.astype(np.float64) - large).astype(np.float32)[None]  # without rounding
+    (expected,) = onnxruntime.InferenceSession(model).run(None, {"image": centered})
+    assert np.abs(made.read(output) - expected[0]).max() <= 5e-4 * expected.std()

@@ -6,7 +6,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from builders import made
+from builders import made, networks
 from builders.sentences import MEASURED, PROVEN
 from seamless_seg import SeamlessError, check, forecast, segment
 from seamless_seg.planning.options import Options
@@ -163,3 +163,37 @@ class TestNotes:
         planned = forecast(size=(900, 1000), model=model)
         assert planned.settings.tiling.margin.value == (16, 16)
         assert note(planned, BOUND) is None
+
+
+def test_tiles_that_overlap_absurdly_are_warned_of_and_the_advice_helps(paths):
+    networks.save(paths[1], [("conv", 9, 1), ("relu",)] * 2)
+    options = {"size": (300, 400), "model": paths[1]}
+    (warning,) = forecast(tile=20, overlap=18, **options).warnings
+    found = re.fullmatch(
+        r"tiles of 20 px run \d\d x the raster's pixels, as they overlap by 18 px: give "
+        r"tile=(\d+) or more",
+        warning,
+    )
+    better = forecast(tile=int(found[1]), overlap=18, **options)
+    assert not better.warnings
+    assert better.plan.redundancy < 3
+
+
+def patches(batch):
+    """A mean of patches of 48 px, and then of 3 px: tiles on the stride overlap by 3 px."""
+    count, bands, height, width = batch.shape
+    blocks = batch.reshape(count, bands, height // 48, 48, width // 48, 48)
+    added = batch + blocks.mean((3, 5)).repeat(48, 2).repeat(48, 3)
+    beyond = np.pad(added, [(0, 0), (0, 0), (1, 1), (1, 1)])
+    return beyond[..., 1:-1, :-2] + beyond[..., 1:-1, 2:] + beyond[..., :-2, 1:-1]
+
+
+@pytest.mark.parametrize(
+    "given", [{"tile": 48}, {"tile": 48, "align": 1}, {"tile": 96, "align": 1}]
+)
+def test_a_tile_and_an_alignment_that_are_advised_are_exact(given):
+    said = forecast(size=500, model=patches, **given).exactness
+    assert said.startswith("not exact")
+    advised = {name: int(number) for name, number in re.findall(r"(tile|align)=(\d+)", said)}
+    better = forecast(size=500, model=patches, **given | advised)
+    assert better.exactness.startswith(MEASURED), (said, better.exactness)

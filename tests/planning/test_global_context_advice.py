@@ -1,5 +1,7 @@
 """What models with global context are told to do: ``exact="global"`` only where it can help."""
 
+import re
+
 import numpy as np
 import pytest
 from onnx import TensorProto, helper
@@ -60,3 +62,18 @@ def test_it_is_not_advised_for_class_numbers(paths):
     made.model(model, nodes, {"weight": weight}, 3, 1, out_dtype=TensorProto.INT64)
     assert "exact=" not in warning_on(model)
     assert "exact=" not in warning_on(model, **UNPROBED)
+
+
+@pytest.mark.parametrize("tile", [9, 13])
+def test_a_tile_without_room_for_the_statistics_is_refused_with_one_that_is_exact(paths, tile):
+    layers = [*BLOCK, ("pool", 2), *BLOCK, ("up", 2), *BLOCK, *BLOCK, ("instance_norm",)]
+    networks.save(paths[1], [*layers, ("conv", 3, 1)])
+    options = {"size": (120, 140), "model": paths[1], "exact": "global"}
+    with pytest.raises(OptionError, match=rf"no room: tiles of {tile} px are too small") as error:
+        forecast(tile=tile, **options)
+    advised = int(re.search(r"give tile=(\d+), the smallest that is exact", str(error.value))[1])
+    found = forecast(tile=advised, **options)
+    assert found.exact
+    assert any(
+        ": 1 pass over the raster, about as long as a run" in own for own in found.settings.notes
+    )
