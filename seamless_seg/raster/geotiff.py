@@ -27,7 +27,7 @@ from .gdal import (
 )
 from .georeference import Georeference
 from .left_out import check_left_out
-from .legend import CLASS_NAMES, RGB
+from .legend import CLASS_NAMES, RGB, without_controls
 from .option_log import rejecting_unknown_options
 from .tiff_directory import find_blocks
 
@@ -72,7 +72,9 @@ class Output:
     @property
     def all_tags(self) -> dict[str, str]:
         """``tags``, and the names of the classes: GDAL itself writes these beside the file only."""
-        names = {CLASS_NAMES: json.dumps(list(self.categories))} if self.categories else {}
+        names = (
+            {CLASS_NAMES: json.dumps(without_controls(self.categories))} if self.categories else {}
+        )
         return {**self.tags, **names}
 
     @property

@@ -81,6 +81,11 @@ def category_names(path: Any) -> list[str]:
     return [name.text or "" for name in names]
 
 
+def without_controls(names: Sequence[str]) -> list[str]:
+    """Return names without the characters that XML cannot hold."""
+    return [NOT_XML.sub("", name) for name in names]
+
+
 def _own_names(tag: str | None) -> list[str] | None:
     """Return the names in the tag of a raster of this package; None for other tags."""
     try:
@@ -102,8 +107,8 @@ def write_categories(path: Path, names: Sequence[str]) -> None:
     if band is None:
         band = ElementTree.SubElement(document, BAND, band="1")
     listed = ElementTree.SubElement(band, "CategoryNames")
-    for name in names:
-        ElementTree.SubElement(listed, "Category").text = NOT_XML.sub("", name)
+    for name in without_controls(names):
+        ElementTree.SubElement(listed, "Category").text = name
     aux.write_bytes(ElementTree.tostring(document, encoding="utf-8"))
 
 
