@@ -148,7 +148,10 @@ def _masks(node: _Node, values: list[Values]) -> list[npt.NDArray[np.bool_]] | N
         if any(own.by_size for own in node.given[1:]):
             return None
         return [np.ones(values[0].shape, bool)]
-    either = _either(node)
+    try:
+        either = _either(node)
+    except ValueError:  # of shapes that are not broadcast, as those of a convolution
+        return None
     if node.kind in RATIONAL:
         return [either]
     known = _known(node)

@@ -94,7 +94,9 @@ def graph_verdict(model: Model, channels: int | None = None, multiple: int = 1) 
         graph = LoadedGraph(model.spec.name, model.output, model.other_graph)
         rounded = rounded_kinds(graph.nodes)
         found = _bound_of(model, channels or DEFAULT_CHANNELS, multiple, graph)
-        mixed = _mixed_batch(model, channels or DEFAULT_CHANNELS, graph, found)
+        mixed = None
+        if model.other_graph is None:  # statistics that are given are repeated for each batch
+            mixed = _mixed_batch(model, channels or DEFAULT_CHANNELS, graph, found)
     except ImportError:
         return GraphVerdict("unknown", "the package onnx is not installed, which reads graphs")
     except BoundError as error:

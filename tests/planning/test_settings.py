@@ -66,7 +66,7 @@ class TestNormalization:
             ({"std": [1, 0, 1]}, "std must be above 0, .* not 1,0,1"),
             ({"std": [float("nan")]}, "std must be a finite number, not nan"),
             ({"scale": float("inf")}, "scale must be a finite number"),
-            ({"scale": "much"}, "scale must be a finite number, not much"),
+            ({"scale": "much"}, "scale must be a finite number, not 'much'"),
             ({"scale": 0}, "scale must not be 0"),
             ({"std": 1e-50}, "std must be above 0"),
             ({"std": -1}, "std must be above 0, .* not -1"),

@@ -499,7 +499,7 @@ def test_outputs_appear_together_or_not_at_all(paths):
         ({"kind": "classes", "smooth": 0}, "smooth must be a whole number of pixels from 1 to 256"),
         ({"kind": "classes", "smooth": 257}, "from 1 to 256, not 257"),
         ({"kind": "classes", "smooth": True}, "from 1 to 256, not True"),
-        ({"kind": "classes", "threshold": "a"}, "threshold must be a finite number, not a"),
+        ({"kind": "classes", "threshold": "a"}, "threshold must be a finite number, not 'a'"),
         (
             {"also": "classes=x.tif"},
             "also must be pairs of an output type and a path, not 'classes=x.tif'",
