@@ -313,23 +313,6 @@ def test_an_interruption_of_the_last_steps_leaves_nothing_behind(folder, stage):
     assert made.names("out") == []
 
 
-def test_an_interruption_ends_a_tile_that_takes_long(folder):
-    made.raster("in.tif", np.zeros((3, 1500, 1500), np.uint8))
-    made.convolutions("model.onnx", 3, 4, layers=100, width=32)
-    command = [sys.executable, "-m", "seamless_seg", *RUN, "--tile", "1500", "--margin", "0"]
-    process = subprocess.Popen(
-        [*command, "--align", "1"], stderr=subprocess.PIPE, text=True, process_group=0
-    )
-    while not made.names("out"):
-        time.sleep(0.02)
-        assert process.poll() is None
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=20)
-    assert process.returncode == 130
-    assert err.splitlines()[-1] == "seamless-seg: error: interrupted, nothing was written"
-    assert made.names("out") == []
-
-
 def test_the_second_signal_ends_what_no_signal_interrupts(folder):
     stuck = (
         "import hashlib\n"
