@@ -253,6 +253,7 @@ class TestBadInput:
         )
 
     @pytest.mark.parametrize("short", [1, 5000, 300_000])
+    @pytest.mark.slow
     def test_a_disk_that_fills_up_halfway_or_with_the_last_byte(self, folder, cli, short):
         made.raster("in.tif", made.pixels(3, 600, 600))
         assert cli(*RUN, "-q")[0] == 0
@@ -271,6 +272,7 @@ class TestBadInput:
 
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
     @pytest.mark.parametrize("also", [(), ("--also", "classes=out/classes.tif", "--cog")])
+    @pytest.mark.slow
     def test_an_interruption_leaves_nothing_behind(self, folder, number, also):
         made.raster("in.tif", np.zeros((3, 2000, 2000), np.uint8))
         made.convolutions("model.onnx", 3, 4, layers=6, width=16)
@@ -291,6 +293,7 @@ class TestBadInput:
 
 
 @pytest.mark.parametrize("stage", ["smooth.smooth", "sieve.sieve", "finishing.copy_to_cog"])
+@pytest.mark.slow
 def test_an_interruption_of_the_last_steps_leaves_nothing_behind(folder, stage):
     interrupted = (
         "import os, signal\n"
@@ -363,6 +366,7 @@ def test_overwrite_replaces_the_raster_and_what_described_it(folder, cli):
 
 @pytest.mark.parametrize("closed", ["2>&-", "2>/dev/full", "2>&1 | true"])
 @pytest.mark.parametrize("quiet", ["-q", "-v"])
+@pytest.mark.slow
 def test_a_log_that_cannot_be_written_does_not_end_a_job(folder, closed, quiet):
     program = f"{sys.executable} -m seamless_seg {' '.join(RUN)} {quiet}"
     subprocess.run(["bash", "-c", f"set -o pipefail; {program} {closed}"], check=True)

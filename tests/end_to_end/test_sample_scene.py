@@ -80,6 +80,7 @@ def test_the_default_run_is_the_whole_image_s_answer_at_a_moderate_cost(default,
     np.testing.assert_array_equal(logits.argmax(axis=0), expected.argmax(axis=0))
 
 
+@pytest.mark.slow
 def test_batches_and_threads_change_no_bit(scene, tmp_path):
     image = made.read(scene)[:, :288, :224]
     part, outputs = made.raster(tmp_path / "part.tif", image), []
@@ -97,6 +98,7 @@ def test_batches_and_threads_change_no_bit(scene, tmp_path):
         np.testing.assert_array_equal(output, outputs[0])
 
 
+@pytest.mark.slow
 def test_no_limit_on_memory_changes_a_bit(scene, tmp_path):
     blocks = {"tiled": True, "blockxsize": 256, "blockysize": 256}
     image = made.read(scene)[:, :330]
@@ -122,6 +124,7 @@ def test_no_limit_on_memory_changes_a_bit(scene, tmp_path):
     assert len(set(panels)) > 1
 
 
+@pytest.mark.slow
 def test_a_margin_of_one_pixel_less_than_the_radius_is_not_exact(scene):
     radius = max(probe(SAMPLE / "model.onnx", cached=True).radius)
 
@@ -132,6 +135,7 @@ def test_a_margin_of_one_pixel_less_than_the_radius_is_not_exact(scene):
     assert identical(radius) == 1 > identical(radius - 1)
 
 
+@pytest.mark.slow
 def test_the_tile_wide_variant_is_blended_as_the_quality_benchmark_says(scene):
     model = SAMPLE / "model_tile_wide.onnx"
     report = check(scene, model, tile=256, compare=["crop", "linear", "gaussian"], windows=6)
@@ -143,6 +147,7 @@ def test_the_tile_wide_variant_is_blended_as_the_quality_benchmark_says(scene):
     assert bell.seams < 1.03 < crop.seams
 
 
+@pytest.mark.slow
 def test_blending_leaves_no_step_where_cropping_does(scene, tmp_path):
     plan, _ = plan_run_grid(made.read(scene).shape[1:], 256, 64, align=STRIDE)
     cols = plan.grid.cols
@@ -189,6 +194,7 @@ def scene_of_16_bits(tmp_path_factory):
 
 
 @pytest.mark.parametrize(("how", "share", "share_of_16_bits"), normalizations())
+@pytest.mark.slow
 def test_a_normalized_scene_has_the_classes_that_the_page_promises(
     scene_of_16_bits, tmp_path, how, share, share_of_16_bits
 ):

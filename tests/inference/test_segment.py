@@ -204,6 +204,7 @@ def test_each_block_is_written_once(paths):
         {"tiled": True, "blockxsize": 512, "blockysize": 512, "interleave": "band"},
     ],
 )
+@pytest.mark.slow
 def test_each_block_of_the_input_is_decoded_about_once(paths, profile):
     raster, _, output = paths
     made.raster(raster, made.pixels(3, 1100, 12000), compress="deflate", zlevel=1, **profile)
@@ -217,6 +218,7 @@ def test_each_block_of_the_input_is_decoded_about_once(paths, profile):
         {"tiled": True, "blockxsize": 256, "blockysize": 256, "interleave": "band", "alpha": "yes"},
     ],
 )
+@pytest.mark.slow
 def test_so_is_each_block_of_what_says_where_it_is_valid(paths, profile):
     raster, _, output = paths
     pixels = made.pixels(4, 800, 12000)

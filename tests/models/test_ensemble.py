@@ -241,6 +241,7 @@ class TestSeveral:
             np.testing.assert_array_equal(made.read(output), expected)
 
     @pytest.mark.parametrize(("tta", "order"), [(None, (0, 1, 2)), ("flips", (2, 1, 0))])
+    @pytest.mark.slow
     def test_models_of_different_borders_each_get_their_own(self, paths, tmp_path, tta, order):
         raster, _, output = paths
         image = made.pixels(1, 100, 130, "float32")

@@ -336,6 +336,7 @@ def test_an_error_on_the_way_is_raised_and_leaves_nothing(classes, tmp_path, end
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.slow
 def test_an_interruption_leaves_nothing(classes, tmp_path, number):
     classes(np.random.default_rng(0).integers(0, 3, (3000, 3000)).astype(np.uint8))
     command = [sys.executable, "-m", "seamless_seg", "polygonize", "classes.tif", "out.gpkg"]
@@ -352,6 +353,7 @@ def test_an_interruption_leaves_nothing(classes, tmp_path, number):
 
 
 @pytest.mark.parametrize(("ending", "short"), [*((ending, 5) for ending in ENDINGS), ("fgb", 9000)])
+@pytest.mark.slow
 def test_a_disk_that_is_full_is_told_of(classes, tmp_path, monkeypatch, ending, short):
     monkeypatch.setattr(tracing, "MAX_POLYGONIZED_PIXELS", 1024 * 1024)  # as in another process
     classes(pixels((200, 200), size=4))

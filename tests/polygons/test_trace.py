@@ -114,6 +114,7 @@ def test_windows_are_whole_blocks_where_these_fit(size, block, window):
     assert window_shape(size, block) == window
 
 
+@pytest.mark.slow
 def test_what_is_held_does_not_grow_with_the_raster():
     once = blobs(np.random.default_rng(0), (100, 100), 4, 8)
     once[30] = 9  # or some polygons would go on for ever

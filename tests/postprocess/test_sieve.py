@@ -36,6 +36,7 @@ def assert_is_gdal_s(pixels, least, connectivity=4, nodata=None, window_size=7):
     st.none() | st.integers(0, 2),
     st.sampled_from([1, 2, 3, 5, 8, 16, 100]),
 )
+@pytest.mark.slow
 def test_the_answer_is_gdal_s_of_the_whole(pixels, least, connectivity, nodata, window_size):
     assert_is_gdal_s(pixels, min(least, pixels.size), connectivity, nodata, window_size)
 
@@ -134,6 +135,7 @@ class Patterned:
         return ((rows // 50 + cols // 50) % 3 * (rows % 7 + cols % 5 > 0)).astype(np.uint8)
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_raster():
     def peak(height):
         tracemalloc.start()
